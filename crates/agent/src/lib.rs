@@ -1,0 +1,1 @@
+//! the agent in the guest.

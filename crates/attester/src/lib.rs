@@ -1,0 +1,1 @@
+//! report data in, evidence out.

@@ -1,0 +1,32 @@
+//! From the DER form of an ECDSA signature to its fixed one.
+
+/// Turns `SEQUENCE { INTEGER r, INTEGER s }` into r then s, 48 bytes each, big-endian.
+///
+/// For signatures that this crate has just made; `None` for anything else. Lengths of P-384 signatures fit one
+/// byte each, so the long form does not occur.
+pub(crate) fn to_fixed(der: &[u8]) -> Option<[u8; 96]> {
+    let (body, rest) = take(der, 0x30)?;
+    let (r, s) = take(body, 0x02)?;
+    let (s, end) = take(s, 0x02)?;
+    let mut out = [0; 96];
+    let (left, right) = out.split_at_mut(48);
+    right_align(r, left)?;
+    right_align(s, right)?;
+    (rest.is_empty() && end.is_empty()).then_some(out)
+}
+
+/// The contents of the first element, which must have this tag, and what follows it.
+fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let [found, len, rest @ ..] = der else { return None };
+    (*found == tag && *len < 0x80).then(|| rest.split_at_checked(usize::from(*len)))?
+}
+
+fn right_align(integer: &[u8], out: &mut [u8]) -> Option<()> {
+    let digits = match integer {
+        [0, digits @ ..] => digits,
+        digits => digits,
+    };
+    let start = out.len().checked_sub(digits.len())?;
+    out.get_mut(start..)?.copy_from_slice(digits);
+    Some(())
+}

@@ -1,0 +1,1 @@
+//! where VCEKs, certificate chains and CRLs come from; trusts nothing.

@@ -1,0 +1,1 @@
+//! the encrypted-message format for files, blobs and streams.

@@ -1,0 +1,1 @@
+//! attestation evidence: bytes in, typed and unverified fields out.

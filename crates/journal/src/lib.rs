@@ -1,0 +1,1 @@
+//! the leaf format, and the way of a grant to a recorded grant.

@@ -1,0 +1,1 @@
+//! verified claims and key attributes in, a grant or a denial out.

@@ -1,0 +1,1 @@
+//! the sole opener of wrapped KEKs.

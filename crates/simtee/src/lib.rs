@@ -1,0 +1,1 @@
+//! a simulated TEE: genuine layouts, its own encoder, its own root.

@@ -1,0 +1,1 @@
+//! durable rows, nonces and leaves in one transaction.

@@ -1,0 +1,1 @@
+//! Merkle proofs, checkpoints and signed notes of a transparency log.

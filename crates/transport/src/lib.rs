@@ -1,0 +1,1 @@
+//! TLS set-up, key pinning, HTTP client, backoff.

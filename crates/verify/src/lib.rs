@@ -1,0 +1,1 @@
+//! evidence in, verified claims out.

@@ -1,0 +1,1 @@
+//! the versioned messages of the release protocol.
