@@ -1,0 +1,59 @@
+//! KEY_INFO of a report: 32 bits that say which key signed (AMD SEV-SNP ABI 1.58, table 23, offset 0x48).
+
+/// The 32 bits of KEY_INFO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyInfo(pub u32);
+
+/// Which key firmware says that it signed with: KEY_INFO, bits 4:2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportSigner {
+    /// 0: the versioned chip endorsement key.
+    Vcek,
+    /// 1: the versioned loaded endorsement key.
+    Vlek,
+    /// 7: none, the report is not signed.
+    None,
+    /// 2 to 6: no meaning yet.
+    Reserved(u8),
+}
+
+impl KeyInfo {
+    /// Bit 0: AUTHOR_KEY_DIGEST holds a digest.
+    pub fn author_key_enabled(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// Bit 1: the host masks the chip key, so that the signature is zero.
+    pub fn chip_key_masked(self) -> bool {
+        self.0 & 2 == 2
+    }
+
+    /// Bits 4:2.
+    pub fn signer(self) -> ReportSigner {
+        match (self.0.to_le_bytes()[0] >> 2) & 7 {
+            0 => ReportSigner::Vcek,
+            1 => ReportSigner::Vlek,
+            7 => ReportSigner::None,
+            other => ReportSigner::Reserved(other),
+        }
+    }
+
+    /// Bits 31:5, which must be zero.
+    pub fn reserved_bits(self) -> u32 {
+        self.0 & !0x1f
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signer_is_bits_two_to_four() {
+        let signers = [0, 1, 2, 6, 7].map(|code| KeyInfo(code << 2 | 3).signer());
+        let [vcek, vlek, two, six, none] = signers;
+        assert_eq!([vcek, vlek, none], [ReportSigner::Vcek, ReportSigner::Vlek, ReportSigner::None]);
+        assert_eq!([two, six], [ReportSigner::Reserved(2), ReportSigner::Reserved(6)]);
+        assert_eq!(KeyInfo(0x20).reserved_bits(), 0x20);
+    }
+}

@@ -1,0 +1,39 @@
+//! SEV-SNP: the attestation report and the certificate table of an extended report.
+//!
+//! Bytes on the wire: the report as firmware wrote it (1184 bytes), then, optionally, the table as the host
+//! supplied it (GHCB 2.0, SNP Extended Guest Request). Without a table, nothing follows the report.
+
+mod key_info;
+mod report;
+mod table;
+
+pub use key_info::{KeyInfo, ReportSigner};
+pub use report::{Report, ReportError, ReportFields};
+pub use table::{CertificateTable, Guid, TableError};
+
+use crate::EvidenceError;
+
+/// A report and what the host sent along with it.
+#[derive(Debug)]
+pub struct SnpEvidence {
+    /// The report.
+    pub report: Report,
+    /// The certificates; empty where none came.
+    pub certificates: CertificateTable,
+}
+
+impl SnpEvidence {
+    /// Parses a report and the table after it, if anything follows.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Report`] or [`EvidenceError::Table`], whichever part is malformed.
+    pub fn parse(bytes: &[u8]) -> Result<Self, EvidenceError> {
+        let (report, table) = bytes.split_at_checked(Report::LEN).unwrap_or((bytes, &[]));
+        let report = Report::parse(report)?;
+        let certificates = match table {
+            [] => CertificateTable::default(),
+            table => CertificateTable::parse(table)?,
+        };
+        Ok(Self { report, certificates })
+    }
+}
