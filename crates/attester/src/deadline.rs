@@ -1,0 +1,72 @@
+//! A Unix stream that is done by a given instant, however slowly its peer drips.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// A stream whose reads and writes all end by one instant, with [`io::ErrorKind::TimedOut`] if need be.
+pub(crate) struct DeadlineStream {
+    stream: UnixStream,
+    deadline: Instant,
+}
+
+impl DeadlineStream {
+    /// Bounds everything that is done on `stream` from now on.
+    pub(crate) fn new(stream: UnixStream, deadline: Instant) -> Self {
+        Self { stream, deadline }
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub(crate) fn finish_writing(&self) -> io::Result<()> {
+        self.stream.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// All that the peer sends, or its first `limit` + 1 bytes.
+    pub(crate) fn read_at_most(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        self.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl Read for DeadlineStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(remaining(self.deadline)?))?;
+        self.stream.read(buf).map_err(as_timeout)
+    }
+}
+
+impl Write for DeadlineStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
+        self.stream.write(buf).map_err(as_timeout)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// What is left until the deadline.
+///
+/// # Errors
+/// [`io::ErrorKind::TimedOut`] if nothing is.
+pub(crate) fn remaining(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+/// A socket's own timeout is reported as "would block".
+fn as_timeout(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    }
+}
+
+/// The instant `limit` from now; a limit beyond the clock's range is cut to a day.
+pub(crate) fn deadline_after(limit: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(limit).or_else(|| now.checked_add(Duration::from_secs(86_400))).unwrap_or(now)
+}

@@ -1,0 +1,74 @@
+//! The attester's end of the socket (see [`crate::codec`]): one call serves one accepted connection.
+//!
+//! Accepting, and how many connections are served at once, is the caller's business.
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use crate::codec::{Answer, Failure, FrameError, REQUEST_LEN, Request};
+use crate::deadline::{DeadlineStream, deadline_after};
+use crate::{AttestError, Attester};
+
+/// Why a client got no evidence. The listener lives on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The client did not finish its request, or take its answer, in time.
+    #[error("the client did not finish within {} ms", limit.as_millis())]
+    TimedOut {
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The connection broke.
+    #[error("the connection to the client broke: {0}")]
+    Broken(#[source] io::Error),
+    /// The client misbehaved; it was told so.
+    #[error("malformed request: {0}")]
+    Malformed(#[from] FrameError),
+    /// The platform gave no evidence; the client was told that, and not why.
+    #[error(transparent)]
+    Attest(AttestError),
+}
+
+/// Reads one request, has `attester` answer it, and writes the answer, all within `limit`.
+///
+/// # Errors
+/// [`ServeError`]; where the client could still be told, it was.
+pub fn answer(stream: UnixStream, attester: &mut dyn Attester, limit: Duration) -> Result<(), ServeError> {
+    let mut stream = DeadlineStream::new(stream, deadline_after(limit));
+    let broken = |error: io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => ServeError::TimedOut { limit },
+        _ => ServeError::Broken(error),
+    };
+    let bytes = stream.read_at_most(REQUEST_LEN).map_err(broken)?;
+    let (answer, outcome) = decide(&bytes, attester);
+    let (frame, outcome) = match answer.encode() {
+        Ok(frame) => (frame, outcome),
+        Err(error) => (failed(Failure::Attestation, "").encode()?, Err(error.into())),
+    };
+    let sent = stream.write_all(&frame).and_then(|()| stream.finish_writing()).map_err(broken);
+    outcome.and(sent)
+}
+
+fn decide(bytes: &[u8], attester: &mut dyn Attester) -> (Answer, Result<(), ServeError>) {
+    let evidence = match Request::decode(bytes) {
+        Ok(Request::Attest(report_data)) => attester.attest(&report_data),
+        Ok(Request::Kind) => Ok(Vec::new()),
+        Err(error) => {
+            let failure = match error {
+                FrameError::Version { .. } => Failure::Version,
+                _ => Failure::Malformed,
+            };
+            return (failed(failure, &error.to_string()), Err(error.into()));
+        }
+    };
+    match evidence {
+        Ok(evidence) => (Answer::Done { kind: attester.kind(), evidence }, Ok(())),
+        Err(error) => (failed(Failure::Attestation, ""), Err(ServeError::Attest(error))),
+    }
+}
+
+fn failed(failure: Failure, message: &str) -> Answer {
+    Answer::Failed { failure, message: message.to_owned() }
+}
