@@ -1,0 +1,5 @@
+//! A challenge is opened from a token that the broker's key authenticates, and made in no other way.
+
+fn main() {
+    let _challenge = verify::challenge::Challenge {};
+}
