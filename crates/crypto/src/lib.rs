@@ -1,24 +1,35 @@
 //! The only crate that names a cryptographic primitive.
 //!
-//! Two back ends stand behind one API, as additive features, so that both can be compiled and compared:
+//! Two back ends stand behind one API, as additive features, so that both can be compiled and compared. The crate
+//! root re-exports `aws_lc` where it is compiled, else `rust_crypto`.
 //!
-//! | module | feature | role |
+//! | operation | `aws_lc` (feature `aws-lc`, default): does the work | `rust_crypto` (feature `rust-crypto`): the oracle |
 //! |-|-|-|
-//! | `aws_lc` | `aws-lc` (default) | does the work |
-//! | `rust_crypto` | `rust-crypto` | the independent oracle; has no RSA private operation ([`Error::Unsupported`]) |
+//! | AES-256-GCM | `aws-lc-rs` | `aes-gcm` |
+//! | SHA-2, HMAC-SHA256, HKDF-SHA512 | `aws-lc-rs` | `sha2`, `hmac`, `hkdf` |
+//! | AES-256 key wrap with padding | `aws-lc-rs` | `aes-kw` |
+//! | ECDSA P-384 with SHA-384 | `aws-lc-rs` | `p384` |
+//! | Ed25519 | `aws-lc-rs` | `ed25519-dalek` |
+//! | RSA-OAEP, RSA-PSS | `aws-lc-rs` | none: [`Error::Unsupported`] |
+//! | HPKE, [`Suite::P384`] | `rustls` on `aws-lc-rs` | `hpke` on `p384` |
+//! | HPKE, [`Suite::XWing`] | `hpke` on `x-wing`, `ml-kem` (not audited) | the same |
+//! | randomness | `aws-lc-rs`, seeded by the system | the system, by `getrandom` |
+//! | constant-time comparison ([`ct_eq`]) | `subtle` | the same |
 //!
-//! The crate root re-exports `aws_lc` where it is compiled, else `rust_crypto`. Both draw their own randomness
-//! from the operating system. What is the same in both (constant-time comparison, the suites' names) is at the
-//! root. Suite [`Suite::XWing`] is the crate `hpke` in both; its `ml-kem` has not been audited.
+//! Equal inputs give equal outcomes in both, errors included: what one library is laxer about than the other
+//! (hybrid and compact points, a key wrap of nothing, Ed25519 keys that are not canonical) is refused in both.
+//! `tests/cross` holds them to that, `tests/wycheproof` both to Project Wycheproof's vectors; RSA and X-Wing, which
+//! have no second back end here, are checked in the workspace's `tests/oracle`. Run them with
+//! `--features rust-crypto`.
 //!
 //! This crate must never hold a policy, a format of keyfast's own, or a key beyond the call that uses it.
 
 #[cfg(not(any(feature = "aws-lc", feature = "rust-crypto")))]
 compile_error!("choose a back end: feature `aws-lc` (default) or `rust-crypto`");
 
-mod ecdsa_der;
 mod error;
-mod xwing;
+mod rust_hpke;
+mod sec1;
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;

@@ -21,7 +21,12 @@ impl Aes256Gcm {
     ///
     /// # Errors
     /// [`Error::Internal`] if the message is longer than the mode allows (64 GiB).
-    pub fn seal(&self, nonce: [u8; NONCE_LEN], aad: &[u8], buffer: &mut [u8]) -> Result<[u8; TAG_LEN], Error> {
+    pub fn seal(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<[u8; TAG_LEN], Error> {
         let failed = Error::Internal { what: "aes-256-gcm seal" };
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(aad), buffer).map_err(|_| failed)?;

@@ -92,7 +92,11 @@ impl HmacKey {
     /// # Errors
     /// [`Error::Mismatch`] if it is another.
     pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> Result<(), Error> {
-        if crate::ct_eq(&self.tag(parts), tag) { Ok(()) } else { Err(Error::Mismatch { what: "hmac-sha256 tag" }) }
+        if crate::ct_eq(&self.tag(parts), tag) {
+            Ok(())
+        } else {
+            Err(Error::Mismatch { what: "hmac-sha256 tag" })
+        }
     }
 }
 

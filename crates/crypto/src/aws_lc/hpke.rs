@@ -5,7 +5,9 @@ use rustls::crypto::aws_lc_rs::hpke::DH_KEM_P384_HKDF_SHA384_AES_256 as P384;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke, HpkePrivateKey, HpkePublicKey};
 use secret::SecretBytes;
 
-use crate::{Error, Sealed, xwing};
+use super::random;
+use crate::rust_hpke::{self, XWing};
+use crate::{Error, Sealed, sec1};
 
 /// A fresh key pair of `suite`: the private key as RFC 9180 serialises it, and the public one.
 ///
@@ -13,9 +15,10 @@ use crate::{Error, Sealed, xwing};
 /// [`Error::Internal`] if the system gives no randomness.
 pub fn hpke_generate(suite: Suite) -> Result<(SecretBytes, RecipientKey), Error> {
     if suite == Suite::XWing {
-        return xwing::generate();
+        return rust_hpke::generate::<XWing>(suite, random);
     }
-    let (public, private) = P384.generate_key_pair().map_err(|_| Error::Internal { what: "hpke generate" })?;
+    let (public, private) =
+        P384.generate_key_pair().map_err(|_| Error::Internal { what: "hpke generate" })?;
     let private = SecretBytes::from_vec(private.secret_bytes().to_vec());
     Ok((private, RecipientKey { suite, public: public.0 }))
 }
@@ -26,11 +29,14 @@ pub fn hpke_generate(suite: Suite) -> Result<(SecretBytes, RecipientKey), Error>
 /// [`Error::BadKey`] if the public key is none of its suite.
 pub fn hpke_seal(to: &RecipientKey, info: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Sealed, Error> {
     if to.suite == Suite::XWing {
-        return xwing::seal(to, info, aad, plaintext);
+        return rust_hpke::seal::<XWing>(random, BAD_XWING, &to.public, info, aad, plaintext);
+    }
+    if !sec1::is_uncompressed(&to.public) {
+        return Err(BAD_P384);
     }
     let public = HpkePublicKey(to.public.clone());
     let sealed = P384.seal(info, aad, plaintext, &public);
-    let (encapsulated, ciphertext) = sealed.map_err(|_| Error::BadKey { expected: "a P-384 point, 97 bytes" })?;
+    let (encapsulated, ciphertext) = sealed.map_err(|_| BAD_P384)?;
     Ok(Sealed { encapsulated: encapsulated.0, ciphertext })
 }
 
@@ -46,10 +52,17 @@ pub fn hpke_open(
     sealed: &Sealed,
 ) -> Result<SecretBytes, Error> {
     if suite == Suite::XWing {
-        return xwing::open(secret, info, aad, sealed);
+        return rust_hpke::open::<XWing>(secret, info, aad, sealed);
+    }
+    let mismatch = Error::Mismatch { what: "hpke ciphertext" };
+    if !sec1::is_uncompressed(&sealed.encapsulated) {
+        return Err(mismatch);
     }
     let private = HpkePrivateKey::from(secret.expose().to_vec());
     let encapsulated = EncapsulatedSecret(sealed.encapsulated.clone());
     let opened = P384.open(&encapsulated, info, aad, &sealed.ciphertext, &private);
-    opened.map(SecretBytes::from_vec).map_err(|_| Error::Mismatch { what: "hpke ciphertext" })
+    opened.map(SecretBytes::from_vec).map_err(|_| mismatch)
 }
+
+const BAD_P384: Error = Error::BadKey { expected: "a P-384 point, 97 bytes" };
+const BAD_XWING: Error = Error::BadKey { expected: "an X-Wing public key, 1216 bytes" };

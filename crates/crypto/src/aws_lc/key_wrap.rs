@@ -1,7 +1,10 @@
 //! AES-256 key wrap with padding (RFC 5649; NIST SP 800-38F, KWP).
+//!
+//! The library wipes its copy of the key-encryption key; the expanded key stays on the stack until it is overwritten.
 
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded};
 use secret::SecretBytes;
+use zeroize::Zeroizing;
 
 use crate::Error;
 
@@ -25,7 +28,7 @@ pub fn kwp_wrap(kek: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
 pub fn kwp_unwrap(kek: &[u8], wrapped: &[u8]) -> Result<SecretBytes, Error> {
     let mismatch = Error::Mismatch { what: "wrapped key" };
     let kek = AesKek::new(&AES_256, kek).map_err(|_| Error::BadKey { expected: "32 bytes" })?;
-    let mut room = vec![0; wrapped.len()];
+    let mut room = Zeroizing::new(vec![0; wrapped.len()]);
     let opened = kek.unwrap_with_padding(wrapped, &mut room).map(SecretBytes::take);
     opened.map_err(|_| mismatch)
 }

@@ -1,6 +1,7 @@
 //! The back end that does the work: AWS-LC through `aws-lc-rs`, HPKE on P-384 through `rustls`.
 
 mod aead;
+mod ecdsa_der;
 mod hash;
 mod hpke;
 mod key_wrap;

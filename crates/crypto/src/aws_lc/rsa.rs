@@ -8,11 +8,13 @@ use aws_lc_rs::rsa::{
 };
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaKeyPair};
 use secret::SecretBytes;
+use zeroize::Zeroizing;
 
 use crate::Error;
 
 const BAD_PUBLIC: Error = Error::BadKey { expected: "an RSA public key of 2048 to 8192 bits" };
-const BAD_PRIVATE: Error = Error::BadKey { expected: "an RSA private key of 2048, 3072 or 4096 bits in PKCS #8" };
+const BAD_PRIVATE: Error =
+    Error::BadKey { expected: "an RSA private key of 2048, 3072 or 4096 bits in PKCS #8" };
 
 /// An RSA public key.
 #[derive(Debug)]
@@ -28,7 +30,8 @@ impl RsaPublicKey {
     /// # Errors
     /// [`Error::BadKey`] unless it is RSA of 2048 to 8192 bits.
     pub fn from_spki(der: &[u8]) -> Result<Self, Error> {
-        let encrypting = PublicEncryptingKey::from_der(der).and_then(|key| Ok(OaepPublicEncryptingKey::new(key)?));
+        let encrypting =
+            PublicEncryptingKey::from_der(der).and_then(|key| Ok(OaepPublicEncryptingKey::new(key)?));
         let verifying = ParsedPublicKey::new(&signature::RSA_PSS_2048_8192_SHA384, der);
         Ok(Self {
             verifying: verifying.map_err(|_| BAD_PUBLIC)?,
@@ -129,7 +132,7 @@ impl RsaPrivateKey {
     /// # Errors
     /// [`Error::Mismatch`], the same for every cause.
     pub fn decrypt_oaep_sha256(&self, ciphertext: &[u8]) -> Result<SecretBytes, Error> {
-        let mut room = vec![0; self.decrypting.min_output_size()];
+        let mut room = Zeroizing::new(vec![0; self.decrypting.min_output_size()]);
         let opened = self.decrypting.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut room, None);
         let opened = opened.map(SecretBytes::take);
         opened.map_err(|_| Error::Mismatch { what: "rsa-oaep ciphertext" })

@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
 };
 use secret::SecretBytes;
 
-use crate::Error;
+use crate::{Error, sec1};
 
 const BAD_POINT: Error = Error::BadKey { expected: "a point on P-384, SEC 1, 49 or 97 bytes" };
 const BAD_PRIVATE: Error = Error::BadKey { expected: "a P-384 private key in PKCS #8" };
@@ -27,7 +27,7 @@ impl P384PublicKey {
     /// # Errors
     /// [`Error::BadKey`] if it is not on the curve or is the point at infinity.
     pub fn from_sec1(point: &[u8]) -> Result<Self, Error> {
-        if !matches!(point.len(), 49 | 97) {
+        if !sec1::is_point(point) {
             return Err(BAD_POINT);
         }
         let fixed = ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point).map_err(|_| BAD_POINT)?;
@@ -124,11 +124,11 @@ impl P384SigningKey {
     /// [`Error::Internal`] if the library fails.
     pub fn sign_fixed(&self, message: &[u8]) -> Result<[u8; 96], Error> {
         let der = self.sign_der_digest(&super::sha384(&[message]))?;
-        crate::ecdsa_der::to_fixed(&der).ok_or(Error::Internal { what: "ecdsa sign" })
+        super::ecdsa_der::to_fixed(&der).ok_or(Error::Internal { what: "ecdsa sign" })
     }
 }
 
-/// A public key for Ed25519, 32 bytes.
+/// A public key for Ed25519, 32 bytes. If they encode no point, nothing verifies under it.
 #[derive(Clone, Debug)]
 pub struct Ed25519PublicKey(ParsedPublicKey, [u8; 32]);
 
@@ -136,7 +136,7 @@ impl Ed25519PublicKey {
     /// Reads 32 bytes.
     ///
     /// # Errors
-    /// [`Error::BadKey`] if they are no public key.
+    /// [`Error::BadKey`] if the library refuses them.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
         let key = ParsedPublicKey::new(&ED25519, bytes);
         Ok(Self(key.map_err(|_| Error::BadKey { expected: "an Ed25519 public key" })?, *bytes))
