@@ -104,6 +104,13 @@ byte_string! {
     RequestId, 16;
 }
 
+impl BrokerId {
+    /// The name of this broker's log, and of the keys that sign it: `keyfast/` and the first 16 digits.
+    pub fn log_origin(&self) -> String {
+        self.0.iter().take(8).fold("keyfast/".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+    }
+}
+
 fn decode_hex(s: &str, out: &mut [u8]) -> Result<(), ParseHexError> {
     let expected = out.len().saturating_mul(2);
     if s.len() != expected {

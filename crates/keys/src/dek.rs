@@ -29,6 +29,10 @@ impl Dek {
         }
     }
 
+    pub(crate) fn secret(&self) -> &SecretBytes {
+        &self.0
+    }
+
     /// The 32 bytes, for key derivation in `envelope` and for wrapping.
     pub fn expose(&self) -> &[u8] {
         self.0.expose()

@@ -29,6 +29,12 @@ pub enum KeyError {
         /// What the key is.
         kind: KeyKind,
     },
+    /// A sealed answer holds something that this version does not know.
+    #[error("unknown kind of sealed key: {kind:?}; the broker may be newer than this agent")]
+    UnknownPayload {
+        /// The kind byte; `None` if there was none.
+        kind: Option<u8>,
+    },
     /// A secret cannot wrap keys.
     #[error("a key of kind {kind} wraps no keys")]
     NotAKek {
@@ -74,6 +80,11 @@ impl Kek {
             KeyKind::Aes256 => Err(bad("32 bytes")),
             KeyKind::Secret => Err(KeyError::NotAKek { kind }),
         }
+    }
+
+    /// Reads an RSA private key of any supported length.
+    pub(crate) fn rsa_from_pkcs8(der: &SecretBytes) -> Result<Self, KeyError> {
+        Ok(Self::Rsa(Box::new(RsaPrivateKey::from_pkcs8(der.expose())?)))
     }
 
     /// The bytes that travel sealed and rest wrapped.

@@ -1,0 +1,36 @@
+//! `keyfast-agent evidence`: what the platform says about this guest, as it would be sent.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use claims::ReportData;
+use clap::Args;
+use envelope::file::AtomicFile;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::shell;
+
+/// Write the platform's evidence about this guest, for `keyfast evidence show`
+#[derive(Debug, Args)]
+pub struct Evidence {
+    /// What the evidence is to carry, 128 hexadecimal digits; zeros if not given
+    #[arg(long, value_name = "HEX")]
+    report_data: Option<ReportData>,
+    /// Where to write it; standard output if not given
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(config: &Config, args: &Evidence) -> Result<(), Failure> {
+    let bytes = shell::evidence(config, &args.report_data.unwrap_or(ReportData([0; 64])))?;
+    let written = match &args.output {
+        None => io::stdout().write_all(&bytes),
+        Some(path) => AtomicFile::create(path).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.commit()
+        }),
+    };
+    let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
+    written.map_err(|source| Failure::File { path, source })
+}
