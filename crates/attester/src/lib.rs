@@ -19,6 +19,7 @@ use std::time::Duration;
 use claims::{EvidenceKind, ReportData};
 
 pub use codec::{Failure, FrameError, MAX_EVIDENCE};
+pub use deadline::DeadlineStream;
 pub use server::{ServeError, answer};
 pub use socket::SocketAttester;
 

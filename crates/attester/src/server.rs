@@ -7,8 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use crate::codec::{Answer, Failure, FrameError, REQUEST_LEN, Request};
-use crate::deadline::{DeadlineStream, deadline_after};
-use crate::{AttestError, Attester};
+use crate::{AttestError, Attester, DeadlineStream};
 
 /// Why a client got no evidence. The listener lives on.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +25,9 @@ pub enum ServeError {
     /// The client misbehaved; it was told so.
     #[error("malformed request: {0}")]
     Malformed(#[from] FrameError),
+    /// The platform gave more evidence than an answer may carry; the client was told that there is none.
+    #[error("unusable evidence: {0}")]
+    Unsendable(#[source] FrameError),
     /// The platform gave no evidence; the client was told that, and not why.
     #[error(transparent)]
     Attest(AttestError),
@@ -36,7 +38,7 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`]; where the client could still be told, it was.
 pub fn answer(stream: UnixStream, attester: &mut dyn Attester, limit: Duration) -> Result<(), ServeError> {
-    let mut stream = DeadlineStream::new(stream, deadline_after(limit));
+    let mut stream = DeadlineStream::new(stream, limit);
     let broken = |error: io::Error| match error.kind() {
         io::ErrorKind::TimedOut => ServeError::TimedOut { limit },
         _ => ServeError::Broken(error),
@@ -45,7 +47,7 @@ pub fn answer(stream: UnixStream, attester: &mut dyn Attester, limit: Duration) 
     let (answer, outcome) = decide(&bytes, attester);
     let (frame, outcome) = match answer.encode() {
         Ok(frame) => (frame, outcome),
-        Err(error) => (failed(Failure::Attestation, "").encode()?, Err(error.into())),
+        Err(error) => (failed(Failure::Attestation, "").encode()?, Err(ServeError::Unsendable(error))),
     };
     let sent = stream.write_all(&frame).and_then(|()| stream.finish_writing()).map_err(broken);
     outcome.and(sent)

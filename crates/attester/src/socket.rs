@@ -3,16 +3,12 @@
 //! Connecting is bounded too: a listener that never accepts must not hold up a boot.
 
 use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use claims::{EvidenceKind, ReportData};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use std::time::Duration;
 
 use crate::codec::{Answer, MAX_ANSWER, Request};
-use crate::deadline::{DeadlineStream, deadline_after, remaining};
-use crate::{AttestError, Attester};
+use crate::{AttestError, Attester, DeadlineStream};
+use claims::{EvidenceKind, ReportData};
 
 /// Asks an attester that listens on a Unix socket.
 #[derive(Clone, Debug)]
@@ -54,17 +50,15 @@ impl Attester for SocketAttester {
 
 /// One exchange on a connection of its own.
 fn exchange(path: &Path, request: &Request, limit: Duration) -> Result<(EvidenceKind, Vec<u8>), AttestError> {
-    let deadline = deadline_after(limit);
     let timed_out = || AttestError::TimedOut { path: path.to_owned(), limit };
-    let stream = connect_by(path, deadline).map_err(|source| match source.kind() {
+    let stream = DeadlineStream::connect(path, limit).map_err(|source| match source.kind() {
         io::ErrorKind::TimedOut => timed_out(),
         _ => AttestError::Unreachable { path: path.to_owned(), source },
     })?;
-    let bytes =
-        converse(DeadlineStream::new(stream, deadline), request).map_err(|source| match source.kind() {
-            io::ErrorKind::TimedOut => timed_out(),
-            _ => AttestError::Broken { path: path.to_owned(), source },
-        })?;
+    let bytes = converse(stream, request).map_err(|source| match source.kind() {
+        io::ErrorKind::TimedOut => timed_out(),
+        _ => AttestError::Broken { path: path.to_owned(), source },
+    })?;
     match Answer::decode(request, &bytes)? {
         Answer::Done { kind, evidence } => Ok((kind, evidence)),
         Answer::Failed { failure, message } => Err(AttestError::Refused { failure, message }),
@@ -76,23 +70,3 @@ fn converse(mut stream: DeadlineStream, request: &Request) -> io::Result<Vec<u8>
     stream.finish_writing()?;
     stream.read_at_most(MAX_ANSWER)
 }
-
-/// Connects without blocking: a full queue at the listener is tried again until the deadline.
-fn connect_by(path: &Path, deadline: Instant) -> io::Result<UnixStream> {
-    let address = SocketAddrUnix::new(path)?;
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    loop {
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        match connect(&socket, &address) {
-            Ok(()) => {
-                let stream = UnixStream::from(socket);
-                stream.set_nonblocking(false)?;
-                return Ok(stream);
-            }
-            Err(rustix::io::Errno::AGAIN) => std::thread::sleep(remaining(deadline)?.min(RETRY_AFTER)),
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-}
-
-const RETRY_AFTER: Duration = Duration::from_millis(10);

@@ -1,0 +1,322 @@
+//! The control socket of `keyfast-simtee`: what can be asked, and how to ask it.
+//!
+//! One line of JSON asks, one line answers; several may follow each other on a connection. A line has at most
+//! [`MAX_LINE`] bytes, an unknown field is refused, and the socket is open to its owner only.
+//!
+//! ```text
+//! {"op":"guest","name":"web","debug":true,"tcb":{"snp":5}}
+//! {"socket":"/run/sim/guests/web.sock","measurement":"c19d…"}
+//! {"op":"status"}
+//! {"product":"Milan","created":"2026-11-22T09:30:00Z","ark_sha256":"53bd…","guests":[…]}
+//! {"op":"stop"}
+//! {"stopped":true}
+//! {"op":"gest"}
+//! {"code":"malformed","error":"unknown variant `gest`, expected …"}
+//! ```
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use attester::DeadlineStream;
+use claims::snp::{Product, Tcb};
+use claims::{KeyId, Measurement};
+use serde::{Deserialize, Serialize};
+
+use crate::GuestSpec;
+use crate::json_text::{hex_bytes, name};
+
+/// Most bytes of a request, its line feed included.
+pub const MAX_LINE: usize = 4 * 1024;
+/// Most bytes of an answer, its line feed included.
+pub const MAX_REPLY: usize = 64 * 1024;
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Launch a guest, in place of the one of this name.
+    Guest(GuestRequest),
+    /// Say which host this is, and which guests run.
+    Status {},
+    /// End the process, once the answer is sent.
+    Stop {},
+}
+
+/// A guest to launch. What is left out is as [`GuestSpec::new`] has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestRequest {
+    /// Its name, in the grammar of a key's name.
+    #[serde(with = "name")]
+    pub name: KeyId,
+    /// Whether the host may debug it.
+    #[serde(default)]
+    pub debug: bool,
+    /// Components of the TCB that differ, in all four TCBs of the report.
+    #[serde(default)]
+    pub tcb: TcbChange,
+    /// MEASUREMENT, 96 hexadecimal digits.
+    #[serde(default, with = "hex_bytes", skip_serializing_if = "Option::is_none")]
+    pub measurement: Option<[u8; 48]>,
+    /// HOST_DATA, 64 hexadecimal digits.
+    #[serde(default, with = "hex_bytes", skip_serializing_if = "Option::is_none")]
+    pub host_data: Option<[u8; 32]>,
+    /// ID_KEY_DIGEST, 96 hexadecimal digits.
+    #[serde(default, with = "hex_bytes", skip_serializing_if = "Option::is_none")]
+    pub id_key_digest: Option<[u8; 48]>,
+    /// VMPL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vmpl: Option<u32>,
+    /// VERSION of the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// A bit of its evidence to flip after signing: bit 0 is the lowest of the first byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alter_bit: Option<usize>,
+}
+
+/// Components of a TCB, each to be replaced where it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TcbChange {
+    /// FMC; Turin only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fmc: Option<u8>,
+    /// Bootloader.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootloader: Option<u8>,
+    /// TEE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tee: Option<u8>,
+    /// SNP firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snp: Option<u8>,
+    /// Microcode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub microcode: Option<u8>,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// The guest runs.
+    Guest(GuestReply),
+    /// The host and its guests.
+    Status(StatusReply),
+    /// The process ends.
+    Stopped(StoppedReply),
+    /// Nothing was done. [`call`] gives this as [`CallError::Refused`].
+    Refused(RefusedReply),
+}
+
+/// Where a guest attests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestReply {
+    /// Its evidence socket, which speaks [`attester::codec`].
+    pub socket: PathBuf,
+    /// Its MEASUREMENT, 96 hexadecimal digits.
+    pub measurement: String,
+}
+
+/// The host and its guests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusReply {
+    /// Which product it plays.
+    pub product: String,
+    /// The start of its certificates' validity, RFC 3339.
+    pub created: String,
+    /// SHA-256 of the root's certificate, 64 hexadecimal digits.
+    pub ark_sha256: String,
+    /// The guests that run, by name.
+    pub guests: Vec<GuestStatus>,
+}
+
+/// A guest that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestStatus {
+    /// Its name.
+    pub name: String,
+    /// Its evidence socket.
+    pub socket: PathBuf,
+    /// Its MEASUREMENT, 96 hexadecimal digits.
+    pub measurement: String,
+}
+
+/// The process ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoppedReply {
+    /// True.
+    pub stopped: bool,
+}
+
+/// Nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedReply {
+    /// Why, for programs: `malformed`, `too-many-guests` or `failed`.
+    pub code: String,
+    /// Why, for people.
+    pub error: String,
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// Nobody listens at the socket, or it broke or kept silent.
+    #[error("cannot ask the simulated host at `{}`: {source}; is keyfast-simtee running?", path.display())]
+    Unreachable {
+        /// The control socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The answer is no line of this protocol.
+    #[error("malformed answer of the simulated host: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The host did not do it.
+    #[error("the simulated host refused ({code}): {error}")]
+    Refused {
+        /// [`RefusedReply::code`].
+        code: String,
+        /// [`RefusedReply::error`].
+        error: String,
+    },
+}
+
+/// Asks the host whose control socket is `socket`; ends within ten seconds.
+///
+/// # Errors
+/// [`CallError`].
+pub fn call(socket: &Path, request: &Request) -> Result<Reply, CallError> {
+    let malformed = |error: serde_json::Error| CallError::Malformed { reason: error.to_string() };
+    let mut line = serde_json::to_vec(request).map_err(malformed)?;
+    line.push(b'\n');
+    let unreachable = |source| CallError::Unreachable { path: socket.to_owned(), source };
+    let bytes = converse(socket, &line).map_err(unreachable)?;
+    if bytes.len() > MAX_REPLY {
+        return Err(CallError::Malformed { reason: format!("expected at most {MAX_REPLY} bytes") });
+    }
+    match serde_json::from_slice(&bytes).map_err(malformed)? {
+        Reply::Refused(RefusedReply { code, error }) => Err(CallError::Refused { code, error }),
+        reply => Ok(reply),
+    }
+}
+
+fn converse(socket: &Path, line: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = DeadlineStream::connect(socket, LIMIT)?;
+    stream.write_all(line)?;
+    stream.finish_writing()?;
+    stream.read_at_most(MAX_REPLY)
+}
+
+impl GuestRequest {
+    /// A guest of this name with nothing out of the ordinary.
+    pub fn new(name: KeyId) -> Self {
+        Self {
+            name,
+            debug: false,
+            tcb: TcbChange::default(),
+            measurement: None,
+            host_data: None,
+            id_key_digest: None,
+            vmpl: None,
+            version: None,
+            alter_bit: None,
+        }
+    }
+
+    /// What to launch on a host of this product.
+    pub fn spec(&self, product: Product) -> GuestSpec {
+        let usual = GuestSpec::new(product, self.name.as_str());
+        let tcb = self.tcb.applied_to(usual.reported_tcb);
+        GuestSpec {
+            measurement: self.measurement.map_or(usual.measurement, Measurement),
+            host_data: self.host_data.unwrap_or(usual.host_data),
+            id_key_digest: self.id_key_digest.unwrap_or(usual.id_key_digest),
+            vmpl: self.vmpl.unwrap_or(usual.vmpl),
+            version: self.version.unwrap_or(usual.version),
+            ..usual.debug(self.debug).tcb(tcb)
+        }
+    }
+}
+
+impl TcbChange {
+    /// The TCB with the given components replaced.
+    pub fn applied_to(self, tcb: Tcb) -> Tcb {
+        Tcb {
+            fmc: self.fmc.or(tcb.fmc),
+            bootloader: self.bootloader.unwrap_or(tcb.bootloader),
+            tee: self.tee.unwrap_or(tcb.tee),
+            snp: self.snp.unwrap_or(tcb.snp),
+            microcode: self.microcode.unwrap_or(tcb.microcode),
+        }
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Request, String> {
+        serde_json::from_str(line).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn requests_are_read_as_documented() {
+        let Request::Guest(guest) =
+            read(r#"{"op":"guest","name":"web","debug":true,"tcb":{"snp":5},"alter_bit":9}"#).unwrap()
+        else {
+            unreachable!()
+        };
+        let wanted =
+            GuestRequest { debug: true, alter_bit: Some(9), ..GuestRequest::new("web".parse().unwrap()) };
+        let tcb = TcbChange { snp: Some(5), ..TcbChange::default() };
+        assert_eq!(guest, GuestRequest { tcb, ..wanted });
+        assert_eq!(read(r#"{"op":"status"}"#), Ok(Request::Status {}));
+        assert_eq!(read(r#"{"op":"stop"}"#), Ok(Request::Stop {}));
+    }
+
+    #[test]
+    fn a_request_survives_its_own_writing() {
+        let mut guest = GuestRequest::new("web".parse().unwrap());
+        guest.measurement = Some([0xab; 48]);
+        guest.host_data = Some([1; 32]);
+        let request = Request::Guest(guest);
+        assert_eq!(read(&serde_json::to_string(&request).unwrap()), Ok(request));
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        for (line, reason) in [
+            ("", "EOF"),
+            ("[]", "invalid"),
+            (r#"{"op":"gest"}"#, "unknown variant `gest`"),
+            (r#"{"name":"web"}"#, "missing field `op`"),
+            (r#"{"op":"stop","now":true}"#, "unknown field `now`"),
+            (r#"{"op":"guest"}"#, "missing field `name`"),
+            (r#"{"op":"guest","name":"web","dbug":true}"#, "unknown field `dbug`"),
+            (r#"{"op":"guest","name":"web","name":"db"}"#, "duplicate field `name`"),
+            (r#"{"op":"guest","name":"../web"}"#, "not a key name: `../web`"),
+            (r#"{"op":"guest","name":"web","tcb":{"spn":5}}"#, "unknown field `spn`"),
+            (r#"{"op":"guest","name":"web","tcb":{"snp":256}}"#, "expected u8"),
+            (r#"{"op":"guest","name":"web","measurement":"ab"}"#, "expected 96, got 2"),
+            (r#"{"op":"guest","name":"web","host_data":"zz"}"#, "expected 64, got 2"),
+            (r#"{"op":"status"} {}"#, "trailing characters"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(error.contains(reason), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! A simulated host: one chip and the authorities that vouch for it.
+//!
+//! Its root is nobody's but its own: a verifier believes it only where an operator added it by fingerprint.
+
+use std::sync::Arc;
+
+use claims::snp::{Product, Tcb};
+use claims::{ChipId, ReportData, Sha256Digest, UnixTime};
+use crypto::{HmacKey, P384SigningKey, RsaPrivateKey};
+use zeroize::Zeroizing;
+
+use crate::SimError;
+use crate::certificate::{CertificateSpec, P384, Signer, ec_spki};
+use crate::chain::{Chain, ChainSpec, ark_spec, ask_spec, vcek_spec};
+use crate::guest::{Guest, GuestSpec};
+use crate::report::tcb_bytes;
+
+/// The secrets of a host: ARK key, ASK key (RSA-4096), and the chip's 32 bytes, from which its VCEKs derive.
+pub struct HostKeys {
+    pub(crate) ark: RsaPrivateKey,
+    pub(crate) ask: RsaPrivateKey,
+    pub(crate) chip: Zeroizing<[u8; 32]>,
+}
+
+impl HostKeys {
+    /// Fresh keys. Takes a second or more; share them between hosts where only the product differs.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn generate() -> Result<Self, SimError> {
+        let chip = Zeroizing::new(crypto::random_array()?);
+        Ok(Self { ark: RsaPrivateKey::generate(4096)?, ask: RsaPrivateKey::generate(4096)?, chip })
+    }
+
+    /// The same authorities with another chip under them.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn with_other_chip(&self) -> Result<Self, SimError> {
+        let again = |key: &RsaPrivateKey| RsaPrivateKey::from_pkcs8(key.pkcs8().expose());
+        let chip = Zeroizing::new(crypto::random_array()?);
+        Ok(Self { ark: again(&self.ark)?, ask: again(&self.ask)?, chip })
+    }
+}
+
+/// A host of one product, with its ARK and ASK certificates.
+pub struct SimHost {
+    keys: Arc<HostKeys>,
+    product: Product,
+    created: UnixTime,
+    ark: Vec<u8>,
+    ask: Vec<u8>,
+}
+
+impl SimHost {
+    /// A host with fresh keys, whose certificates are valid from `now` on.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn generate(product: Product, now: UnixTime) -> Result<Self, SimError> {
+        Self::with_keys(Arc::new(HostKeys::generate()?), product, now)
+    }
+
+    /// A host with these keys, whose certificates are valid from `now` on.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn with_keys(keys: Arc<HostKeys>, product: Product, now: UnixTime) -> Result<Self, SimError> {
+        let mut host = Self { keys, product, created: now, ark: Vec::new(), ask: Vec::new() };
+        host.ark = host.sign(&host.ark_spec())?;
+        host.ask = host.sign(&host.ask_spec())?;
+        Ok(host)
+    }
+
+    /// A host whose certificates were issued before.
+    pub(crate) fn restore(
+        keys: HostKeys,
+        product: Product,
+        created: UnixTime,
+        ark: Vec<u8>,
+        ask: Vec<u8>,
+    ) -> Self {
+        Self { keys: Arc::new(keys), product, created, ark, ask }
+    }
+
+    /// Which product it plays.
+    pub fn product(&self) -> Product {
+        self.product
+    }
+
+    /// The start of its certificates' validity.
+    pub fn created(&self) -> UnixTime {
+        self.created
+    }
+
+    /// Its keys, for another host.
+    pub fn keys(&self) -> &Arc<HostKeys> {
+        &self.keys
+    }
+
+    /// The root's certificate in DER.
+    pub fn ark_der(&self) -> &[u8] {
+        &self.ark
+    }
+
+    /// The intermediate's certificate in DER.
+    pub fn ask_der(&self) -> &[u8] {
+        &self.ask
+    }
+
+    /// SHA-256 of [`Self::ark_der`]: what an operator trusts it by.
+    pub fn ark_sha256(&self) -> Sha256Digest {
+        Sha256Digest(crypto::sha256(&[&self.ark]))
+    }
+
+    /// CHIP_ID: 64 bytes; on Turin 8 and zeros.
+    pub fn chip_id(&self) -> ChipId {
+        let chip = HmacKey::new(&*self.keys.chip);
+        let half = |label: &[u8]| chip.tag(&[label, self.product.name().as_bytes()]);
+        let (low, high) = (half(b"chip id, low"), half(b"chip id, high"));
+        let mut id = [0; ChipId::LEN];
+        let len = hwid_len(self.product);
+        id.iter_mut().zip(low.into_iter().chain(high)).take(len).for_each(|(to, from)| *to = from);
+        ChipId(id)
+    }
+
+    /// The chip's signing key at this TCB; another TCB has another, and the same TCB always the same.
+    ///
+    /// # Errors
+    /// [`SimError::TcbLayout`] if the TCB is of another product; [`SimError::Crypto`] if the library fails.
+    pub fn vcek(&self, tcb: Tcb) -> Result<P384SigningKey, SimError> {
+        let tcb = tcb_bytes(tcb, self.product)?;
+        let chip = HmacKey::new(&*self.keys.chip);
+        let part = |label: &[u8]| Zeroizing::new(chip.tag(&[label, self.product.name().as_bytes(), &tcb]));
+        let (low, high) = (part(b"vcek, low"), part(b"vcek, high"));
+        let scalar = high.iter().chain(low.iter());
+        let mut key = Zeroizing::new([0; PKCS8_P384_PREFIX.len() + SCALAR_LEN]);
+        key.iter_mut().zip(PKCS8_P384_PREFIX.iter().chain(scalar)).for_each(|(to, from)| *to = *from);
+        if let Some(top) = key.get_mut(PKCS8_P384_PREFIX.len()) {
+            *top &= 0x7f;
+        }
+        Ok(P384SigningKey::from_pkcs8(&*key)?)
+    }
+
+    /// What the genuine chain of this chip at this TCB says, to be altered or issued as it is.
+    ///
+    /// # Errors
+    /// As [`Self::vcek`].
+    pub fn chain_spec(&self, tcb: Tcb) -> Result<ChainSpec, SimError> {
+        let spki = ec_spki(P384, &self.vcek(tcb)?.public_sec1());
+        let chip = self.chip_id();
+        let hwid = chip.0.get(..hwid_len(self.product)).unwrap_or_default();
+        let vcek = vcek_spec(self.product, self.created, spki, tcb, hwid);
+        Ok(ChainSpec { ark: self.ark_spec(), ask: self.ask_spec(), vcek })
+    }
+
+    /// Signs a chain. Where ARK and ASK are the host's own, unaltered, it is their one certificate, so that the
+    /// root's fingerprint stays.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn issue(&self, spec: &ChainSpec) -> Result<Chain, SimError> {
+        let ark = if spec.ark == self.ark_spec() { self.ark.clone() } else { self.sign(&spec.ark)? };
+        let ask = if spec.ask == self.ask_spec() { self.ask.clone() } else { self.sign(&spec.ask)? };
+        Ok(Chain { ark, ask, vcek: self.sign(&spec.vcek)? })
+    }
+
+    /// Signs one certificate.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn sign(&self, spec: &CertificateSpec) -> Result<Vec<u8>, SimError> {
+        let key = match spec.signer {
+            Signer::Ark => &self.keys.ark,
+            Signer::Ask => &self.keys.ask,
+        };
+        let to_be_signed = spec.to_be_signed();
+        let signature = key.sign_pss_sha384(&to_be_signed)?;
+        Ok(spec.with_signature(to_be_signed, &signature))
+    }
+
+    /// Launches a guest, with the genuine chain for its reported TCB. Issuing that takes some milliseconds.
+    ///
+    /// # Errors
+    /// As [`Self::vcek`].
+    pub fn launch(&self, spec: &GuestSpec) -> Result<Guest, SimError> {
+        let report = spec.report(self.product, self.chip_id())?;
+        let chain = self.issue(&self.chain_spec(spec.reported_tcb)?)?;
+        Ok(Guest::new(report, self.vcek(spec.reported_tcb)?, chain))
+    }
+
+    /// Evidence of a guest that is launched for this one report.
+    ///
+    /// # Errors
+    /// As [`Self::vcek`].
+    pub fn attest(&self, spec: &GuestSpec, report_data: &ReportData) -> Result<Vec<u8>, SimError> {
+        self.launch(spec)?.attest(report_data)
+    }
+
+    fn ark_spec(&self) -> CertificateSpec {
+        ark_spec(self.product, self.created, self.keys.ark.public().spki())
+    }
+
+    fn ask_spec(&self) -> CertificateSpec {
+        let (ark, ask) = (self.keys.ark.public().spki(), self.keys.ask.public().spki());
+        ask_spec(self.product, self.created, ark, ask)
+    }
+}
+
+/// Bytes of a chip's id that count.
+fn hwid_len(product: Product) -> usize {
+    match product {
+        Product::Milan | Product::Genoa => 64,
+        Product::Turin => 8,
+    }
+}
+
+const SCALAR_LEN: usize = 48;
+
+/// What stands before the scalar in the PKCS #8 form of a P-384 key without its public half (RFC 5208, RFC 5915).
+/// The scalar's top bit is cleared, so that it is below the group's order.
+const PKCS8_P384_PREFIX: [u8; 32] = *b"\x30\x4e\x02\x01\x00\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+    \x06\x05\x2b\x81\x04\x00\x22\x04\x37\x30\x35\x02\x01\x01\x04\x30";

@@ -1,0 +1,225 @@
+//! The simulated host as a process: its control socket, and an evidence socket for each guest.
+//!
+//! It must never give out a private key, and never sign a report of one guest over another guest's socket.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use attester::{AttestError, Attester, DeadlineStream};
+use claims::snp::Product;
+use claims::{EvidenceKind, KeyId, ReportData, UnixTime};
+
+use crate::control::{
+    GuestReply, GuestRequest, GuestStatus, MAX_LINE, RefusedReply, Reply, Request, StatusReply, StoppedReply,
+};
+use crate::listener::Listener;
+use crate::root_dir::make_private_dir;
+use crate::stop::Stop;
+use crate::{Guest, REPORT_LEN, RootDir, SimError, SimHost, flip_bit};
+
+/// Most guests of one host.
+pub const MAX_GUESTS: usize = 64;
+
+/// A host that is ready to serve.
+pub struct Server {
+    host: SimHost,
+    guests: Mutex<BTreeMap<KeyId, Running>>,
+    guests_dir: PathBuf,
+    stop: Stop,
+    control: Listener,
+    // Last, so that the directory is free only when the sockets are gone.
+    _dir: RootDir,
+}
+
+impl Server {
+    /// Opens `dir`, makes or loads the host in it, and binds `control.sock`; connections wait until [`Self::run`].
+    ///
+    /// # Errors
+    /// As [`RootDir::open`] and [`RootDir::host`]; [`SimError::Io`] if a socket cannot be bound.
+    pub fn open(dir: &Path, product: Product, now: UnixTime) -> Result<Self, SimError> {
+        let root = RootDir::open(dir)?;
+        let host = root.host(product, now)?;
+        let guests_dir = dir.join("guests");
+        make_private_dir(&guests_dir)?;
+        let control = Listener::bind(&dir.join("control.sock"))?;
+        let stop = Stop::new().map_err(SimError::io("prepare to stop in", dir))?;
+        Ok(Self { host, guests: Mutex::default(), guests_dir, stop, control, _dir: root })
+    }
+
+    /// The host.
+    pub fn host(&self) -> &SimHost {
+        &self.host
+    }
+
+    /// The control socket.
+    pub fn control_socket(&self) -> &Path {
+        self.control.path()
+    }
+
+    /// Ends [`Self::run`] from another thread.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Serves until it is stopped; then no socket is left.
+    pub fn run(self) {
+        self.control.serve(&self.stop, |stream| self.converse(stream));
+        tracing::info!("stopped");
+    }
+
+    /// Answers the requests of one connection, line by line.
+    fn converse(&self, stream: UnixStream) {
+        let mut stream = BufReader::new(DeadlineStream::new(stream, CONTROL_LIMIT));
+        loop {
+            let mut line = Vec::new();
+            let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
+            match stream.by_ref().take(limit).read_until(b'\n', &mut line) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => return tracing::warn!(%error, "a control connection broke"),
+            }
+            let reply = self.reply(&line);
+            let stopped = matches!(reply, Reply::Stopped(_));
+            let sent = send(stream.get_mut(), &reply);
+            if stopped {
+                self.stop.trigger();
+            }
+            if !line.ends_with(b"\n") || stopped || sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn reply(&self, line: &[u8]) -> Reply {
+        if line.len() >= MAX_LINE && !line.ends_with(b"\n") {
+            return refuse("malformed", &format_args!("line too long: expected at most {MAX_LINE} bytes"));
+        }
+        let reply = match serde_json::from_slice(line) {
+            Err(error) => return refuse("malformed", &error),
+            Ok(Request::Guest(guest)) => self.launch(&guest).map(Reply::Guest),
+            Ok(Request::Status {}) => Ok(Reply::Status(self.status())),
+            Ok(Request::Stop {}) => Ok(Reply::Stopped(StoppedReply { stopped: true })),
+        };
+        reply.unwrap_or_else(|error| match error {
+            SimError::TooManyGuests { .. } => refuse("too-many-guests", &error),
+            error => refuse("failed", &error),
+        })
+    }
+
+    fn launch(&self, request: &GuestRequest) -> Result<GuestReply, SimError> {
+        let mut spec = request.spec(self.host.product());
+        // Unlike the default, a launch has an id of its own: the same name again is another launch.
+        spec.report_id = crypto::random_array()?;
+        let guest = AlteredGuest { guest: self.host.launch(&spec)?, alter_bit: request.alter_bit };
+        if let Some(bit) = request.alter_bit {
+            flip_bit(&mut [0; REPORT_LEN], bit)?;
+        }
+        let mut guests = self.guests();
+        if guests.len() >= MAX_GUESTS && !guests.contains_key(&request.name) {
+            return Err(SimError::TooManyGuests { limit: MAX_GUESTS });
+        }
+        // The old guest's socket must be gone before the new one is bound in its place.
+        guests.remove(&request.name);
+        let listener = Listener::bind(&self.guests_dir.join(format!("{}.sock", request.name)))?;
+        let reply =
+            GuestReply { socket: listener.path().to_owned(), measurement: spec.measurement.to_string() };
+        guests.insert(request.name.clone(), Running::start(listener, guest, reply.clone())?);
+        let alter_bit = request.alter_bit.map(|bit| bit.to_string()).unwrap_or_default();
+        tracing::info!(guest = %request.name, debug = request.debug, tcb = %spec.reported_tcb, alter_bit, "launched");
+        Ok(reply)
+    }
+
+    fn status(&self) -> StatusReply {
+        let guests = self.guests();
+        let guests = guests.iter().map(|(name, running)| {
+            let GuestReply { socket, measurement } = running.reply.clone();
+            GuestStatus { name: name.to_string(), socket, measurement }
+        });
+        StatusReply {
+            product: self.host.product().to_string(),
+            created: self.host.created().to_string(),
+            ark_sha256: self.host.ark_sha256().to_string(),
+            guests: guests.collect(),
+        }
+    }
+
+    /// The guests. A thread that panicked while it held them left them whole: each change is one call.
+    fn guests(&self) -> MutexGuard<'_, BTreeMap<KeyId, Running>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A guest whose evidence socket is served by a thread; dropping it ends both.
+struct Running {
+    reply: GuestReply,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(listener: Listener, guest: AlteredGuest, reply: GuestReply) -> Result<Self, SimError> {
+        let failed = SimError::io("serve", &reply.socket);
+        let stop = Stop::new().map_err(SimError::io("serve", &reply.socket))?;
+        let theirs = stop.clone();
+        let serve = move || {
+            listener.serve(&theirs, |stream| {
+                if let Err(error) = attester::answer(stream, &mut &guest, EVIDENCE_LIMIT) {
+                    tracing::warn!(socket = %listener.path().display(), %error, "no evidence given");
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("guest".into()).spawn(serve).map_err(failed)?;
+        Ok(Self { reply, stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.trigger();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(socket = %self.reply.socket.display(), "the guest's thread panicked");
+        }
+    }
+}
+
+/// A guest, a bit of whose report is flipped after signing if so asked.
+struct AlteredGuest {
+    guest: Guest,
+    alter_bit: Option<usize>,
+}
+
+impl Attester for &AlteredGuest {
+    fn kind(&self) -> EvidenceKind {
+        EvidenceKind::SevSnp
+    }
+
+    fn attest(&mut self, report_data: &ReportData) -> Result<Vec<u8>, AttestError> {
+        let device = |error: SimError| AttestError::Device(error.into());
+        let mut evidence = self.guest.attest(report_data).map_err(device)?;
+        if let Some(bit) = self.alter_bit {
+            flip_bit(&mut evidence, bit).map_err(device)?;
+        }
+        Ok(evidence)
+    }
+}
+
+fn refuse(code: &str, error: &dyn core::fmt::Display) -> Reply {
+    tracing::warn!(code, %error, "refused a control request");
+    Reply::Refused(RefusedReply { code: code.to_owned(), error: error.to_string() })
+}
+
+fn send(stream: &mut DeadlineStream, reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
+
+/// For all of one control connection.
+const CONTROL_LIMIT: Duration = Duration::from_secs(5);
+/// For one exchange on an evidence socket.
+const EVIDENCE_LIMIT: Duration = Duration::from_secs(5);
