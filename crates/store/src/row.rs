@@ -1,0 +1,120 @@
+//! What goes into the store and comes out of it: plain data.
+
+use claims::leaf::{Entry, LeafKind, Salt};
+use claims::{KeyAttributes, KeyId, KeyVersion, Nonce, PolicyDigest, RequestId, UnixTime};
+
+/// A leaf of the journal, before it has a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeafRow {
+    /// What it records.
+    pub kind: LeafKind,
+    /// The public entry, 34 bytes.
+    pub entry: Entry,
+    /// The record's salt, 16 bytes.
+    pub salt: Salt,
+    /// The record.
+    pub record: Vec<u8>,
+    /// The answer that it is part of.
+    pub request: Option<RequestId>,
+    /// For people, as JSON: why it was decided so.
+    pub explanation: Option<String>,
+}
+
+/// A leaf and its place in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLeaf {
+    /// Its place, from 0.
+    pub index: u64,
+    /// The leaf.
+    pub leaf: LeafRow,
+}
+
+/// One version of a key at rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// What is said about it.
+    pub attributes: KeyAttributes,
+    /// The public half as SubjectPublicKeyInfo in DER, where there is one.
+    pub public: Option<Vec<u8>>,
+    /// The wrapped bytes.
+    pub wrapped: Vec<u8>,
+}
+
+/// A change to a key at rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyWrite {
+    /// A key or a version that there was not.
+    Create(KeyRow),
+    /// Another revision in the place of the one before: the row's revision less one.
+    Replace(KeyRow),
+}
+
+/// A key that a decision was about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUnchanged {
+    /// Which key.
+    pub key: KeyId,
+    /// Which version of it.
+    pub version: KeyVersion,
+    /// The revision that the decision saw.
+    pub revision: u64,
+}
+
+/// A challenge that is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpentNonce {
+    /// The challenge.
+    pub nonce: Nonce,
+    /// From when on its token is refused anyway.
+    pub expires: UnixTime,
+}
+
+/// A request that was refused before anything about it was authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The answer's name.
+    pub request: RequestId,
+    /// When.
+    pub at: UnixTime,
+    /// The coarse code that the guest was told.
+    pub code: String,
+    /// The whole reason, for the operator.
+    pub detail: String,
+}
+
+/// What one request wants written, all of it or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// The time by which spent challenges may be forgotten.
+    pub now: UnixTime,
+    /// The challenge that this uses up.
+    pub nonce: Option<SpentNonce>,
+    /// Keys that must be as they were.
+    pub keys_unchanged: Vec<KeyUnchanged>,
+    /// The policy that must be the active one.
+    pub policy: Option<PolicyDigest>,
+    /// A policy to make the active one.
+    pub activate: Option<PolicyDigest>,
+    /// Changes to keys.
+    pub keys: Vec<KeyWrite>,
+    /// Leaves, in order.
+    pub leaves: Vec<LeafRow>,
+    /// Refusals to remember.
+    pub refusals: Vec<Refusal>,
+}
+
+impl Transaction {
+    /// A transaction that writes nothing yet.
+    pub fn new(now: UnixTime) -> Self {
+        Self {
+            now,
+            nonce: None,
+            keys_unchanged: Vec::new(),
+            policy: None,
+            activate: None,
+            keys: Vec::new(),
+            leaves: Vec::new(),
+            refusals: Vec::new(),
+        }
+    }
+}

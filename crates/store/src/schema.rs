@@ -1,0 +1,63 @@
+//! The tables, version 1.
+//!
+//! `leaf` is the journal: never updated, never deleted from. `nonce.seq` and `refusal.seq` are in order of arrival,
+//! so that the oldest can be forgotten.
+
+/// The version of the tables that this code writes, and the newest that it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Marks the file as keyfast's: "KFST".
+pub(crate) const APPLICATION_ID: u32 = 0x4b46_5354;
+
+/// Makes the tables of an empty database. Run in one transaction.
+pub(crate) const CREATE: &str = "
+CREATE TABLE version (version INTEGER NOT NULL) STRICT;
+CREATE TABLE leaf (
+    idx         INTEGER PRIMARY KEY,
+    kind        INTEGER NOT NULL,
+    entry       BLOB NOT NULL,
+    salt        BLOB NOT NULL,
+    record      BLOB NOT NULL,
+    request     BLOB,
+    explanation TEXT
+) STRICT;
+CREATE INDEX leaf_request ON leaf (request) WHERE request IS NOT NULL;
+CREATE TABLE nonce (
+    seq     INTEGER PRIMARY KEY,
+    nonce   BLOB NOT NULL UNIQUE,
+    expires INTEGER NOT NULL
+) STRICT;
+CREATE TABLE key (
+    id             TEXT NOT NULL,
+    version        INTEGER NOT NULL,
+    revision       INTEGER NOT NULL,
+    kind           TEXT NOT NULL,
+    origin         INTEGER NOT NULL,
+    operations     BLOB NOT NULL,
+    for_simulation INTEGER NOT NULL,
+    suite_floor    INTEGER NOT NULL,
+    enabled        INTEGER NOT NULL,
+    created_at     INTEGER NOT NULL,
+    tags           BLOB NOT NULL,
+    commitment     BLOB NOT NULL,
+    public         BLOB,
+    wrapped        BLOB NOT NULL,
+    PRIMARY KEY (id, version)
+) STRICT;
+CREATE TABLE policy_epoch (
+    epoch        INTEGER PRIMARY KEY,
+    digest       BLOB NOT NULL,
+    activated_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE refusal (
+    seq     INTEGER PRIMARY KEY,
+    request BLOB NOT NULL,
+    at      INTEGER NOT NULL,
+    code    TEXT NOT NULL,
+    detail  TEXT NOT NULL
+) STRICT;
+CREATE INDEX refusal_request ON refusal (request);
+";
+
+/// The tables that a database of this version has.
+pub(crate) const TABLES: [&str; 6] = ["version", "leaf", "nonce", "key", "policy_epoch", "refusal"];
