@@ -1,0 +1,121 @@
+//! What operators' commands and the broker say to each other: JSON over the admin socket.
+//!
+//! The socket is a Unix one of mode 0600 and is never reached from a network. No key and no secret stands in any of
+//! these; a secret travels as the raw body of its own request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /admin/v1/status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The broker's identity, hexadecimal.
+    pub broker: String,
+    /// Sequence number of its signed statement.
+    pub statement_sequence: u64,
+    /// When that statement expires, RFC 3339.
+    pub statement_expires: String,
+    /// Digest of the policy bundle in force, hexadecimal.
+    pub policy_digest: String,
+    /// Names of the policies in force.
+    pub policies: Vec<String>,
+    /// Whether a simulated root is trusted.
+    pub trusts_simulated: bool,
+    /// Leaves in the journal.
+    pub log_size: u64,
+    /// The journal's verifier key (C2SP signed-note).
+    pub journal_key: String,
+    /// Versions of keys.
+    pub keys: usize,
+}
+
+/// `POST /admin/v1/keys`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateKey {
+    /// The key's name.
+    pub id: String,
+    /// `rsa-2048`, `rsa-3072`, `rsa-4096` or `aes-256`.
+    pub kind: String,
+    /// What guests may ask of it: `unwrap`, `release`.
+    pub operations: BTreeSet<String>,
+    /// For simulated guests, and for no other.
+    pub simulation: bool,
+    /// The weakest suite: `p384` or `x-wing`.
+    pub suite_floor: String,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// One version of a key: `GET /admin/v1/keys`, and the answer to whatever makes or changes one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// The key's name.
+    pub id: String,
+    /// Its version.
+    pub version: u32,
+    /// What kind it is.
+    pub kind: String,
+    /// Where it came from.
+    pub origin: String,
+    /// What guests may ask of it.
+    pub operations: BTreeSet<String>,
+    /// For simulated guests, and for no other.
+    pub simulation: bool,
+    /// The weakest suite.
+    pub suite_floor: String,
+    /// Whether it may be used now.
+    pub enabled: bool,
+    /// Counts the changes.
+    pub revision: u64,
+    /// When it came to be, RFC 3339.
+    pub created_at: String,
+    /// SHA-256 that pins its bytes, hexadecimal.
+    pub commitment: String,
+}
+
+/// `GET /admin/v1/explain/{request}`: what was decided for one request, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explanation {
+    /// The request, hexadecimal.
+    pub request: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// One entry for each answer; a refused request has one.
+    pub answers: Vec<ExplainedAnswer>,
+}
+
+/// One answer of a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainedAnswer {
+    /// `release`, `denial` or `refusal` (before the evidence was believed).
+    pub outcome: String,
+    /// The coarse code that the guest got.
+    pub code: String,
+    /// What was asked for: operation and key.
+    pub asked: String,
+    /// The leaf in the journal, where there is one.
+    pub leaf: Option<u64>,
+    /// Why.
+    pub reasons: Vec<ExplainedReason>,
+}
+
+/// One condition that decided.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainedReason {
+    /// The rule that asks for it: a policy's id, or a check of the verifier.
+    pub rule: String,
+    /// The condition, as it is written.
+    pub condition: String,
+    /// What would have satisfied it.
+    pub wanted: String,
+    /// What was there.
+    pub found: String,
+}

@@ -1,0 +1,162 @@
+//! One sound message of each kind, with every optional field present somewhere and absent somewhere.
+
+use claims::{
+    BrokerId, ConfigDigest, EvidenceKind, KeyId, KeyVersion, Nonce, Operation, PolicyDigest, RequestId,
+    Sha256Digest, Suite, UnixTime, UnwrapAlgorithm, VersionSelector,
+};
+use wire::{
+    Answer, ChallengeRequest, ChallengeResponse, Denial, Message, Permit, Receipt, ReleaseRequest,
+    ReleaseResponse, Request, Sealed, SignedStatement, Statement, Unwrap,
+};
+
+use crate::format::Vector;
+
+/// The identity key's seed in the vectors.
+pub const IDENTITY_SEED: [u8; 32] = [0x49; 32];
+
+/// `len` bytes that count up from `first`.
+pub fn counting(first: u8, len: usize) -> Vec<u8> {
+    (0..len).map(|i| first.wrapping_add(u8::try_from(i % 251).unwrap())).collect()
+}
+
+fn array<const N: usize>(first: u8) -> [u8; N] {
+    counting(first, N).try_into().unwrap()
+}
+
+pub fn key(name: &str) -> KeyId {
+    name.parse().unwrap()
+}
+
+pub fn broker() -> BrokerId {
+    let identity = crypto::Ed25519SigningKey::from_seed(&IDENTITY_SEED).unwrap();
+    BrokerId(crypto::sha256(&[&identity.public()]))
+}
+
+pub fn nonce() -> Nonce {
+    Nonce(array(0x40))
+}
+
+pub fn challenge_request() -> ChallengeRequest {
+    ChallengeRequest { known_statement: 3 }
+}
+
+pub fn challenge_response() -> ChallengeResponse {
+    ChallengeResponse {
+        token: counting(0x10, 72),
+        nonce: nonce(),
+        expires: UnixTime(1_900_000_060),
+        statement: Some(wire::encode(&signed_statement()).unwrap()),
+    }
+}
+
+pub fn requests() -> Vec<Request> {
+    let plain = |operation, name: &str| Request {
+        operation,
+        key: key(name),
+        version: VersionSelector::Latest,
+        unwrap: None,
+    };
+    let unwrap = |algorithm, wrapped: Vec<u8>, context: &[u8]| {
+        Some(Unwrap { algorithm, wrapped, context: context.to_vec() })
+    };
+    vec![
+        Request {
+            version: VersionSelector::Exact(KeyVersion(2)),
+            unwrap: unwrap(UnwrapAlgorithm::RsaOaep256, counting(0x80, 384), b""),
+            ..plain(Operation::Unwrap, "disk.root")
+        },
+        Request {
+            unwrap: unwrap(UnwrapAlgorithm::Aes256Gcm, counting(0x90, 60), b"volume=0f1e"),
+            ..plain(Operation::Unwrap, "volumes")
+        },
+        plain(Operation::Release, "payments-kek"),
+        plain(Operation::Secret, "api_token"),
+        plain(Operation::Renew, "disk.root"),
+    ]
+}
+
+pub fn release_request(suite: Suite) -> ReleaseRequest {
+    ReleaseRequest {
+        token: counting(0x10, 72),
+        kind: EvidenceKind::SevSnp,
+        evidence: counting(0x00, 1184),
+        suite,
+        recipient: counting(0x04, suite.public_key_len()),
+        config: ConfigDigest(array(0xc0)),
+        requests: requests(),
+        known_checkpoint_size: 1000,
+    }
+}
+
+pub fn receipt(index: u64) -> Receipt {
+    Receipt {
+        policy: PolicyDigest(array(0xd0)),
+        key_commitment: Sha256Digest(array(0xe0)),
+        decided_at: UnixTime(1_900_000_005),
+        salt: array(0xf0),
+        index,
+        proof: vec![Sha256Digest(array(0x01)), Sha256Digest(array(0x02))],
+    }
+}
+
+pub fn release_response() -> ReleaseResponse {
+    let sealed = Sealed { encapsulated: counting(0x04, 97), ciphertext: counting(0x70, 48) };
+    ReleaseResponse {
+        request_id: RequestId(array(0xa0)),
+        answers: vec![
+            Answer::Permit(Permit { version: KeyVersion(2), sealed: Some(sealed), receipt: receipt(70_000) }),
+            Answer::Permit(Permit { version: KeyVersion(1), sealed: None, receipt: receipt(70_001) }),
+            Answer::Denial(Denial { code: "policy-denied".to_owned() }),
+        ],
+        checkpoint: b"keyfast/example\n70003\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n".to_vec(),
+        consistency: vec![Sha256Digest(array(0x03))],
+    }
+}
+
+pub fn statement() -> Statement {
+    Statement {
+        broker: broker(),
+        sequence: 4,
+        expires: UnixTime(1_930_000_000),
+        urls: vec!["https://kms-1.example:8443".to_owned(), "https://[2001:db8::1]".to_owned()],
+        tls_keys: vec![Sha256Digest(array(0x21)), Sha256Digest(array(0x22))],
+        journal_keys: vec![
+            "keyfast/example+0f1e2d3c+AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB".to_owned(),
+            "keyfast/example+4b5a6978+AQICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC".to_owned(),
+        ],
+        witnesses: Vec::new(),
+    }
+}
+
+pub fn signed_statement() -> SignedStatement {
+    let identity = crypto::Ed25519SigningKey::from_seed(&IDENTITY_SEED).unwrap();
+    let statement = wire::encode(&statement()).unwrap();
+    let signature = identity.sign(&SignedStatement::signed_bytes(&statement));
+    SignedStatement { statement, identity: identity.public(), signature }
+}
+
+pub fn vectors() -> Vec<Vector> {
+    let no_statement = ChallengeResponse { statement: None, ..challenge_response() };
+    let first_contact = ReleaseResponse { consistency: Vec::new(), ..release_response() };
+    vec![
+        sound("challenge_request", "the guest has statement 3", &challenge_request()),
+        sound("challenge_response", "with statement 4, as in signed_statement", &challenge_response()),
+        sound("challenge_response_without_statement", "the guest's statement is the newest", &no_statement),
+        sound(
+            "release_request_p384",
+            "suite 1; one request of each operation",
+            &release_request(Suite::P384),
+        ),
+        sound("release_request_x_wing", "suite 2", &release_request(Suite::XWing)),
+        sound("release_response", "a sealed key, a renewal, a denial", &release_response()),
+        sound("release_response_first_contact", "the guest kept no checkpoint", &first_contact),
+        sound("statement", "what signed_statement holds in its byte string", &statement()),
+        sound("signed_statement", "signed with the identity key of protocol_statement", &signed_statement()),
+    ]
+}
+
+fn sound<M: Message + PartialEq + core::fmt::Debug>(name: &str, comment: &str, message: &M) -> Vector {
+    let bytes = wire::encode(message).unwrap();
+    assert_eq!(&wire::decode::<M>(&bytes).unwrap(), message);
+    Vector::message(name, comment, M::NAME, "ok", &bytes)
+}
