@@ -20,9 +20,10 @@ pub fn basic_constraints(is_ca: bool, path_len: Option<u8>) -> Extension {
     Extension { oid: BASIC_CONSTRAINTS, critical: true, value: der::sequence(&[ca, path_len]) }
 }
 
-/// keyUsage: keyCertSign, and perhaps cRLSign.
+/// keyUsage: keyCertSign, and perhaps cRLSign. As in AMD's ASKs, the bit for cRLSign is written where it is zero too,
+/// though DER would leave it out (X.690, 11.2.2).
 pub fn key_usage(crl_sign: bool) -> Extension {
-    let value = if crl_sign { der::bits(&[0x06], 1) } else { der::bits(&[0x04], 2) };
+    let value = der::bits(&[if crl_sign { 0x06 } else { 0x04 }], 1);
     Extension { oid: KEY_USAGE, critical: true, value }
 }
 

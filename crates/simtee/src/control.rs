@@ -301,7 +301,7 @@ mod tests {
     fn what_is_no_request_is_refused() {
         for (line, reason) in [
             ("", "EOF"),
-            ("[]", "invalid"),
+            ("[]", "missing field `op`"),
             (r#"{"op":"gest"}"#, "unknown variant `gest`"),
             (r#"{"name":"web"}"#, "missing field `op`"),
             (r#"{"op":"stop","now":true}"#, "unknown field `now`"),
