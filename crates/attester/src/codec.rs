@@ -39,6 +39,8 @@ use core::fmt;
 
 use claims::{EvidenceKind, ReportData};
 
+pub use crate::frame_error::FrameError;
+
 /// Most bytes of evidence in an answer.
 pub const MAX_EVIDENCE: usize = 64 * 1024;
 /// Most bytes of text in an answer.
@@ -96,80 +98,6 @@ impl fmt::Display for Failure {
             Self::Attestation => "attestation failed",
         })
     }
-}
-
-/// Why bytes are no frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FrameError {
-    /// There are fewer bytes than the frame has.
-    #[error("truncated frame: expected {expected} bytes, got {got}")]
-    Truncated {
-        /// Bytes that the frame has, or its header where that is incomplete.
-        expected: usize,
-        /// Bytes found.
-        got: usize,
-    },
-    /// There are more bytes than the frame has.
-    #[error("bytes after the frame: expected {expected} bytes, got at least {got}")]
-    TooLong {
-        /// Bytes that the frame has.
-        expected: usize,
-        /// Bytes seen.
-        got: usize,
-    },
-    /// The frame starts with something else.
-    #[error("not a frame of the attester's protocol: expected {MAGIC:02x?}, got {got:02x?}")]
-    Magic {
-        /// The first four bytes.
-        got: [u8; 4],
-    },
-    /// The frame is of another version.
-    #[error("unsupported version of the attester's protocol: expected {VERSION}, got {got}")]
-    Version {
-        /// Version found.
-        got: u8,
-    },
-    /// The operation has no meaning.
-    #[error("unknown operation: expected 1 or 2, got {got}")]
-    Operation {
-        /// Code found.
-        got: u8,
-    },
-    /// Operation 2 carries report data.
-    #[error("report data in a request for the kind of evidence: expected zeros")]
-    StrayReportData,
-    /// The status has no meaning.
-    #[error("unknown status: expected 0 to 3, got {got}")]
-    Status {
-        /// Code found.
-        got: u8,
-    },
-    /// The kind has no meaning, or stands where none belongs.
-    #[error("unknown kind of evidence: got {got}")]
-    Kind {
-        /// Code found.
-        got: u8,
-    },
-    /// The body is longer than it may be.
-    #[error("oversized body: expected at most {limit} bytes, got {got}")]
-    Oversized {
-        /// Most bytes that this status allows.
-        limit: usize,
-        /// Bytes announced.
-        got: usize,
-    },
-    /// Operation 1 was answered with nothing, or operation 2 with something.
-    #[error("wrong body for the operation: expected {expected}, got {got} bytes")]
-    Body {
-        /// What the operation asks for.
-        expected: &'static str,
-        /// Bytes found.
-        got: usize,
-    },
-    /// The text is no UTF-8.
-    #[error("the text of the answer is not utf-8")]
-    Text,
 }
 
 impl Request {
@@ -303,8 +231,8 @@ fn cut(message: &str) -> &[u8] {
     message.as_bytes().get(..end).unwrap_or_default()
 }
 
-const MAGIC: [u8; 4] = *b"KFAT";
-const VERSION: u8 = 1;
+pub(crate) const MAGIC: [u8; 4] = *b"KFAT";
+pub(crate) const VERSION: u8 = 1;
 const ATTEST: u8 = 1;
 const KIND: u8 = 2;
 const DONE: u8 = 0;

@@ -10,6 +10,7 @@
 
 pub mod codec;
 mod deadline;
+mod frame_error;
 mod server;
 mod socket;
 

@@ -1,5 +1,7 @@
 //! A simulated guest: what it was launched as ([`GuestSpec`]), and what it attests ([`Guest`]).
 
+use core::fmt;
+
 use attester::{AttestError, Attester};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, Tcb};
 use claims::{ChipId, EvidenceKind, Measurement, ReportData};
@@ -206,6 +208,12 @@ impl Guest {
     /// [`SimError::Crypto`] if the library fails.
     pub fn attest(&self, report_data: &ReportData) -> Result<Vec<u8>, SimError> {
         Ok(self.evidence(&self.sign(self.report(report_data))?))
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guest(..)")
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Its root is nobody's but its own: a verifier believes it only where an operator added it by fingerprint.
 
+use core::fmt;
 use std::sync::Arc;
 
 use claims::snp::{Product, Tcb};
@@ -204,6 +205,18 @@ impl SimHost {
     fn ask_spec(&self) -> CertificateSpec {
         let (ark, ask) = (self.keys.ark.public().spki(), self.keys.ask.public().spki());
         ask_spec(self.product, self.created, ark, ask)
+    }
+}
+
+impl fmt::Debug for HostKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostKeys(..)")
+    }
+}
+
+impl fmt::Debug for SimHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimHost({}, ark {})", self.product, self.ark_sha256())
     }
 }
 

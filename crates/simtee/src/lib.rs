@@ -25,6 +25,9 @@
 //! # }
 //! ```
 //!
+//! [`Server`] makes a process of a host (the binary `keyfast-simtee`), [`control`] is how to talk to it, and each guest's
+//! evidence socket speaks [`attester::codec`].
+//!
 //! The encoder is this crate's own. It must never depend on `evidence` or `verify`, lest a wrong offset cancel out,
 //! and nothing that ships may trust its root unless an operator adds it, which makes every claim a simulated one.
 

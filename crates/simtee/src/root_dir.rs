@@ -221,7 +221,7 @@ mod tests {
         for private in ["ark.key.der", "ask.key.der", "chip.key"] {
             assert_eq!(mode(&path.join(private)), 0o600, "{private}");
         }
-        let other = SimHost::open_or_create(&path, Product::Turin, NOW).err().unwrap();
+        let other = SimHost::open_or_create(&path, Product::Turin, NOW).unwrap_err();
         assert!(matches!(other, SimError::OtherProduct { got: Product::Milan, .. }));
         files_that_do_not_fit_are_named(&path);
     }
@@ -242,7 +242,7 @@ mod tests {
         for (name, contents) in cases {
             let kept = original(name);
             fs::write(path.join(name), contents).unwrap();
-            let error = SimHost::open_or_create(path, Product::Milan, NOW).err().unwrap();
+            let error = SimHost::open_or_create(path, Product::Milan, NOW).unwrap_err();
             assert!(matches!(&error, SimError::Stored { path, .. } if path.ends_with(name)), "{error}");
             fs::write(path.join(name), kept).unwrap();
         }

@@ -2,6 +2,7 @@
 //!
 //! It must never give out a private key, and never sign a report of one guest over another guest's socket.
 
+use core::fmt;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -129,8 +130,8 @@ impl Server {
         let reply =
             GuestReply { socket: listener.path().to_owned(), measurement: spec.measurement.to_string() };
         guests.insert(request.name.clone(), Running::start(listener, guest, reply.clone())?);
-        let alter_bit = request.alter_bit.map(|bit| bit.to_string()).unwrap_or_default();
-        tracing::info!(guest = %request.name, debug = request.debug, tcb = %spec.reported_tcb, alter_bit, "launched");
+        let GuestRequest { name, debug: debuggable, alter_bit, .. } = request;
+        tracing::info!(guest = %name, debuggable, tcb = %spec.reported_tcb, alter_bit, "launched");
         Ok(reply)
     }
 
@@ -151,6 +152,12 @@ impl Server {
     /// The guests. A thread that panicked while it held them left them whole: each change is one call.
     fn guests(&self) -> MutexGuard<'_, BTreeMap<KeyId, Running>> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({:?} at {})", self.host, self.control.path().display())
     }
 }
 

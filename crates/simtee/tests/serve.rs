@@ -204,14 +204,14 @@ fn stopping_removes_the_sockets_and_the_directory_keeps_the_root() {
     for socket in [&served.control, &web] {
         assert_eq!(std::fs::metadata(socket).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    let in_use = Server::open(served.dir.path(), Product::Genoa, NOW).err().unwrap();
+    let in_use = Server::open(served.dir.path(), Product::Genoa, NOW).unwrap_err();
     assert!(matches!(in_use, SimError::InUse { .. }), "{in_use}");
     assert!(matches!(call(&served.control, &Request::Stop {}), Ok(Reply::Stopped(_))));
     let control = served.control.clone();
     let dir = served.join();
     assert!(!control.exists() && !web.exists());
     assert!(matches!(call(&control, &Request::Status {}), Err(CallError::Unreachable { .. })));
-    let gone = SocketAttester::connect(&web, LIMIT).err().unwrap();
+    let gone = SocketAttester::connect(&web, LIMIT).unwrap_err();
     assert!(matches!(gone, AttestError::Unreachable { .. }), "{gone}");
 
     // As after a crash: the socket's file is there, and nobody listens.
