@@ -1,1 +1,21 @@
-//! the keyfast command.
+//! The `keyfast` command: for key officers, owners of data, auditors, and whoever tries keyfast out.
+//!
+//! | module | command | talks to |
+//! |-|-|-|
+//! | [`keys`] | `keyfast keys` | the broker's admin socket |
+//! | [`encrypt`] | `keyfast encrypt` | nobody |
+//! | [`audit`] | `keyfast audit` | the admin socket, the published log |
+//! | [`evidence`] | `keyfast evidence` | nobody |
+//! | [`dev`] | `keyfast dev` | processes that it starts |
+//!
+//! The command holds no key but the public halves that owners encrypt to, and must never print a secret or take one
+//! as an argument.
+
+pub mod admin;
+pub mod audit;
+pub mod dev;
+pub mod encrypt;
+pub mod evidence;
+pub mod keys;
+mod output;
+mod progress;

@@ -21,6 +21,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use claims::{BrokerId, KeyId, KeyKind, KeyVersion, Operation};
+use crypto::RsaPublicKey;
+
+use crate::KeyError;
 
 /// Most bytes of a descriptor.
 pub const MAX_DESCRIPTOR: usize = 64 * 1024;
@@ -59,6 +62,18 @@ pub struct DescriptorError {
 }
 
 impl Descriptor {
+    /// The public key, to wrap data keys under.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`] if it is none, or not of the length that [`Self::kind`] says.
+    pub fn public_key(&self) -> Result<RsaPublicKey, KeyError> {
+        let key = RsaPublicKey::from_spki(&self.public_spki)?;
+        match self.kind {
+            KeyKind::Rsa { bits } if usize::from(bits) == key.bits() => Ok(key),
+            _ => Err(crypto::Error::BadKey { expected: "a public key of the kind that is named" }.into()),
+        }
+    }
+
     /// The note's text, to be signed.
     pub fn to_text(&self) -> String {
         let operations: Vec<_> = self.operations.iter().map(|op| op.name()).collect();

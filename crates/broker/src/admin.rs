@@ -1,0 +1,220 @@
+//! What operators reach over the Unix socket: keys without their bytes, status, and why something was decided.
+//!
+//! There is no route here that shows, unwraps or exports a key, and none that releases one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use claims::{KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, RequestId, Suite, VersionSelector};
+use release::NewKey;
+use secret::SecretBytes;
+use serde::de::DeserializeOwned;
+use wire::{Problem, ProblemCode};
+use wire::admin::{CreateKey, Key, Status};
+
+use crate::app::App;
+use crate::manage::ManageError;
+use crate::public::now;
+use crate::{explain, manage};
+
+/// Most bytes of a body.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Who is at the other end of the socket, for the journal: `uid 1000`.
+#[derive(Clone, Debug)]
+pub struct Operator(pub String);
+
+/// The routes. Each connection adds its [`Operator`].
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/admin/v1/status", get(status))
+        .route("/admin/v1/keys", get(list).post(create))
+        .route("/admin/v1/keys/{key}/descriptor", get(descriptor))
+        .route("/admin/v1/keys/{key}/{version}/{verb}", post(change))
+        .route("/admin/v1/secrets/{key}/{guests}", put(import))
+        .route("/admin/v1/explain/{request}", get(explain))
+        .fallback(async || refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "no such route"))
+        .with_state(app)
+}
+
+async fn status(State(app): State<Arc<App>>) -> Response {
+    let roots = app.core.anchors.roots();
+    json(&Status {
+        broker: app.core.broker.to_string(),
+        statement_sequence: app.statement.sequence,
+        statement_expires: app.statement.expires.to_string(),
+        policy_digest: app.policy_digest().to_string(),
+        policies: app.config.policy.clone(),
+        trusts_simulated: roots.into_iter().any(|(_, simulated, _)| simulated),
+        log_size: app.log.size(),
+        journal_key: app.journal_key.clone(),
+        keys: app.keys().all().len(),
+    })
+}
+
+async fn list(State(app): State<Arc<App>>) -> Response {
+    let keys: Vec<Key> = app.keys().all().iter().map(|key| describe(&key.wrapped.attributes)).collect();
+    json(&keys)
+}
+
+async fn create(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    request: Request,
+) -> Response {
+    let wanted = match body::<CreateKey>(request).await.and_then(|wanted| new_key(&app, wanted)) {
+        Ok(wanted) => wanted,
+        Err(message) => return bad_request(&message),
+    };
+    answer(manage::create(&app, wanted, &operator.0).await)
+}
+
+fn new_key(app: &App, wanted: CreateKey) -> Result<NewKey, String> {
+    let id: KeyId = wanted.id.parse().map_err(|e: claims::InvalidKeyId| e.to_string())?;
+    let operations = wanted.operations.iter().map(|name| name.parse());
+    let tags_fit = wanted.tags.len() <= 64 && wanted.tags.iter().all(|(k, v)| k.len() <= 64 && v.len() <= 256);
+    if !tags_fit {
+        return Err("too many or too long tags: at most 64, names of 64 and values of 256 bytes".to_owned());
+    }
+    Ok(NewKey {
+        version: app.keys().next_version(&id),
+        id,
+        kind: wanted.kind.parse::<KeyKind>().map_err(|e| e.to_string())?,
+        operations: operations.collect::<Result<BTreeSet<Operation>, _>>()?,
+        for_simulation: wanted.simulation,
+        suite_floor: wanted.suite_floor.parse::<Suite>()?,
+        tags: wanted.tags,
+        now: now(),
+    })
+}
+
+async fn import(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    Path((key, guests)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let for_simulation = match guests.as_str() {
+        "genuine" => false,
+        "simulated" => true,
+        _ => return refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "use genuine or simulated"),
+    };
+    let id: KeyId = match key.parse() {
+        Ok(id) => id,
+        Err(error) => return bad_request(&format!("{error}")),
+    };
+    let secret = match to_bytes(request.into_body(), MAX_BODY).await {
+        Ok(bytes) if !bytes.is_empty() => SecretBytes::from_vec(Vec::from(bytes)),
+        _ => return bad_request("wrong length of the secret: expected 1 to 65536 bytes"),
+    };
+    let new = NewKey {
+        version: app.keys().next_version(&id),
+        id,
+        kind: KeyKind::Secret,
+        operations: BTreeSet::from([Operation::Secret]),
+        for_simulation,
+        suite_floor: Suite::P384,
+        tags: BTreeMap::new(),
+        now: now(),
+    };
+    answer(manage::import_secret(&app, new, &secret, &operator.0).await)
+}
+
+async fn change(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    Path((key, version, verb)): Path<(String, u32, String)>,
+) -> Response {
+    let enable = match verb.as_str() {
+        "enable" => true,
+        "disable" => false,
+        _ => return refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "use enable or disable"),
+    };
+    match key.parse::<KeyId>() {
+        Ok(id) => {
+            answer(manage::set_enabled(&app, &id, KeyVersion(version), enable, &operator.0).await)
+        }
+        Err(error) => bad_request(&error.to_string()),
+    }
+}
+
+async fn descriptor(State(app): State<Arc<App>>, Path(key): Path<String>) -> Response {
+    let described = key.parse::<KeyId>().map_err(|e| e.to_string()).and_then(|id| {
+        let found = app.keys().select(&id, VersionSelector::Latest);
+        let found = found.ok_or_else(|| format!("there is no key `{id}`"))?;
+        manage::descriptor(&app, &found).map_err(|e| e.to_string())
+    });
+    match described {
+        Ok(note) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response(),
+        Err(message) => bad_request(&message),
+    }
+}
+
+async fn explain(State(app): State<Arc<App>>, Path(request): Path<String>) -> Response {
+    let Ok(request) = request.parse::<RequestId>() else {
+        return bad_request("not a request id: expected 32 hexadecimal digits");
+    };
+    app.housekeep().await;
+    match explain::explain(&app.reader, request) {
+        Ok(Some(explanation)) => json(&explanation),
+        Ok(None) => refuse(
+            StatusCode::NOT_FOUND,
+            ProblemCode::NotFound,
+            &format!("nothing is known of the request {request}; refusals of strangers are kept for a while only"),
+        ),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, ProblemCode::Internal, &error.to_string()),
+    }
+}
+
+/// A key as operators see it.
+pub(crate) fn describe(attributes: &KeyAttributes) -> Key {
+    Key {
+        id: attributes.id.to_string(),
+        version: attributes.version.0,
+        kind: attributes.kind.to_string(),
+        origin: attributes.origin.name().to_owned(),
+        operations: attributes.operations.iter().map(ToString::to_string).collect(),
+        simulation: attributes.for_simulation,
+        suite_floor: attributes.suite_floor.to_string(),
+        enabled: attributes.enabled,
+        revision: attributes.revision,
+        created_at: attributes.created_at.to_string(),
+        commitment: attributes.commitment.to_string(),
+    }
+}
+
+async fn body<T: DeserializeOwned>(request: Request) -> Result<T, String> {
+    let bytes = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| "the body is too large".to_owned())?;
+    serde_json::from_slice(&bytes).map_err(|e| format!("the body is not what this route takes: {e}"))
+}
+
+fn answer(result: Result<KeyAttributes, ManageError>) -> Response {
+    match result {
+        Ok(attributes) => json(&describe(&attributes)),
+        Err(error) if error.blames_caller() => bad_request(&error.to_string()),
+        Err(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, ProblemCode::Unavailable, &error.to_string()),
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, ProblemCode::Internal, &error.to_string()),
+    }
+}
+
+fn bad_request(message: &str) -> Response {
+    refuse(StatusCode::BAD_REQUEST, ProblemCode::MalformedRequest, message)
+}
+
+/// Problem details with the whole reason: operators may know it.
+fn refuse(status: StatusCode, code: ProblemCode, detail: &str) -> Response {
+    let problem = Problem { detail: Some(detail.to_owned()), ..Problem::new(code) };
+    (status, [(header::CONTENT_TYPE, wire::PROBLEM_MEDIA_TYPE)], problem.to_json()).into_response()
+}

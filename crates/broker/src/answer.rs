@@ -1,0 +1,216 @@
+//! From a decision to an answer: staged, sealed and under embargo, and let go once the record is durable.
+
+use std::sync::Arc;
+
+use claims::{PolicyDigest, RequestId, Sha256Digest, UnixTime, VersionSelector};
+use journal::{Denied, Event, SignedGroup, Staged, confirm, stage};
+use policy::{Denial, Policy, Reason, ReasonKind};
+use release::{Embargoed, ReleaseError, UnwrapInput};
+use store::{Committed, KeyUnchanged, LeafRow};
+use tlog::Hash;
+use verify::BoundRequest;
+use wire::{Answer, Permit, Receipt, ReleaseResponse, Sealed};
+
+use crate::core::{Core, Refusal, internal};
+use crate::ring::KeyRing;
+
+/// What was decided about one request.
+pub(crate) struct Decided {
+    outcome: Result<(policy::Grant, Embargoed), NoGrant>,
+    /// The key that it was about, and must still be as it was.
+    pub(crate) key: Option<KeyUnchanged>,
+}
+
+/// A denial, by policy or because there is nothing to seal.
+struct NoGrant {
+    code: &'static str,
+    reasons: Vec<Reason>,
+}
+
+/// One answer, staged for the journal.
+pub enum PendingAnswer {
+    /// Granted, and under embargo.
+    Permit {
+        /// What is to be recorded.
+        staged: Box<Staged>,
+        /// What is let go then.
+        embargoed: Embargoed,
+        /// The leaf that records it.
+        row: LeafRow,
+    },
+    /// Denied.
+    Denial {
+        /// The leaf that records it.
+        row: LeafRow,
+        /// What the guest is told.
+        code: &'static str,
+    },
+}
+
+/// Every answer of a request, until its transaction is durable.
+pub struct Pending {
+    /// What the guest may quote.
+    pub request_id: RequestId,
+    /// In order of the requests.
+    pub answers: Vec<PendingAnswer>,
+    /// Size of the log in the checkpoint that the guest kept.
+    pub known_size: u64,
+}
+
+impl Core {
+    /// Decides one request, and seals what is granted.
+    pub(crate) fn decide(
+        &self,
+        bound: &BoundRequest<'_>,
+        unwrap: Option<UnwrapInput<'_>>,
+        policy: &Arc<Policy>,
+        ring: &KeyRing,
+        now: UnixTime,
+    ) -> Decided {
+        let asked = bound.request();
+        let Some(key) = ring.select(&asked.key, asked.version) else {
+            return Decided { outcome: Err(unknown_key(asked.version)), key: None };
+        };
+        let attributes = &key.wrapped.attributes;
+        let unchanged = KeyUnchanged {
+            key: attributes.id.clone(),
+            version: attributes.version,
+            revision: attributes.revision,
+        };
+        let outcome = match policy.decide(bound, attributes, now) {
+            Err(Denial { code, reasons }) => Err(NoGrant { code: code.as_str(), reasons }),
+            Ok(grant) => match self.root.seal(&grant, &key.wrapped, unwrap) {
+                Ok(embargoed) => Ok((grant, embargoed)),
+                Err(error) => Err(not_sealed(&error)),
+            },
+        };
+        Decided { outcome, key: Some(unchanged) }
+    }
+}
+
+fn unknown_key(version: VersionSelector) -> NoGrant {
+    let wanted = match version {
+        VersionSelector::Latest => "a key of this name".to_owned(),
+        VersionSelector::Exact(version) => format!("version {version} of a key of this name"),
+    };
+    let reason = lock("unknown-key", "the key exists", wanted, "none".to_owned());
+    NoGrant { code: "unknown-key", reasons: vec![reason] }
+}
+
+fn not_sealed(error: &ReleaseError) -> NoGrant {
+    let code = match error {
+        ReleaseError::Unwrap { .. } | ReleaseError::OtherDek { .. } => "unwrap-failed",
+        _ => "not-sealed",
+    };
+    let reason = lock(code, "the key can be used and sealed", "a key that opens".to_owned(), error.to_string());
+    NoGrant { code, reasons: vec![reason] }
+}
+
+fn lock(rule: &str, condition: &str, wanted: String, found: String) -> Reason {
+    Reason {
+        kind: ReasonKind::Lock,
+        rule: rule.to_owned(),
+        doc: String::new(),
+        condition: condition.to_owned(),
+        wanted,
+        found,
+    }
+}
+
+impl PendingAnswer {
+    /// Stages the leaf of one decision.
+    pub(crate) fn stage(
+        bound: &BoundRequest<'_>,
+        decided: Decided,
+        request: RequestId,
+        policy: PolicyDigest,
+        now: UnixTime,
+    ) -> Result<Self, Refusal> {
+        let salt = crypto::random_array().map_err(internal)?;
+        let no_grant = match decided.outcome {
+            Ok((grant, embargoed)) => {
+                let explanation = permitted_by(&grant)?;
+                let staged = stage(grant, embargoed.digest(), salt);
+                let row = staged.row(request, Some(explanation));
+                return Ok(Self::Permit { staged: Box::new(staged), embargoed, row });
+            }
+            Err(no_grant) => no_grant,
+        };
+        let asked = bound.request();
+        let explanation = serde_json::to_string(&no_grant.reasons).map_err(internal)?;
+        let denied = Denied {
+            broker: bound.claims().broker(),
+            transcript: bound.claims().transcript_hash(),
+            index: bound.index(),
+            operation: asked.operation,
+            key: asked.key.clone(),
+            version: asked.version,
+            policy,
+            code: no_grant.code.to_owned(),
+            reasons: tlog::digest(explanation.as_bytes()),
+            decided_at: now,
+        };
+        let row = Event::Denied(denied).row(salt, Some(request), Some(explanation));
+        Ok(Self::Denial { row, code: no_grant.code })
+    }
+
+    /// The leaf to be written.
+    pub fn row(&self) -> LeafRow {
+        match self {
+            Self::Permit { row, .. } | Self::Denial { row, .. } => row.clone(),
+        }
+    }
+}
+
+/// The rules that permitted it, as an explanation.
+fn permitted_by(grant: &policy::Grant) -> Result<String, Refusal> {
+    let permit = |rule: &String| lock(rule, "the rule permits it", "permit".to_owned(), "permit".to_owned());
+    let reasons: Vec<Reason> = grant.rules().iter().map(permit).collect();
+    serde_json::to_string(&reasons).map_err(internal)
+}
+
+impl Pending {
+    /// The answer, now that every leaf is durable. `consistency` is the proof from the checkpoint that the guest
+    /// kept to this group's.
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] if what was committed is not what was staged; nothing is given up then.
+    pub fn answer(
+        self,
+        committed: &Committed<SignedGroup>,
+        consistency: Vec<Hash>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let answers = self.answers.into_iter().map(|answer| answer.release(committed));
+        let response = ReleaseResponse {
+            request_id: self.request_id,
+            answers: answers.collect::<Result<_, _>>()?,
+            checkpoint: committed.group().checkpoint().to_vec(),
+            consistency: consistency.iter().map(|hash| Sha256Digest(hash.0)).collect(),
+        };
+        wire::encode(&response).map_err(internal)
+    }
+}
+
+impl PendingAnswer {
+    fn release(self, committed: &Committed<SignedGroup>) -> Result<Answer, Refusal> {
+        let (staged, embargoed) = match self {
+            Self::Denial { code, .. } => return Ok(Answer::Denial(wire::Denial { code: code.to_owned() })),
+            Self::Permit { staged, embargoed, .. } => (*staged, embargoed),
+        };
+        let recorded = confirm(staged, committed).map_err(internal)?;
+        let version = recorded.version();
+        let parts = recorded.receipt().clone();
+        let receipt = Receipt {
+            policy: parts.policy,
+            key_commitment: parts.key_commitment,
+            decided_at: parts.decided_at,
+            salt: parts.salt,
+            index: parts.leaf,
+            proof: parts.proof.0.iter().map(|hash| Sha256Digest(hash.0)).collect(),
+        };
+        let sealed = embargoed.unembargo(recorded).map_err(internal)?;
+        let sealed = (!sealed.is_nothing())
+            .then_some(Sealed { encapsulated: sealed.encapsulated, ciphertext: sealed.ciphertext });
+        Ok(Answer::Permit(Permit { version, sealed, receipt }))
+    }
+}

@@ -1,0 +1,240 @@
+//! The running broker: snapshots of policy and keys, the committing thread, the log's nodes.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use claims::{Nonce, PolicyDigest, RequestId, UnixTime};
+use journal::{Event, SignedGroup};
+use policy::{Bundle, Policy};
+use store::{CommitError, Committed, GroupCommit, KeyRow, KeyWrite, LeafRow, Reader, Transaction};
+use tokio::sync::oneshot;
+use wire::{ChallengeRequest, ChallengeResponse, ProblemCode};
+
+use crate::config::Config;
+use crate::core::{Core, Prepared, Refusal, internal};
+use crate::log::Log;
+use crate::refusals::Refusals;
+use crate::ring::KeyRing;
+
+/// Everything that handlers share.
+pub struct App {
+    /// What decisions rest on.
+    pub core: Core,
+    /// The signed statement, as it is sent.
+    pub signed_statement: Vec<u8>,
+    /// What it says.
+    pub statement: wire::Statement,
+    /// The journal key's verifier form.
+    pub journal_key: String,
+    /// Signs key descriptors; checkpoints are signed by the committing thread with the same key.
+    pub(crate) signer: tlog::note::Signer,
+    /// The configuration.
+    pub config: Config,
+    pub(crate) policy: RwLock<Arc<Policy>>,
+    pub(crate) ring: RwLock<Arc<KeyRing>>,
+    pub(crate) commits: GroupCommit<SignedGroup>,
+    pub(crate) reader: Reader,
+    pub(crate) log: Log,
+    pub(crate) refusals: Mutex<Refusals>,
+}
+
+/// Why a request got a problem instead of an answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// Refused before the evidence was believed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Not recorded, hence not answered.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] crate::log::LogError),
+}
+
+impl AppError {
+    /// What the guest is told.
+    pub fn code(&self) -> ProblemCode {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::Commit(CommitError::ChallengeSpent) => ProblemCode::ChallengeSpent,
+            Self::Commit(CommitError::KeyChanged { .. }) => ProblemCode::KeyChanged,
+            Self::Commit(CommitError::PolicyChanged { .. }) => ProblemCode::PolicyChanged,
+            Self::Commit(CommitError::Overloaded) => ProblemCode::Overloaded,
+            Self::Commit(_) => ProblemCode::Unavailable,
+            Self::Log(_) => ProblemCode::Internal,
+        }
+    }
+
+    /// Which step refused, for the operator.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.step(),
+            Self::Commit(_) => "record",
+            Self::Log(_) => "log",
+        }
+    }
+}
+
+impl App {
+    /// Answers `POST /v1/challenge`.
+    ///
+    /// # Errors
+    /// [`Refusal::Message`] for a body that is none.
+    pub fn challenge(&self, body: &[u8], now: UnixTime) -> Result<Vec<u8>, AppError> {
+        let request: ChallengeRequest = wire::decode(body).map_err(Refusal::from)?;
+        let nonce = Nonce(crypto::random_array().map_err(internal)?);
+        let token = self.core.challenge.issue(nonce, now, self.config.challenge_lifetime_s);
+        let newer = request.known_statement < self.statement.sequence;
+        let response = ChallengeResponse {
+            token: token.as_bytes().to_vec(),
+            nonce,
+            expires: token.expires,
+            statement: newer.then(|| self.signed_statement.clone()),
+        };
+        Ok(wire::encode(&response).map_err(internal)?)
+    }
+
+    /// Answers `POST /v1/release`: verify, decide, seal; record; answer.
+    ///
+    /// # Errors
+    /// [`AppError`]; nothing is released then.
+    pub async fn release(&self, body: &[u8], request: RequestId, now: UnixTime) -> Result<Vec<u8>, AppError> {
+        let policy = Arc::clone(&read(&self.policy));
+        let ring = Arc::clone(&read(&self.ring));
+        let Prepared { transaction, pending } = self.core.prepare(body, request, &policy, &ring, now)?;
+        let committed = self.commit(transaction).await?;
+        let consistency = self.log.consistency(&self.reader, pending.known_size, committed.group().size())?;
+        Ok(pending.answer(&committed, consistency)?)
+    }
+
+    /// Waits until a transaction is durable.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing of it was written then.
+    pub async fn commit(&self, transaction: Transaction) -> Result<Committed<SignedGroup>, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.commits.submit(transaction, move |result| {
+            // A caller that has gone away needs no answer; what was recorded stays recorded.
+            let _ = answer.send(result);
+        });
+        let gone = |_| CommitError::Stopped("the committing thread has ended".to_owned());
+        let committed = answered.await.map_err(gone)??;
+        self.log.grown(committed.group());
+        Ok(committed)
+    }
+
+    /// Writes a key with the leaf that records it, and takes it up.
+    ///
+    /// # Errors
+    /// [`CommitError`]; the key is as it was then.
+    pub async fn write_key(&self, now: UnixTime, write: KeyWrite, leaf: LeafRow) -> Result<(), CommitError> {
+        let row = match &write {
+            KeyWrite::Create(row) | KeyWrite::Replace(row) => row.clone(),
+        };
+        let mut transaction = Transaction::new(now);
+        transaction.keys.push(write);
+        transaction.leaves.push(leaf);
+        self.commit(transaction).await?;
+        self.take_up(row);
+        Ok(())
+    }
+
+    fn take_up(&self, row: KeyRow) {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut ring).put(row);
+    }
+
+    /// Counts a refusal and keeps its reason for operators, within bounds.
+    pub fn refused(&self, request: RequestId, at: UnixTime, error: &AppError) {
+        let detail = format!("{}: {error}", error.step());
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.add(request, at, error.code().as_str(), detail);
+    }
+
+    /// Stores kept refusals and publishes the log. Failures are logged: guests are served from the store.
+    pub async fn housekeep(&self) {
+        let kept = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).take_kept();
+        if !kept.is_empty() {
+            let mut transaction = Transaction::new(crate::public::now());
+            transaction.refusals = kept;
+            if let Err(error) = self.commit(transaction).await {
+                tracing::warn!(%error, "refusals could not be stored");
+            }
+        }
+        if let Err(error) = self.log.publish(&self.reader) {
+            tracing::warn!(%error, "the log could not be published");
+        }
+    }
+
+    /// Sums the refusals of the last minute in one leaf.
+    pub async fn sum_refusals(&self) {
+        let counts = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).take_counts();
+        if counts.is_empty() {
+            return;
+        }
+        let now = crate::public::now();
+        let counts = counts.into_iter().map(|(code, count)| (code.to_owned(), count)).collect();
+        let from = UnixTime(now.0.saturating_sub(60));
+        let refusals = journal::Refusals { broker: self.core.broker, from, until: now, counts };
+        let Ok(salt) = crypto::random_array() else { return };
+        let mut transaction = Transaction::new(now);
+        transaction.leaves.push(Event::Refusals(refusals).row(salt, None, None));
+        if let Err(error) = self.commit(transaction).await {
+            tracing::warn!(%error, "refusals could not be journalled");
+        }
+    }
+
+    /// The policy in force.
+    pub fn policy_digest(&self) -> PolicyDigest {
+        read(&self.policy).digest()
+    }
+
+    pub(crate) fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&read(&self.ring))
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why policies could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] crate::files::FileError),
+    /// A file is not text.
+    #[error("`{0}` is not UTF-8")]
+    Text(String),
+    /// The texts are no policies.
+    #[error(transparent)]
+    Load(#[from] policy::LoadErrors),
+}
+
+/// Reads and loads the policies that the configuration names; none named means that everything is denied.
+///
+/// # Errors
+/// [`PolicyError`], with every problem of every file.
+pub fn load_policy(dir: &Path, names: &[String]) -> Result<Policy, PolicyError> {
+    let text = |name: &str| {
+        let path = dir.join(name);
+        let bytes = crate::files::read(&path)?;
+        String::from_utf8(bytes).map_err(|_| PolicyError::Text(path.display().to_string()))
+    };
+    let mut bundle = Bundle::new(text(Bundle::SCHEMA)?, text(Bundle::REFERENCES)?);
+    if names.is_empty() {
+        bundle = bundle.with_policy("deny-all.cedar", DENY_ALL);
+    }
+    for name in names {
+        let file = format!("{name}.cedar");
+        bundle = bundle.with_policy(&file, text(&file)?);
+    }
+    Ok(Policy::load(bundle)?)
+}
+
+/// What is in force where no policy is named.
+const DENY_ALL: &str = include_str!("../../../attestation-policies/deny-all.cedar");

@@ -1,0 +1,234 @@
+//! The broker's configuration file: TOML, every field documented, unknown fields refused with their line.
+//!
+//! Holds no secret: keys are files of their own in the state directory.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use claims::Sha256Digest;
+use serde::Deserialize;
+
+/// Most bytes of a configuration file.
+const MAX_CONFIG: u64 = 64 * 1024;
+
+/// What `keyfast-broker serve --config FILE` reads. Paths are relative to the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Address and port that guests reach, such as `0.0.0.0:8443`.
+    pub listen: SocketAddr,
+    /// The URLs under which guests know this broker; they stand in its signed statement.
+    pub urls: Vec<String>,
+    /// Directory of keys, database and published log; made with mode 0700.
+    pub state: PathBuf,
+    /// Unix socket for operators, mode 0600. Default: `admin.sock` in the state directory.
+    pub admin_socket: Option<PathBuf>,
+    /// Directory of attestation policies: schema, policies, reference values.
+    pub policies: PathBuf,
+    /// Names of the policies in force, without `.cedar`. Nothing named means that everything is denied.
+    #[serde(default)]
+    pub policy: Vec<String>,
+    /// Whose evidence counts.
+    #[serde(default)]
+    pub trust: Trust,
+    /// Directory of certificates for guests whose evidence carries none.
+    pub endorsements: Option<PathBuf>,
+    /// How long a challenge is good for, in seconds, 5 to 600.
+    #[serde(default = "default_challenge_lifetime")]
+    pub challenge_lifetime_s: u64,
+    /// How long the signed statement is good for, in days.
+    #[serde(default = "default_statement_days")]
+    pub statement_days: u64,
+    /// Most connections at a time; more are turned away.
+    #[serde(default = "default_connections")]
+    pub max_connections: usize,
+    /// SHA-256 of the file.
+    #[serde(skip, default = "no_digest")]
+    pub digest: Sha256Digest,
+}
+
+/// The roots that evidence may chain to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// AMD's own roots, pinned in the binary.
+    #[serde(default = "yes")]
+    pub amd: bool,
+    /// Roots of simulated TEEs. Whatever chains to one is simulated, always.
+    #[serde(default)]
+    pub simulated: Vec<SimulatedRoot>,
+}
+
+/// One simulated root.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimulatedRoot {
+    /// The certificate, DER or PEM.
+    pub certificate: PathBuf,
+    /// SHA-256 of its DER form, which it must have.
+    pub sha256: String,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self { amd: true, simulated: Vec::new() }
+    }
+}
+
+fn no_digest() -> Sha256Digest {
+    Sha256Digest([0; 32])
+}
+fn yes() -> bool {
+    true
+}
+fn default_challenge_lifetime() -> u64 {
+    60
+}
+fn default_statement_days() -> u64 {
+    30
+}
+fn default_connections() -> usize {
+    4096
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is larger than any configuration.
+    #[error("`{}` is too large for a configuration: expected at most 65536 bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The text is no configuration: what and where.
+    #[error("`{}` is not a configuration of keyfast-broker:\n{message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// A value is out of its range.
+    #[error("`{field}` in `{}`: {expected}, got {got}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What it has.
+        got: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file; paths in it become relative to the file's directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with file, line and column where there is one.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(read)?.len() > MAX_CONFIG {
+            return Err(ConfigError::TooLarge { path: path.to_owned() });
+        }
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let syntax = |e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: e.to_string() };
+        let mut config: Self = toml::from_str(&text).map_err(syntax)?;
+        config.check(path)?;
+        config.digest = Sha256Digest(crypto::sha256(&[text.as_bytes()]));
+        Ok(config.relative_to(path.parent().unwrap_or(Path::new("."))))
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let value = |field, expected, got| ConfigError::Value { path: path.to_owned(), field, expected, got };
+        if !(5..=600).contains(&self.challenge_lifetime_s) {
+            let got = self.challenge_lifetime_s.to_string();
+            return Err(value("challenge_lifetime_s", "expected 5 to 600 seconds", got));
+        }
+        if self.urls.is_empty() || self.urls.len() > 16 {
+            return Err(value("urls", "expected 1 to 16 URLs", self.urls.len().to_string()));
+        }
+        for root in &self.trust.simulated {
+            root.digest().map_err(|_| {
+                value("trust.simulated.sha256", "expected 64 hexadecimal digits", root.sha256.clone())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn relative_to(mut self, base: &Path) -> Self {
+        self.state = base.join(&self.state);
+        self.policies = base.join(&self.policies);
+        self.endorsements = self.endorsements.map(|dir| base.join(dir));
+        self.admin_socket = self.admin_socket.map(|path| base.join(path));
+        for root in &mut self.trust.simulated {
+            root.certificate = base.join(&root.certificate);
+        }
+        self
+    }
+
+    /// Where operators' commands connect.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.admin_socket.clone().unwrap_or_else(|| self.state.join("admin.sock"))
+    }
+}
+
+impl SimulatedRoot {
+    /// The fingerprint.
+    ///
+    /// # Errors
+    /// If it is not 64 hexadecimal digits.
+    pub fn digest(&self) -> Result<Sha256Digest, claims::ParseHexError> {
+        self.sha256.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "listen = '127.0.0.1:0'\nurls = ['https://127.0.0.1:1']\nstate = 's'\npolicies = 'p'\n";
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("broker.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::read(&path)
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = read(GOOD).unwrap();
+        assert!(config.state.is_absolute() && config.state.ends_with("s"));
+        assert!(config.admin_socket().ends_with("s/admin.sock"));
+        assert!(config.policy.is_empty(), "without a named policy everything is denied");
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_its_line() {
+        let error = read(&format!("{GOOD}polcy = ['a']\n")).unwrap_err().to_string();
+        assert!(error.contains("line 5") && error.contains("unknown field `polcy`"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named() {
+        let error = read(&format!("{GOOD}challenge_lifetime_s = 3600\n")).unwrap_err().to_string();
+        assert!(error.contains("challenge_lifetime_s") && error.contains("got 3600"), "{error}");
+    }
+
+    #[test]
+    fn an_oversized_or_missing_file_is_refused() {
+        assert!(matches!(read(&"#".repeat(70_000)), Err(ConfigError::TooLarge { .. })));
+        assert!(matches!(Config::read(Path::new("/nonexistent/b.toml")), Err(ConfigError::Read { .. })));
+    }
+}

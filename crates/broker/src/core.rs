@@ -1,0 +1,169 @@
+//! What the broker decides with, and the steps of a release without I/O: bytes in, a transaction and sealed keys
+//! under embargo out; then, once the transaction is durable, the answer.
+//!
+//! ```text
+//! body ─▶ Core::prepare ─▶ Prepared { transaction, pending } ──commit──▶ Pending::answer ─▶ body
+//!              │ Refusal: before the evidence was believed               (RecordedGrant, receipts)
+//! ```
+//!
+//! Cheap checks come first: message, token, then signatures; no key and no policy is looked up before the evidence
+//! verifies. Time and randomness of the answer are arguments or drawn through `crypto`.
+
+use std::sync::Arc;
+
+use claims::{BrokerId, RequestId, Sha256Digest, UnixTime};
+use evidence::{Evidence, EvidenceError};
+use policy::Policy;
+use release::{RootKey, UnwrapInput};
+use store::{KeyUnchanged, SpentNonce, Transaction};
+use verify::challenge::{Challenge, ChallengeKey};
+use verify::{
+    BindError, ChallengeError, Endorsements, EndorsementsError, TrustAnchors, VerifiedClaims, VerifyError,
+    authenticate,
+};
+use wire::{ProblemCode, ReleaseRequest};
+
+use crate::answer::{Pending, PendingAnswer};
+use crate::ring::KeyRing;
+
+/// What decisions rest on. Policy and keys are snapshots; the transaction checks that they still hold.
+pub struct Core {
+    /// Who we are.
+    pub broker: BrokerId,
+    /// Opens challenges.
+    pub challenge: ChallengeKey,
+    /// Whose evidence counts.
+    pub anchors: TrustAnchors,
+    /// Certificates for guests whose evidence carries none.
+    pub endorsements: Endorsements,
+    /// Opens KEKs for grants.
+    pub root: RootKey,
+}
+
+/// Why a request was refused as a whole, before its evidence was believed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The body is no message.
+    #[error(transparent)]
+    Message(#[from] wire::DecodeError),
+    /// The token is not ours, or too old.
+    #[error(transparent)]
+    Challenge(#[from] ChallengeError),
+    /// The evidence cannot be read.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Endorsements(#[from] EndorsementsError),
+    /// The evidence is not genuine.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The evidence is genuine and does not answer this challenge with this request.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A sealed answer could not be staged.
+    #[error("cannot prepare the answer: {0}")]
+    Internal(String),
+}
+
+impl Refusal {
+    /// What the guest is told.
+    pub fn code(&self) -> ProblemCode {
+        match self {
+            Self::Message(_) => ProblemCode::MalformedRequest,
+            Self::Challenge(ChallengeError::Expired { .. }) => ProblemCode::ChallengeExpired,
+            Self::Challenge(_) => ProblemCode::ChallengeInvalid,
+            Self::Verify(VerifyError::Unsupported { .. }) => ProblemCode::Unsupported,
+            Self::Internal(_) => ProblemCode::Internal,
+            _ => ProblemCode::EvidenceRefused,
+        }
+    }
+
+    /// Which step refused, for the operator.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Message(_) => "message",
+            Self::Challenge(_) => "challenge",
+            Self::Evidence(_) => "evidence",
+            Self::Endorsements(_) => "endorsements",
+            Self::Verify(_) => "verification",
+            Self::Bind(_) => "binding",
+            Self::Internal(_) => "broker",
+        }
+    }
+}
+
+/// A request that is decided and not yet recorded.
+pub struct Prepared {
+    /// What must become durable before anything is answered.
+    pub transaction: Transaction,
+    /// What is answered then.
+    pub pending: Pending,
+}
+
+impl Core {
+    /// Verifies a request, decides it, and seals what is granted.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the evidence is not believed. What policy denies is no refusal but an answer.
+    pub fn prepare(
+        &self,
+        body: &[u8],
+        request_id: RequestId,
+        policy: &Arc<Policy>,
+        ring: &KeyRing,
+        now: UnixTime,
+    ) -> Result<Prepared, Refusal> {
+        let message: ReleaseRequest = wire::decode(body)?;
+        let challenge = self.challenge.open(&message.token, now)?;
+        let nonce = SpentNonce { nonce: challenge.nonce(), expires: challenge.expires() };
+        let claims = self.believe(&message, challenge, now)?;
+        let mut transaction = Transaction::new(now);
+        transaction.nonce = Some(nonce);
+        transaction.policy = Some(policy.digest());
+        let mut answers = Vec::with_capacity(message.requests.len());
+        for (index, request) in message.requests.iter().enumerate() {
+            let bound = claims.request(index).ok_or_else(|| internal("a request vanished"))?;
+            let unwrap = request.unwrap.as_ref();
+            let unwrap = unwrap.map(|u| UnwrapInput { wrapped: &u.wrapped, context: &u.context });
+            let decided = self.decide(&bound, unwrap, policy, ring, now);
+            if let Some(unchanged) = &decided.key {
+                add_unchanged(&mut transaction, unchanged);
+            }
+            answers.push(PendingAnswer::stage(&bound, decided, request_id, policy.digest(), now)?);
+        }
+        transaction.leaves = answers.iter().map(PendingAnswer::row).collect();
+        let known_size = message.known_checkpoint_size;
+        Ok(Prepared { transaction, pending: Pending { request_id, answers, known_size } })
+    }
+
+    /// Challenge, evidence and transcript, in this order.
+    fn believe(
+        &self,
+        message: &ReleaseRequest,
+        challenge: Challenge,
+        now: UnixTime,
+    ) -> Result<VerifiedClaims, Refusal> {
+        let evidence = Evidence::parse(message.kind, &message.evidence)?;
+        let endorsements = Endorsements::from_evidence(&evidence);
+        let endorsements = match self.endorsements.certificates().next() {
+            Some(_) => endorsements.merge(self.endorsements.clone())?,
+            None => endorsements,
+        };
+        let authenticated = authenticate(evidence, &endorsements, &self.anchors, now)?;
+        let sha256 = |bytes: &[u8]| Sha256Digest(crypto::sha256(&[bytes]));
+        let transcript = message.transcript(self.broker, challenge.nonce(), sha256);
+        Ok(authenticated.bind(challenge, &transcript, now)?)
+    }
+}
+
+fn add_unchanged(transaction: &mut Transaction, unchanged: &KeyUnchanged) {
+    if !transaction.keys_unchanged.contains(unchanged) {
+        transaction.keys_unchanged.push(unchanged.clone());
+    }
+}
+
+pub(crate) fn internal(what: impl ToString) -> Refusal {
+    Refusal::Internal(what.to_string())
+}

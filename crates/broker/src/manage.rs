@@ -1,0 +1,158 @@
+//! Making and changing keys. Every act is a leaf of the journal, in the transaction that does it.
+
+use std::sync::Arc;
+
+use claims::{KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, VersionSelector};
+use journal::{Event, KeyChanged, KeyCreated};
+use keys::Descriptor;
+use release::{Created, NewKey, ReleaseError};
+use secret::SecretBytes;
+use store::{CommitError, KeyRow, KeyWrite};
+
+use crate::app::App;
+use crate::public::now;
+use crate::ring::RingKey;
+
+/// Why a key was not made, changed or described.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManageError {
+    /// An operation that the kind of key does not have.
+    #[error("a key of kind {kind} has no operation `{operation}`")]
+    Operation {
+        /// The kind.
+        kind: KeyKind,
+        /// The operation.
+        operation: Operation,
+    },
+    /// A key that guests may do nothing with.
+    #[error("name at least one operation: unwrap, release")]
+    NoOperation,
+    /// A secret is imported, not made.
+    #[error("a secret is brought: use `keyfast keys import`")]
+    SecretIsImported,
+    /// There is no such key.
+    #[error("there is no key `{key}` version {version}")]
+    Unknown {
+        /// Its name.
+        key: KeyId,
+        /// Its version.
+        version: KeyVersion,
+    },
+    /// The key has no public half.
+    #[error("a key of kind {kind} has no public half to describe; only RSA keys have descriptors")]
+    NoPublicHalf {
+        /// The kind.
+        kind: KeyKind,
+    },
+    /// The key could not be made or wrapped.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// The system gives no randomness.
+    #[error(transparent)]
+    Crypto(#[from] crypto::Error),
+    /// The descriptor could not be signed.
+    #[error("cannot sign the descriptor: {0}")]
+    Sign(#[from] tlog::note::NoteError),
+    /// Not recorded, hence not done.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl ManageError {
+    /// Whether another request would go better.
+    pub fn blames_caller(&self) -> bool {
+        !matches!(self, Self::Release(_) | Self::Crypto(_) | Self::Sign(_) | Self::Commit(_))
+    }
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// [`ManageError`]; there is no key then.
+pub async fn create(app: &Arc<App>, new: NewKey, actor: &str) -> Result<KeyAttributes, ManageError> {
+    let kind = new.kind;
+    if kind == KeyKind::Secret {
+        return Err(ManageError::SecretIsImported);
+    }
+    let unfit = new.operations.iter().find(|op| !matches!(op, Operation::Unwrap | Operation::Release));
+    if let Some(operation) = unfit {
+        return Err(ManageError::Operation { kind, operation: *operation });
+    }
+    if new.operations.is_empty() {
+        return Err(ManageError::NoOperation);
+    }
+    // Making an RSA key takes a second or so; guests are served meanwhile.
+    let maker = Arc::clone(app);
+    let made = tokio::task::spawn_blocking(move || maker.core.root.generate(new)).await;
+    let gone = |_| CommitError::Stopped("the key could not be made".to_owned());
+    record(app, made.map_err(gone)??, actor).await
+}
+
+/// Takes over a secret.
+///
+/// # Errors
+/// [`ManageError`]; nothing is kept then.
+pub async fn import_secret(
+    app: &App,
+    new: NewKey,
+    secret: &SecretBytes,
+    actor: &str,
+) -> Result<KeyAttributes, ManageError> {
+    record(app, app.core.root.import_secret(new, secret)?, actor).await
+}
+
+async fn record(app: &App, created: Created, actor: &str) -> Result<KeyAttributes, ManageError> {
+    let attributes = created.wrapped.attributes;
+    let event = KeyCreated::new(app.core.broker, &attributes, actor, attributes.created_at);
+    let leaf = Event::KeyCreated(event).row(crypto::random_array()?, None, None);
+    let row = KeyRow { attributes: attributes.clone(), public: created.public_spki, wrapped: created.wrapped.bytes };
+    app.write_key(attributes.created_at, KeyWrite::Create(row), leaf).await?;
+    Ok(attributes)
+}
+
+/// Enables or disables a version.
+///
+/// # Errors
+/// [`ManageError`]; it is as it was then.
+pub async fn set_enabled(
+    app: &App,
+    key: &KeyId,
+    version: KeyVersion,
+    enabled: bool,
+    actor: &str,
+) -> Result<KeyAttributes, ManageError> {
+    let unknown = || ManageError::Unknown { key: key.clone(), version };
+    let old = app.keys().select(key, VersionSelector::Exact(version)).ok_or_else(unknown)?;
+    let mut attributes = old.wrapped.attributes.clone();
+    attributes.enabled = enabled;
+    attributes.revision = attributes.revision.saturating_add(1);
+    let wrapped = app.core.root.rewrap(&old.wrapped, attributes.clone())?;
+    let now = now();
+    let action = if enabled { "enable" } else { "disable" };
+    let event = KeyChanged::new(app.core.broker, &attributes, action, actor, now);
+    let leaf = Event::KeyChanged(event).row(crypto::random_array()?, None, None);
+    let row = KeyRow { attributes: attributes.clone(), public: old.public_spki.clone(), wrapped: wrapped.bytes };
+    app.write_key(now, KeyWrite::Replace(row), leaf).await?;
+    Ok(attributes)
+}
+
+/// The signed descriptor of a key's public half.
+///
+/// # Errors
+/// [`ManageError::NoPublicHalf`] for keys without one.
+pub fn descriptor(app: &App, key: &RingKey) -> Result<Vec<u8>, ManageError> {
+    let attributes = &key.wrapped.attributes;
+    let no_public = ManageError::NoPublicHalf { kind: attributes.kind };
+    let descriptor = Descriptor {
+        broker: app.core.broker,
+        key: attributes.id.clone(),
+        version: attributes.version,
+        kind: attributes.kind,
+        operations: attributes.operations.iter().copied().collect(),
+        for_simulation: attributes.for_simulation,
+        public_spki: key.public_spki.clone().ok_or(no_public)?,
+        statement: app.signed_statement.clone(),
+    };
+    Ok(app.signer.sign(&descriptor.to_text())?)
+}

@@ -1,0 +1,117 @@
+//! What guests and auditors reach over TLS. Bodies are bounded before they are read; errors are problem details.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use claims::{RequestId, UnixTime};
+use wire::{
+    CHALLENGE_PATH, CHECKPOINT_PATH, ChallengeRequest, MEDIA_TYPE, Message, PROBLEM_MEDIA_TYPE, Problem,
+    ProblemCode, RELEASE_PATH, ReleaseRequest, STATEMENT_PATH,
+};
+
+use crate::app::{App, AppError};
+
+/// Seconds that a guest is asked to wait when the broker is busy.
+const RETRY_AFTER_S: u64 = 2;
+
+/// The routes.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route(CHALLENGE_PATH, post(challenge))
+        .route(RELEASE_PATH, post(release))
+        .route(STATEMENT_PATH, get(statement))
+        .route(CHECKPOINT_PATH, get(checkpoint))
+        .route("/v1/log/{*path}", get(tile))
+        .fallback(async || problem(ProblemCode::NotFound, None))
+        .method_not_allowed_fallback(async || problem(ProblemCode::MethodNotAllowed, None))
+        .with_state(app)
+}
+
+async fn challenge(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = request_id();
+    let body = match body(request, ChallengeRequest::MAX_LEN).await {
+        Ok(body) => body,
+        Err(code) => return problem(code, Some(id)),
+    };
+    respond(&app, id, app.challenge(&body, now()))
+}
+
+async fn release(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = request_id();
+    let body = match body(request, ReleaseRequest::MAX_LEN).await {
+        Ok(body) => body,
+        Err(code) => return problem(code, Some(id)),
+    };
+    let answer = app.release(&body, id, now()).await;
+    respond(&app, id, answer)
+}
+
+async fn statement(State(app): State<Arc<App>>) -> Response {
+    bytes(MEDIA_TYPE, app.signed_statement.clone())
+}
+
+async fn checkpoint(State(app): State<Arc<App>>) -> Response {
+    published(&app, "checkpoint", "text/plain; charset=utf-8")
+}
+
+async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Response {
+    published(&app, &path, "application/octet-stream")
+}
+
+fn published(app: &App, path: &str, media: &'static str) -> Response {
+    app.log.read(path).map_or_else(|| problem(ProblemCode::NotFound, None), |found| bytes(media, found))
+}
+
+/// The body, if it is of our media type and no longer than the message may be.
+async fn body(request: Request, max: usize) -> Result<Bytes, ProblemCode> {
+    let media = request.headers().get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes);
+    if media != Some(MEDIA_TYPE.as_bytes()) {
+        return Err(ProblemCode::UnsupportedMediaType);
+    }
+    to_bytes(request.into_body(), max).await.map_err(|_| ProblemCode::TooLarge)
+}
+
+fn respond(app: &App, id: RequestId, answer: Result<Vec<u8>, AppError>) -> Response {
+    match answer {
+        Ok(body) => bytes(MEDIA_TYPE, body),
+        Err(error) => {
+            let code = error.code();
+            tracing::info!(request = %id, code = code.as_str(), step = error.step(), %error, "refused");
+            app.refused(id, now(), &error);
+            problem(code, Some(id))
+        }
+    }
+}
+
+fn bytes(media: &'static str, body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, media)], Body::from(body)).into_response()
+}
+
+/// An error as problem details (RFC 9457).
+pub(crate) fn problem(code: ProblemCode, request_id: Option<RequestId>) -> Response {
+    let wait = code.remedy() == wire::Remedy::Wait;
+    let retry_after_s = wait.then_some(RETRY_AFTER_S);
+    let body = Problem { code, detail: None, request_id, retry_after_s }.to_json();
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, [(header::CONTENT_TYPE, PROBLEM_MEDIA_TYPE)], body).into_response();
+    if let Some(seconds) = retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Names an answer; zeros if the system gives no randomness, which the answer itself then fails for.
+fn request_id() -> RequestId {
+    RequestId(crypto::random_array().unwrap_or_default())
+}
+
+/// The broker's clock.
+pub(crate) fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}

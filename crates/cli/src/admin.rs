@@ -1,0 +1,118 @@
+//! Talking to a broker's admin socket.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use transport::{Method, Response, UnixClient};
+use wire::Problem;
+
+use crate::dev::Layout;
+
+/// Most bytes of an answer.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why an operator's command got no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// No broker listens there, or it broke off.
+    #[error("no broker answers on `{}`: {source}; name its socket with --admin, or run `keyfast dev up`", socket.display())]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: transport::ClientError,
+    },
+    /// The broker refused.
+    #[error("the broker refused: {0}")]
+    Refused(String),
+    /// The answer makes no sense.
+    #[error("the broker's answer makes no sense: {0}; are broker and keyfast of one version?")]
+    Answer(String),
+}
+
+/// A broker's admin socket.
+#[derive(Clone, Debug)]
+pub struct Admin(PathBuf);
+
+impl Admin {
+    /// The socket that was named, else the one of the development set-up.
+    pub fn new(named: Option<&Path>) -> Self {
+        Self(named.map_or_else(|| Layout::from_environment().admin_socket(), Path::to_owned))
+    }
+
+    /// Fetches JSON.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn fetch<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
+        json(&self.call(Method::GET, path, "application/json", &[])?)
+    }
+
+    /// Fetches bytes as they are.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn fetch_bytes(&self, path: &str) -> Result<Vec<u8>, AdminError> {
+        self.call(Method::GET, path, "application/octet-stream", &[])
+    }
+
+    /// Sends JSON, or nothing, and reads JSON back.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn send<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, AdminError> {
+        let body = serde_json::to_vec(body).map_err(|e| AdminError::Answer(e.to_string()))?;
+        json(&self.call(Method::POST, path, "application/json", &body)?)
+    }
+
+    /// Sends a secret as it is and reads JSON back.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn send_bytes<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, AdminError> {
+        json(&self.call(Method::PUT, path, "application/octet-stream", body)?)
+    }
+
+    fn call(&self, method: Method, path: &str, media: &str, body: &[u8]) -> Result<Vec<u8>, AdminError> {
+        let unreachable = |source| AdminError::Unreachable { socket: self.0.clone(), source };
+        let response = block_on(async {
+            let mut client = UnixClient::connect(&self.0, PATIENCE).await?;
+            client.request(method, path, media, body, MAX_ANSWER).await
+        });
+        accept(response.map_err(unreachable)?)
+    }
+}
+
+/// Whether a broker answers on this socket.
+pub fn ping(socket: &Path) -> bool {
+    Admin(socket.to_owned()).fetch::<wire::admin::Status>("/admin/v1/status").is_ok()
+}
+
+fn accept(response: Response) -> Result<Vec<u8>, AdminError> {
+    if response.status == 200 {
+        return Ok(response.body);
+    }
+    // Over this socket, unlike over the network, a problem says its whole reason.
+    let text = match Problem::from_json(&response.body) {
+        Ok(problem) => problem.detail.unwrap_or_else(|| problem.code.title().to_owned()),
+        Err(_) => format!("status {}", response.status),
+    };
+    Err(AdminError::Refused(text))
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, AdminError> {
+    serde_json::from_slice(body).map_err(|e| AdminError::Answer(e.to_string()))
+}
+
+/// Runs one exchange to its end on this thread.
+fn block_on<F: Future<Output = Result<Response, transport::ClientError>>>(
+    exchange: F,
+) -> Result<Response, transport::ClientError> {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(exchange),
+        Err(source) => Err(transport::ClientError::from(source)),
+    }
+}

@@ -1,0 +1,200 @@
+//! `keyfast keys`: what a key officer does. None of it shows a key: management creates, disables and reads public
+//! halves, and never unwraps, decrypts or exports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+
+use claims::{KeyId, KeyKind, Operation, Suite};
+use clap::{Args, Subcommand};
+use wire::admin::{CreateKey, Key};
+
+use crate::admin::{Admin, AdminError};
+use crate::output::{table, write_public};
+
+/// Most bytes of a secret.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// Subcommands of `keyfast keys`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a key inside the broker
+    #[command(long_about = "Make a key inside the broker. Its bytes never leave it but sealed to an attested guest.\n\n\
+        By default guests may only have DEKs unwrapped (`unwrap`); `--operations unwrap,release` lets the key \
+        itself go to a guest that policy permits. A key made with --simulation goes to simulated guests and \
+        never to genuine ones; a key made without it never goes to a simulated guest. Neither can be changed.")]
+    Create(Create),
+    /// Store a secret, read from standard input
+    Import(Import),
+    /// List keys
+    List,
+    /// Write the signed descriptor that owners encrypt to
+    Descriptor {
+        /// The key
+        key: KeyId,
+        /// Where to write it; `-` for standard output
+        #[arg(long, short, default_value = "-")]
+        output: String,
+    },
+    /// Take a key out of use; what was released stays released
+    Disable(Version),
+    /// Put a disabled key back into use
+    Enable(Version),
+}
+
+/// Arguments of `keyfast keys create`.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Its name; an existing name gets a new version
+    key: KeyId,
+    /// rsa-2048, rsa-3072, rsa-4096 or aes-256
+    #[arg(long, default_value = "rsa-3072")]
+    kind: KeyKind,
+    /// What guests may ask of it: unwrap, release
+    #[arg(long, value_delimiter = ',', default_value = "unwrap")]
+    operations: Vec<Operation>,
+    /// For simulated guests, and for no other
+    #[arg(long)]
+    simulation: bool,
+    /// The weakest suite it may be sealed with: p384 or x-wing
+    #[arg(long, default_value = "p384")]
+    suite_floor: Suite,
+    /// A label, such as `owner=payments`; may be given again
+    #[arg(long = "tag", value_parser = parse_tag)]
+    tags: Vec<(String, String)>,
+}
+
+/// Arguments of `keyfast keys import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Its name
+    key: KeyId,
+    /// For simulated guests, and for no other
+    #[arg(long)]
+    simulation: bool,
+    /// Read the secret from this file instead of standard input
+    #[arg(long)]
+    file: Option<PathBuf>,
+}
+
+/// One version of a key.
+#[derive(Debug, Args)]
+pub struct Version {
+    /// The key
+    key: KeyId,
+    /// Its version
+    #[arg(long)]
+    version: u32,
+}
+
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form name=value"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Why a key could not be managed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The broker did not do it.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A file could not be used.
+    #[error("cannot use `{file}`: {source}")]
+    File {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The secret is empty or too long.
+    #[error("wrong length of the secret: expected 1 to {MAX_SECRET} bytes, got {got}")]
+    Length {
+        /// Bytes read.
+        got: usize,
+    },
+    /// A secret on a terminal would be echoed.
+    #[error("standard input is a terminal, which would show the secret; pipe it in or use --file")]
+    Terminal,
+}
+
+/// Runs one subcommand.
+///
+/// # Errors
+/// [`KeysError`].
+pub fn run(admin: &Admin, command: &Command) -> Result<(), KeysError> {
+    match command {
+        Command::Create(create) => print_keys(&[admin.send("/admin/v1/keys", &request(create))?]),
+        Command::Import(import) => {
+            let secret = read_secret(import)?;
+            let guests = if import.simulation { "simulated" } else { "genuine" };
+            let path = format!("/admin/v1/secrets/{}/{guests}", import.key);
+            print_keys(&[admin.send_bytes(&path, &secret)?]);
+        }
+        Command::List => print_keys(&admin.fetch::<Vec<Key>>("/admin/v1/keys")?),
+        Command::Descriptor { key, output } => {
+            let text = admin.fetch_bytes(&format!("/admin/v1/keys/{key}/descriptor"))?;
+            write_descriptor(output, &text)?;
+        }
+        Command::Disable(version) => change(admin, version, "disable")?,
+        Command::Enable(version) => change(admin, version, "enable")?,
+    }
+    Ok(())
+}
+
+fn request(create: &Create) -> CreateKey {
+    CreateKey {
+        id: create.key.to_string(),
+        kind: create.kind.to_string(),
+        operations: create.operations.iter().map(ToString::to_string).collect::<BTreeSet<_>>(),
+        simulation: create.simulation,
+        suite_floor: create.suite_floor.to_string(),
+        tags: create.tags.iter().cloned().collect::<BTreeMap<_, _>>(),
+    }
+}
+
+fn change(admin: &Admin, version: &Version, verb: &str) -> Result<(), AdminError> {
+    let path = format!("/admin/v1/keys/{}/{}/{verb}", version.key, version.version);
+    print_keys(&[admin.send(&path, &())?]);
+    Ok(())
+}
+
+/// Reads at most [`MAX_SECRET`] bytes; the buffer never grows, so no copy stays behind.
+fn read_secret(import: &Import) -> Result<Vec<u8>, KeysError> {
+    let name = || import.file.as_ref().map_or("standard input".to_owned(), |f| f.display().to_string());
+    let file = |source| KeysError::File { file: name(), source };
+    let mut bytes = Vec::with_capacity(65_537);
+    let limit = MAX_SECRET.saturating_add(1);
+    match &import.file {
+        Some(path) => std::fs::File::open(path).map_err(file)?.take(limit).read_to_end(&mut bytes),
+        None if std::io::stdin().is_terminal() => return Err(KeysError::Terminal),
+        None => std::io::stdin().take(limit).read_to_end(&mut bytes),
+    }
+    .map_err(file)?;
+    let fits = u64::try_from(bytes.len()).is_ok_and(|len| (1..=MAX_SECRET).contains(&len));
+    if fits { Ok(bytes) } else { Err(KeysError::Length { got: bytes.len() }) }
+}
+
+fn write_descriptor(output: &str, text: &[u8]) -> Result<(), KeysError> {
+    let written = match output {
+        "-" => std::io::Write::write_all(&mut std::io::stdout(), text),
+        path => write_public(std::path::Path::new(path), text),
+    };
+    written.map_err(|source| KeysError::File { file: output.to_owned(), source })
+}
+
+fn print_keys(keys: &[Key]) {
+    let row = |key: &Key| {
+        vec![
+            key.id.clone(),
+            key.version.to_string(),
+            key.kind.clone(),
+            key.operations.iter().cloned().collect::<Vec<_>>().join(","),
+            if key.simulation { "simulated" } else { "genuine" }.to_owned(),
+            if key.enabled { "enabled" } else { "disabled" }.to_owned(),
+            key.created_at.clone(),
+        ]
+    };
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    table(&["KEY", "VERSION", "KIND", "GUESTS MAY", "GUESTS", "STATE", "CREATED"], &rows);
+}

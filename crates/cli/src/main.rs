@@ -1,0 +1,76 @@
+//! `keyfast`: parses the command line, runs one command, returns its exit code.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use cli::admin::Admin;
+use cli::{audit, dev, encrypt, evidence, keys};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keyfast",
+    version,
+    about = "Keys for confidential VMs: manage, encrypt to, audit, try out",
+    long_about = "Keys for confidential VMs: manage, encrypt to, audit, try out.\n\n\
+        A first round, on this machine:\n  \
+        keyfast dev up\n  \
+        keyfast keys create db --simulation\n  \
+        keyfast keys descriptor db -o db.descriptor\n  \
+        keyfast encrypt data -t db.descriptor --broker $(keyfast dev identity) -o data.kf\n  \
+        keyfast dev guest web -- keyfast-agent decrypt data.kf -o data.out\n  \
+        keyfast audit verify\n  \
+        keyfast dev down",
+    after_help = "Exit codes:\n  0  done\n  1  the evidence or the log does not verify\n  \
+        2  wrong arguments, or something could not be looked at\n  3  the broker refused or does not answer\n  \
+        4  a file cannot be read, written or encrypted\n  5  the development set-up failed",
+    max_term_width = 100
+)]
+struct Cli {
+    /// The broker's admin socket; that of the development set-up if not given
+    #[arg(long, global = true, env = "KEYFAST_ADMIN", value_name = "SOCKET")]
+    admin: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make, list, disable keys; import secrets; write descriptors
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Encrypt a file to a broker's key, without contact to the broker
+    Encrypt(encrypt::Encrypt),
+    /// Read the log: verify it, explain a decision
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Decode and verify attestation evidence
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// A broker and a simulated TEE on this machine, to try things out
+    #[command(subcommand)]
+    Dev(dev::Command),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let admin = Admin::new(cli.admin.as_deref());
+    let done = match &cli.command {
+        Command::Keys(command) => keys::run(&admin, command).map_err(|e| (3, e.to_string())),
+        Command::Encrypt(args) => encrypt::run(args).map_err(|e| (4, e.to_string())),
+        Command::Audit(command) => audit::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Evidence(command) => evidence::run(command).map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Dev(command) => match dev::run(command) {
+            Ok(code) => return code,
+            Err(error) => Err((5, error.to_string())),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, message)) => {
+            eprintln!("keyfast: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
