@@ -133,12 +133,16 @@ impl Config {
             return Err(ConfigError::TooLarge { path: path.to_owned() });
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
-        let syntax = |e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: e.to_string() };
+        let syntax =
+            |e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: e.to_string() };
         let file: File = toml::from_str(&text).map_err(syntax)?;
         let base = path.parent().unwrap_or(Path::new("."));
         let digest = ConfigDigest(crypto::sha256(&[text.as_bytes()]));
-        file.into_config(base, digest)
-            .map_err(|(field, message)| ConfigError::Value { path: path.to_owned(), field, message })
+        file.into_config(base, digest).map_err(|(field, message)| ConfigError::Value {
+            path: path.to_owned(),
+            field,
+            message,
+        })
     }
 }
 
@@ -149,7 +153,11 @@ impl File {
         let witness = |key: &String| key.parse::<WitnessKey>().map_err(|e| ("witnesses.keys", e.to_string()));
         let witnesses: Vec<WitnessKey> = self.witnesses.keys.iter().map(witness).collect::<Result<_, _>>()?;
         if self.witnesses.quorum > witnesses.len() {
-            let message = format!("expected at most {} (the keys given), got {}", witnesses.len(), self.witnesses.quorum);
+            let message = format!(
+                "expected at most {} (the keys given), got {}",
+                witnesses.len(),
+                self.witnesses.quorum
+            );
             return Err(("witnesses.quorum", message));
         }
         if self.broker.urls.is_empty() {
@@ -184,7 +192,9 @@ mod tests {
 
     fn good() -> String {
         let id = "ab".repeat(32);
-        format!("[broker]\nurls = ['https://127.0.0.1:1']\nidentity = '{id}'\n[attester]\nsocket = 'a.sock'\n")
+        format!(
+            "[broker]\nurls = ['https://127.0.0.1:1']\nidentity = '{id}'\n[attester]\nsocket = 'a.sock'\n"
+        )
     }
 
     #[test]

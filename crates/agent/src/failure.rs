@@ -42,7 +42,9 @@ pub enum Failure {
         problem: Problem,
     },
     /// The broker denied a key. Exit code 6.
-    #[error("denied: {code} for `{key}`; the reason is the operator's to read: keyfast audit explain {request}")]
+    #[error(
+        "denied: {code} for `{key}`; the reason is the operator's to read: keyfast audit explain {request}"
+    )]
     Denied {
         /// The key.
         key: KeyId,

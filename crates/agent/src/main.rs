@@ -1,5 +1,6 @@
 //! `keyfast-agent`: parses the command line, hardens the process, runs one command, returns its exit code.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use agent::command::{Cli, LogFormat, run};
@@ -25,7 +26,7 @@ fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_env("KEYFAST_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => builder.init(),
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().init(),
     }
 }

@@ -10,12 +10,12 @@
 //! here believes a broker: its statement is checked against the pinned identity, its answers against the log.
 
 use claims::{
-    BrokerId, ConfigDigest, EvidenceKind, KeyId, Operation, RequestId, ReportData, Sha256Digest, Suite,
+    BrokerId, ConfigDigest, EvidenceKind, KeyId, Operation, ReportData, RequestId, Sha256Digest, Suite,
     Transcript, VersionSelector,
 };
 use keys::{
-    Answer, KeyError, LogHead, LogTrust, OpenError, Opened, Receipt, ReceiptError, Receipted, RecipientSecret,
-    SealedKey,
+    Answer, KeyError, LogHead, LogTrust, OpenError, Opened, Receipt, ReceiptError, Receipted,
+    RecipientSecret, SealedKey,
 };
 use tlog::witness::WitnessKey;
 use tlog::{BadKey, Checkpoint, Hash};
@@ -156,7 +156,11 @@ impl Session {
     /// # Errors
     /// [`SessionError`] if the statement is not the pinned broker's or does not name that key. Nothing of worth has
     /// been sent by then.
-    pub fn on_challenge(mut self, response: &[u8], peer_key: Sha256Digest) -> Result<Attesting, SessionError> {
+    pub fn on_challenge(
+        mut self,
+        response: &[u8],
+        peer_key: Sha256Digest,
+    ) -> Result<Attesting, SessionError> {
         let challenge: ChallengeResponse = wire::decode(response)?;
         let sent = challenge.statement.as_deref();
         let sent = sent.map(|bytes| VerifiedStatement::open(bytes, &self.knowledge.pins)).transpose()?;

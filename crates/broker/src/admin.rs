@@ -15,8 +15,8 @@ use claims::{KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, RequestId, Su
 use release::NewKey;
 use secret::SecretBytes;
 use serde::de::DeserializeOwned;
-use wire::{Problem, ProblemCode};
 use wire::admin::{CreateKey, Key, Status};
+use wire::{Problem, ProblemCode};
 
 use crate::app::App;
 use crate::manage::ManageError;
@@ -78,7 +78,8 @@ async fn create(
 fn new_key(app: &App, wanted: CreateKey) -> Result<NewKey, String> {
     let id: KeyId = wanted.id.parse().map_err(|e: claims::InvalidKeyId| e.to_string())?;
     let operations = wanted.operations.iter().map(|name| name.parse());
-    let tags_fit = wanted.tags.len() <= 64 && wanted.tags.iter().all(|(k, v)| k.len() <= 64 && v.len() <= 256);
+    let tags_fit =
+        wanted.tags.len() <= 64 && wanted.tags.iter().all(|(k, v)| k.len() <= 64 && v.len() <= 256);
     if !tags_fit {
         return Err("too many or too long tags: at most 64, names of 64 and values of 256 bytes".to_owned());
     }
@@ -137,9 +138,7 @@ async fn change(
         _ => return refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "use enable or disable"),
     };
     match key.parse::<KeyId>() {
-        Ok(id) => {
-            answer(manage::set_enabled(&app, &id, KeyVersion(version), enable, &operator.0).await)
-        }
+        Ok(id) => answer(manage::set_enabled(&app, &id, KeyVersion(version), enable, &operator.0).await),
         Err(error) => bad_request(&error.to_string()),
     }
 }
@@ -166,7 +165,9 @@ async fn explain(State(app): State<Arc<App>>, Path(request): Path<String>) -> Re
         Ok(None) => refuse(
             StatusCode::NOT_FOUND,
             ProblemCode::NotFound,
-            &format!("nothing is known of the request {request}; refusals of strangers are kept for a while only"),
+            &format!(
+                "nothing is known of the request {request}; refusals of strangers are kept for a while only"
+            ),
         ),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, ProblemCode::Internal, &error.to_string()),
     }
@@ -190,7 +191,8 @@ pub(crate) fn describe(attributes: &KeyAttributes) -> Key {
 }
 
 async fn body<T: DeserializeOwned>(request: Request) -> Result<T, String> {
-    let bytes = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| "the body is too large".to_owned())?;
+    let bytes =
+        to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| "the body is too large".to_owned())?;
     serde_json::from_slice(&bytes).map_err(|e| format!("the body is not what this route takes: {e}"))
 }
 
@@ -215,6 +217,6 @@ fn bad_request(message: &str) -> Response {
 
 /// Problem details with the whole reason: operators may know it.
 fn refuse(status: StatusCode, code: ProblemCode, detail: &str) -> Response {
-    let problem = Problem { detail: Some(detail.to_owned()), ..Problem::new(code) };
+    let problem = Problem { detail: Some(detail.to_owned()), ..Problem::from(code) };
     (status, [(header::CONTENT_TYPE, wire::PROBLEM_MEDIA_TYPE)], problem.to_json()).into_response()
 }

@@ -102,7 +102,8 @@ fn not_sealed(error: &ReleaseError) -> NoGrant {
         ReleaseError::Unwrap { .. } | ReleaseError::OtherDek { .. } => "unwrap-failed",
         _ => "not-sealed",
     };
-    let reason = lock(code, "the key can be used and sealed", "a key that opens".to_owned(), error.to_string());
+    let reason =
+        lock(code, "the key can be used and sealed", "a key that opens".to_owned(), error.to_string());
     NoGrant { code, reasons: vec![reason] }
 }
 

@@ -142,7 +142,8 @@ impl Config {
             return Err(ConfigError::TooLarge { path: path.to_owned() });
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
-        let syntax = |e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: e.to_string() };
+        let syntax =
+            |e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: e.to_string() };
         let mut config: Self = toml::from_str(&text).map_err(syntax)?;
         config.check(path)?;
         config.digest = Sha256Digest(crypto::sha256(&[text.as_bytes()]));
@@ -197,7 +198,8 @@ impl SimulatedRoot {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "listen = '127.0.0.1:0'\nurls = ['https://127.0.0.1:1']\nstate = 's'\npolicies = 'p'\n";
+    const GOOD: &str =
+        "listen = '127.0.0.1:0'\nurls = ['https://127.0.0.1:1']\nstate = 's'\npolicies = 'p'\n";
 
     fn read(text: &str) -> Result<Config, ConfigError> {
         let dir = tempfile::tempdir().unwrap();

@@ -98,6 +98,7 @@ fn reasons(stored: &StoredLeaf) -> Result<Vec<ExplainedReason>, ExplainError> {
     let Some(text) = &stored.leaf.explanation else { return Ok(Vec::new()) };
     let json = |source| ExplainError::Json { leaf: stored.index, source };
     let reasons: Vec<Reason> = serde_json::from_str(text).map_err(json)?;
-    let explained = |Reason { rule, condition, wanted, found, .. }| ExplainedReason { rule, condition, wanted, found };
+    let explained =
+        |Reason { rule, condition, wanted, found, .. }| ExplainedReason { rule, condition, wanted, found };
     Ok(reasons.into_iter().map(explained).collect())
 }

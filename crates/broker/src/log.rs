@@ -10,8 +10,8 @@ use claims::leaf::Entry;
 use journal::SignedGroup;
 use store::{Reader, StorageError};
 use tlog::{
-    Hash, LeafNodes, NodeSource, Tile, TileBuilder, TileError, TileNodes, decode_hashes, leaf_hash, node_hash,
-    prove_consistency,
+    Hash, LeafNodes, NodeSource, Tile, TileBuilder, TileError, TileNodes, decode_hashes, leaf_hash,
+    node_hash, prove_consistency,
 };
 
 use crate::files::{self, FileError};

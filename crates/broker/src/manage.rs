@@ -106,7 +106,11 @@ async fn record(app: &App, created: Created, actor: &str) -> Result<KeyAttribute
     let attributes = created.wrapped.attributes;
     let event = KeyCreated::new(app.core.broker, &attributes, actor, attributes.created_at);
     let leaf = Event::KeyCreated(event).row(crypto::random_array()?, None, None);
-    let row = KeyRow { attributes: attributes.clone(), public: created.public_spki, wrapped: created.wrapped.bytes };
+    let row = KeyRow {
+        attributes: attributes.clone(),
+        public: created.public_spki,
+        wrapped: created.wrapped.bytes,
+    };
     app.write_key(attributes.created_at, KeyWrite::Create(row), leaf).await?;
     Ok(attributes)
 }
@@ -132,7 +136,8 @@ pub async fn set_enabled(
     let action = if enabled { "enable" } else { "disable" };
     let event = KeyChanged::new(app.core.broker, &attributes, action, actor, now);
     let leaf = Event::KeyChanged(event).row(crypto::random_array()?, None, None);
-    let row = KeyRow { attributes: attributes.clone(), public: old.public_spki.clone(), wrapped: wrapped.bytes };
+    let row =
+        KeyRow { attributes: attributes.clone(), public: old.public_spki.clone(), wrapped: wrapped.bytes };
     app.write_key(now, KeyWrite::Replace(row), leaf).await?;
     Ok(attributes)
 }

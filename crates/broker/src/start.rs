@@ -51,7 +51,9 @@ pub enum StartError {
     #[error(transparent)]
     Storage(#[from] store::StorageError),
     /// The journal is not as this broker left it.
-    #[error("the journal does not verify: {0}; restore the database from a backup that is not older than the log")]
+    #[error(
+        "the journal does not verify: {0}; restore the database from a backup that is not older than the log"
+    )]
     Journal(#[from] RebuildError),
     /// A key at rest is not as the journal has it.
     #[error("the keys at rest are not those of the journal: {0}")]
@@ -101,7 +103,8 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
     journalled.check(rows.iter().map(|row| &row.attributes))?;
     let ring = KeyRing::from_rows(rows);
     let spawned = GroupCommit::spawn(store, sequencer);
-    let commits = spawned.map_err(|source| StartError::Io { what: "cannot start a thread".to_owned(), source })?;
+    let commits =
+        spawned.map_err(|source| StartError::Io { what: "cannot start a thread".to_owned(), source })?;
     let app = Arc::new(App {
         core,
         signed_statement: identity.signed_statement,
@@ -162,6 +165,7 @@ fn anchors(trust: &Trust) -> Result<TrustAnchors, StartError> {
 
 fn endorsements(config: &Config) -> Result<Endorsements, StartError> {
     let Some(dir) = &config.endorsements else { return Ok(Endorsements::default()) };
-    let certificates = endorsements::read_directory(dir).map_err(|e| StartError::Endorsements(e.to_string()))?;
+    let certificates =
+        endorsements::read_directory(dir).map_err(|e| StartError::Endorsements(e.to_string()))?;
     Endorsements::from_certificates(certificates).map_err(|e| StartError::Endorsements(e.to_string()))
 }

@@ -63,7 +63,11 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError`].
-    pub fn send<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, AdminError> {
+    pub fn send<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T, AdminError> {
         let body = serde_json::to_vec(body).map_err(|e| AdminError::Answer(e.to_string()))?;
         json(&self.call(Method::POST, path, "application/json", &body)?)
     }

@@ -20,8 +20,10 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Say why a request was permitted, denied or refused
-    #[command(long_about = "Say why a request was permitted, denied or refused: for each condition that decided, what \
-        was wanted and what was found.\n\nThe guest's error message names the request.")]
+    #[command(
+        long_about = "Say why a request was permitted, denied or refused: for each condition that decided, what \
+        was wanted and what was found.\n\nThe guest's error message names the request."
+    )]
     Explain {
         /// The request, 32 hexadecimal digits
         request: RequestId,

@@ -17,11 +17,13 @@ use crate::progress;
 
 /// Arguments of `keyfast encrypt`.
 #[derive(Debug, Args)]
-#[command(long_about = "Encrypt a file to the public half of a broker's key, without contact to the broker.\n\n\
+#[command(
+    long_about = "Encrypt a file to the public half of a broker's key, without contact to the broker.\n\n\
     The descriptor comes from `keyfast keys descriptor`; it counts because the broker pinned with --broker signed \
     for it. The output is a message in the AWS Encryption SDK's format, version 2; `keyfast-agent decrypt` in an \
     attested guest opens it, and nothing else does.\n\n\
-    Anyone can encrypt to a public key: the message keeps a secret, and says nothing about where it came from.")]
+    Anyone can encrypt to a public key: the message keeps a secret, and says nothing about where it came from."
+)]
 pub struct Encrypt {
     /// The file to encrypt; `-` for standard input
     input: PathBuf,
@@ -43,7 +45,8 @@ pub struct Encrypt {
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form name=value"))?;
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form name=value"))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -122,7 +125,10 @@ fn verified_descriptor(path: &Path, broker: BrokerId) -> Result<Descriptor, Encr
     let refuse = |reason: String| EncryptFailure::Descriptor { path: path.to_owned(), reason };
     let length = std::fs::metadata(path).map_err(read)?.len();
     if length > keys::MAX_DESCRIPTOR as u64 {
-        return Err(refuse(format!("too large: expected at most {} bytes, got {length}", keys::MAX_DESCRIPTOR)));
+        return Err(refuse(format!(
+            "too large: expected at most {} bytes, got {length}",
+            keys::MAX_DESCRIPTOR
+        )));
     }
     let bytes = std::fs::read(path).map_err(read)?;
     let note = SignedNote::parse(&bytes).map_err(|e| refuse(e.to_string()))?;
@@ -138,8 +144,7 @@ fn verified_descriptor(path: &Path, broker: BrokerId) -> Result<Descriptor, Encr
             statement.expires
         )));
     }
-    let keys: Vec<VerifierKey> =
-        statement.journal_keys.iter().filter_map(|key| key.parse().ok()).collect();
+    let keys: Vec<VerifierKey> = statement.journal_keys.iter().filter_map(|key| key.parse().ok()).collect();
     note.verify(&keys).map_err(|e| refuse(e.to_string()))?;
     Ok(descriptor)
 }

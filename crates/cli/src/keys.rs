@@ -19,10 +19,12 @@ const MAX_SECRET: u64 = 64 * 1024;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a key inside the broker
-    #[command(long_about = "Make a key inside the broker. Its bytes never leave it but sealed to an attested guest.\n\n\
+    #[command(
+        long_about = "Make a key inside the broker. Its bytes never leave it but sealed to an attested guest.\n\n\
         By default guests may only have DEKs unwrapped (`unwrap`); `--operations unwrap,release` lets the key \
         itself go to a guest that policy permits. A key made with --simulation goes to simulated guests and \
-        never to genuine ones; a key made without it never goes to a simulated guest. Neither can be changed.")]
+        never to genuine ones; a key made without it never goes to a simulated guest. Neither can be changed."
+    )]
     Create(Create),
     /// Store a secret, read from standard input
     Import(Import),
@@ -88,7 +90,8 @@ pub struct Version {
 }
 
 fn parse_tag(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form name=value"))?;
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form name=value"))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 

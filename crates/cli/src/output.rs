@@ -44,7 +44,8 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 pub fn table(headings: &[&str], rows: &[Vec<String>]) {
     let heading: Vec<String> = headings.iter().map(|h| (*h).to_owned()).collect();
     let all = || std::iter::once(&heading).chain(rows);
-    let width = |column: usize| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width =
+        |column: usize| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..headings.len()).map(|column| width(column).unwrap_or(0)).collect();
     for row in all() {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));

@@ -100,7 +100,8 @@ impl Descriptor {
         let descriptor = Self {
             broker: lines.field("broker ", "`broker ` and 64 hexadecimal digits", |s| s.parse().ok())?,
             key: lines.field("key ", "`key ` and a key's name", |s| s.parse().ok())?,
-            version: lines.field("version ", "`version ` and a number", |s| Some(KeyVersion(s.parse().ok()?)))?,
+            version: lines
+                .field("version ", "`version ` and a number", |s| Some(KeyVersion(s.parse().ok()?)))?,
             kind: lines.field("kind ", "`kind ` and an RSA kind", |s| s.parse().ok())?,
             operations: lines.field("operations ", "`operations ` and their names", |s| {
                 s.split(',').map(|name| name.parse().ok()).collect()
@@ -112,7 +113,8 @@ impl Descriptor {
             statement: lines.field("statement ", "`statement ` and base64", |s| BASE64.decode(s).ok())?,
         };
         let whole = lines.rest.is_empty() && descriptor.to_text() == text;
-        let trailing = DescriptorError { line: lines.line.saturating_add(1), expected: "the end, in canonical form" };
+        let trailing =
+            DescriptorError { line: lines.line.saturating_add(1), expected: "the end, in canonical form" };
         if whole { Ok(descriptor) } else { Err(trailing) }
     }
 }

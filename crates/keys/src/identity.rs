@@ -50,7 +50,10 @@ mod tests {
 
     #[test]
     fn only_the_pinned_key_speaks_for_a_broker() {
-        let (ours, other) = (Ed25519SigningKey::from_seed(&[1; 32]).unwrap(), Ed25519SigningKey::from_seed(&[2; 32]).unwrap());
+        let (ours, other) = (
+            Ed25519SigningKey::from_seed(&[1; 32]).unwrap(),
+            Ed25519SigningKey::from_seed(&[2; 32]).unwrap(),
+        );
         let pin = BrokerId(crypto::sha256(&[&ours.public()]));
         let got = BrokerId(crypto::sha256(&[&other.public()]));
         assert_eq!(verify_identity(&[pin], &ours.public(), b"m", &ours.sign(b"m")), Ok(pin));

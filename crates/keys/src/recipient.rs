@@ -109,7 +109,8 @@ fn open_one(secret: &RecipientSecret, transcript: &[u8], answer: Accepted) -> Re
     let sealed = Sealed { encapsulated: sealed.encapsulated, ciphertext: sealed.ciphertext };
     let opened = crypto::hpke_open(secret.public.suite, &secret.secret, transcript, &aad, &sealed);
     let bytes = opened.map_err(|_| OpenError::NotForUs { key: key.clone() })?;
-    let payload = Payload::decode(&bytes).map_err(|source| OpenError::Malformed { key: key.clone(), source })?;
+    let payload =
+        Payload::decode(&bytes).map_err(|source| OpenError::Malformed { key: key.clone(), source })?;
     let content = match (operation, payload) {
         (Operation::Release, Payload::Kek(kek)) => {
             if commitment(kek.public_spki(), kek.to_bytes()) != key_commitment {

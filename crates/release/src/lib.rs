@@ -10,5 +10,5 @@
 mod embargo;
 mod root;
 
-pub use embargo::{Embargoed, EmbargoError};
+pub use embargo::{EmbargoError, Embargoed};
 pub use root::{Created, NewKey, ReleaseError, RootKey, UnwrapInput, WrappedKek};

@@ -218,8 +218,7 @@ impl RootKey {
             return Ok(Embargoed::new(SealedKey::nothing()));
         };
         let aad = leaf::sealing_aad(grant.index(), grant.operation(), grant.key(), grant.version());
-        let sealed =
-            crypto::hpke_seal(grant.recipient(), grant.transcript_bytes(), &aad, payload.expose())?;
+        let sealed = crypto::hpke_seal(grant.recipient(), grant.transcript_bytes(), &aad, payload.expose())?;
         Ok(Embargoed::new(sealed.into()))
     }
 

@@ -68,7 +68,8 @@ fn choose(header: &Header, args: &Decrypt) -> Result<KeyName, Failure> {
         (None, Some(_)) => false,
     };
     header.key_names().find(fits).ok_or_else(|| {
-        let wanted = args.key.as_ref().map_or("any key of a broker".to_owned(), |key| format!("the key `{key}`"));
+        let wanted =
+            args.key.as_ref().map_or("any key of a broker".to_owned(), |key| format!("the key `{key}`"));
         Failure::Usage(format!("`{}` is not encrypted to {wanted}", args.input.display()))
     })
 }
@@ -81,7 +82,10 @@ fn obtain_dek(config: &Config, args: &Decrypt, header: &Header, name: &KeyName) 
         Via::Release => (Operation::Release, None),
         Via::Unwrap => {
             let (wrapped, context) = (wrapped.wrapped.clone(), wrapped.context.clone());
-            (Operation::Unwrap, Some(Unwrap { algorithm: wrapped_algorithm(header, name)?, wrapped, context }))
+            (
+                Operation::Unwrap,
+                Some(Unwrap { algorithm: wrapped_algorithm(header, name)?, wrapped, context }),
+            )
         }
     };
     let wanted = Wanted { operation, key, version: VersionSelector::Exact(version), unwrap };
@@ -117,7 +121,8 @@ fn bar(length: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("decrypting {bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    let style =
+        ProgressStyle::with_template("decrypting {bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
     let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
     style.map_or(bar.clone(), |style| bar.with_style(style))
 }

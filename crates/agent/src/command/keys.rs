@@ -32,7 +32,9 @@ pub struct Renew {
 
 pub(super) fn secret(config: &Config, args: &Secret) -> Result<(), Failure> {
     if args.output.is_none() && io::stdout().is_terminal() {
-        return Err(Failure::Usage("standard output is a terminal; pipe the secret on or use --output".to_owned()));
+        return Err(Failure::Usage(
+            "standard output is a terminal; pipe the secret on or use --output".to_owned(),
+        ));
     }
     let opened = shell::obtain(config, &[wanted(Operation::Secret, &args.key)])?.pop();
     let Some(OpenedContent::Secret(secret)) = opened.map(|opened| opened.content) else {

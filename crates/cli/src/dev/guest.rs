@@ -4,8 +4,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use clap::Args;
 use claims::{KeyId, Measurement};
+use clap::Args;
 use simtee::control::{GuestRequest, Reply, Request, TcbChange, call};
 
 use super::{DevError, Layout, io_error, process};
@@ -40,7 +40,8 @@ pub struct GuestArgs {
 fn parse_tcb(text: &str) -> Result<TcbChange, String> {
     let mut tcb = TcbChange::default();
     for part in text.split(',') {
-        let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not of the form part=SPL"))?;
+        let (name, value) =
+            part.split_once('=').ok_or_else(|| format!("`{part}` is not of the form part=SPL"))?;
         let value = value.parse::<u8>().map_err(|_| format!("`{value}` is not a number from 0 to 255"))?;
         let slot = match name {
             "bootloader" => &mut tcb.bootloader,
@@ -48,7 +49,11 @@ fn parse_tcb(text: &str) -> Result<TcbChange, String> {
             "snp" => &mut tcb.snp,
             "microcode" => &mut tcb.microcode,
             "fmc" => &mut tcb.fmc,
-            _ => return Err(format!("`{name}` is no part of the TCB; use bootloader, tee, snp, microcode, fmc")),
+            _ => {
+                return Err(format!(
+                    "`{name}` is no part of the TCB; use bootloader, tee, snp, microcode, fmc"
+                ));
+            }
         };
         *slot = Some(value);
     }

@@ -21,9 +21,11 @@ pub use layout::Layout;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start a broker and a simulated TEE host in the background
-    #[command(long_about = "Start a broker (SQLite, TLS 1.3) and a simulated TEE host in the background.\n\n\
+    #[command(
+        long_about = "Start a broker (SQLite, TLS 1.3) and a simulated TEE host in the background.\n\n\
         The broker's identity key, journal key, CA and root key are made on first start. Its policy is for \
-        development: it permits simulated guests only, and only keys that `keyfast keys create --simulation` made.")]
+        development: it permits simulated guests only, and only keys that `keyfast keys create --simulation` made."
+    )]
     Up,
     /// Run a command as a simulated guest would
     #[command(long_about = "Run a command as a simulated guest would.\n\n\
@@ -35,6 +37,8 @@ pub enum Command {
     Status,
     /// Print the broker's identity, for `keyfast encrypt --broker`
     Identity,
+    /// Print the URL that guests reach the broker at
+    Url,
     /// Stop both; keys and journal stay
     Down {
         /// Delete keys, journal and everything else as well
@@ -91,7 +95,10 @@ pub enum DevError {
     },
 }
 
-pub(crate) fn io_error(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> DevError {
+pub(crate) fn io_error(
+    action: &'static str,
+    path: &std::path::Path,
+) -> impl FnOnce(std::io::Error) -> DevError {
     let path = path.to_owned();
     move |source| DevError::Io { action, path, source }
 }
@@ -107,6 +114,7 @@ pub fn run(command: &Command) -> Result<ExitCode, DevError> {
         Command::Guest(args) => return guest::run(&layout, args),
         Command::Status => up::status(&layout)?,
         Command::Identity => println!("{}", layout.identity()?),
+        Command::Url => println!("{}", up::broker_url(&layout)?),
         Command::Down { purge } => up::down(&layout, *purge)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -11,7 +11,10 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{DevError, Layout, io_error};
 
-/// How long a process may take to answer, or to end.
+/// How long a process may take to answer. The first start makes RSA-4096 keys, which takes a busy machine a while;
+/// one that ends before it answers is noticed at once.
+const START: Duration = Duration::from_secs(120);
+/// How long a process may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,7 +56,7 @@ fn wait_until_ready(
     ready: impl Fn() -> bool,
 ) -> Result<(), DevError> {
     let since = Instant::now();
-    while since.elapsed() < PATIENCE {
+    while since.elapsed() < START {
         if ready() {
             return Ok(());
         }
@@ -62,7 +65,7 @@ fn wait_until_ready(
         }
         std::thread::sleep(PAUSE);
     }
-    Err(DevError::Start { name, reason: "it did not answer in 20 seconds".to_owned(), log })
+    Err(DevError::Start { name, reason: format!("it did not answer in {} seconds", START.as_secs()), log })
 }
 
 fn last_line(log: &Path) -> Option<String> {

@@ -15,11 +15,16 @@ const BROKER: &str = "keyfast-broker";
 const SIMTEE: &str = "keyfast-simtee";
 
 /// The policies that the development broker starts with, as they stand in the repository.
-const POLICIES: [(&str, &str); 3] = [
+const POLICIES: [(&str, &str); 2] = [
     ("schema.cedarschema", include_str!("../../../../attestation-policies/schema.cedarschema")),
-    ("simulated-development.cedar", include_str!("../../../../attestation-policies/simulated-development.cedar")),
-    ("reference-values.toml", include_str!("../../../../attestation-policies/reference-values.toml")),
+    (
+        "simulated-development.cedar",
+        include_str!("../../../../attestation-policies/simulated-development.cedar"),
+    ),
 ];
+
+/// Reference values, to which the simulated guests' image is added.
+const REFERENCES: &str = include_str!("../../../../attestation-policies/reference-values.toml");
 
 /// Starts what does not run yet.
 pub fn up(layout: &Layout) -> Result<(), DevError> {
@@ -43,7 +48,12 @@ pub fn up(layout: &Layout) -> Result<(), DevError> {
 
 /// Writes policies and configuration where there are none; both are the user's to edit after that.
 fn configure(layout: &Layout) -> Result<(), DevError> {
-    for (name, text) in POLICIES {
+    let image = simtee::GuestSpec::default_measurement();
+    let references = format!(
+        "{REFERENCES}\n[[measurement]]   # what every simulated guest launches unless told otherwise\n\
+         value = \"{image}\"\nname = \"simulated guest image 1\"\nstate = \"active\"\n"
+    );
+    for (name, text) in POLICIES.into_iter().chain([("reference-values.toml", references.as_str())]) {
         let path = layout.policies().join(name);
         if !path.exists() {
             write_public(&path, text.as_bytes()).map_err(io_error("write", &path))?;
@@ -81,9 +91,9 @@ fn free_address() -> std::io::Result<std::net::SocketAddr> {
 pub fn broker_url(layout: &Layout) -> Result<String, DevError> {
     let path = layout.broker_config();
     let text = fs::read_to_string(&path).map_err(|_| DevError::Down)?;
-    let url = toml::from_str::<toml::Table>(&text).ok().and_then(|config| {
-        Some(config.get("urls")?.as_array()?.first()?.as_str()?.to_owned())
-    });
+    let url = toml::from_str::<toml::Table>(&text)
+        .ok()
+        .and_then(|config| Some(config.get("urls")?.as_array()?.first()?.as_str()?.to_owned()));
     url.ok_or_else(|| {
         let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it names no URL");
         DevError::Io { action: "use", path, source }
