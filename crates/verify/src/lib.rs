@@ -1,1 +1,83 @@
-//! evidence in, verified claims out.
+//! Evidence in, verified claims out.
+//!
+//! The way of a guest's evidence, each step a value that only the one before can make:
+//!
+//! 1. [`evidence::Evidence::parse`] reads bytes and believes nothing.
+//! 2. [`authenticate`] checks signatures, chain, windows and certificate extensions under the [`TrustAnchors`], and
+//!    gives [`Authenticated`]: a genuine machine said this, at some time, to somebody.
+//! 3. [`Authenticated::bind`] spends a [`challenge::Challenge`] and compares the [`claims::Transcript`], and gives
+//!    [`VerifiedClaims`]: it was said now, to us, about this recipient and these requests.
+//! 4. [`VerifiedClaims::request`] gives a [`BoundRequest`], the only thing that a policy decides on.
+//!
+//! The numbered steps of verifying a report are in [`snp`]. Time and trust roots are arguments; there is no clock
+//! here, no network and no file. This crate must never take a root, a revocation list or a time from the evidence's
+//! sender, compare anything but the bytes that were signed, or decide what is good enough: that is `policy`'s.
+//!
+//! Errors are split by blame: [`VerifyError`] (the report), [`ChainError`] and [`CertificateError`] (its
+//! certificates), [`BindError`] (its answer to the challenge), [`ChallengeError`] (the token), [`AnchorError`] (the
+//! operator).
+
+#![deny(clippy::arithmetic_side_effects)]
+
+mod anchors;
+mod authenticated;
+mod cache;
+mod certificate;
+mod chain;
+pub mod challenge;
+mod check;
+mod endorsements;
+mod error;
+mod leaf;
+mod pem;
+mod product;
+pub mod snp;
+
+use core::fmt;
+
+use claims::UnixTime;
+use evidence::Evidence;
+
+pub use anchors::{AnchorError, TrustAnchors};
+pub use authenticated::{Authenticated, BindError, BoundRequest, VerifiedClaims};
+pub use certificate::CertificateError;
+pub use chain::{ChainError, Role};
+pub use challenge::ChallengeError;
+pub use check::Check;
+pub use endorsements::{Endorsements, EndorsementsError};
+pub use error::VerifyError;
+pub use pem::{PemError, certificates_from_file};
+pub use product::of_cpu as product_of_cpu;
+
+/// Checks that evidence is genuine at `now` (seconds since 1970, UTC).
+///
+/// `endorsements` are certificates from anywhere; only a chain that ends in one of `anchors` counts.
+///
+/// # Errors
+/// [`VerifyError`], the first check that failed with what it expected and what it found;
+/// [`VerifyError::Unsupported`] for kinds of evidence without a verifier.
+pub fn authenticate(
+    evidence: Evidence,
+    endorsements: &Endorsements,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<Authenticated, VerifyError> {
+    authenticate_with(evidence, endorsements, anchors, now, &mut |_, _| ())
+}
+
+/// As [`authenticate`], and tells `on_check` of each check that passed, with what was compared.
+///
+/// # Errors
+/// As [`authenticate`].
+pub fn authenticate_with(
+    evidence: Evidence,
+    endorsements: &Endorsements,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+    on_check: &mut dyn FnMut(Check, fmt::Arguments<'_>),
+) -> Result<Authenticated, VerifyError> {
+    match evidence {
+        Evidence::SevSnp(evidence) => snp::authenticate(&evidence, endorsements, anchors, now, on_check),
+        other => Err(VerifyError::Unsupported { kind: other.kind() }),
+    }
+}

@@ -37,3 +37,32 @@ impl SnpEvidence {
         Ok(Self { report, certificates })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GUIDS: [Guid; 6] =
+        [Guid([0; 16]), Guid([1; 16]), Guid([0xff; 16]), Guid::VCEK, Guid::ASK, Guid::ARK];
+
+    proptest! {
+        #[test]
+        fn whatever_follows_a_report_is_a_table_or_refused(
+            heads in proptest::collection::vec((0_usize..6, 0_u32..3000, 0_u32..3000), 0..20),
+            noise in proptest::collection::vec(any::<u8>(), 0..4096),
+        ) {
+            let mut report = vec![0; Report::LEN];
+            (report[0], report[0x0a], report[0x34]) = (5, 2, 1);
+            for (guid, offset, length) in heads {
+                report.extend(GUIDS[guid].0);
+                report.extend(offset.to_le_bytes());
+                report.extend(length.to_le_bytes());
+            }
+            report.extend(noise);
+            let parsed = SnpEvidence::parse(&report);
+            prop_assert!(matches!(parsed, Ok(_) | Err(EvidenceError::Table(_))));
+        }
+    }
+}

@@ -307,11 +307,10 @@ impl Cursor<'_> {
     }
 }
 
-/// SIGNATURE_ALGO of ECDSA P-384 with SHA-384 (table 145).
+/// SIGNATURE_ALGO of ECDSA P-384 with SHA-384.
 const ECDSA_P384_SHA384: u32 = 1;
-/// Bits 63:26 of POLICY (table 9).
+/// Bits 63:26 of POLICY.
 const POLICY_RESERVED: u64 = !0x03ff_ffff;
 
 #[cfg(test)]
-#[path = "report_tests.rs"]
 mod tests;

@@ -1,0 +1,113 @@
+//! Certificates that somebody supplied: the host, a directory, AMD's key distribution service.
+//!
+//! Untrusted, whoever it was. An ARK among them never becomes a root, and nothing is parsed before it is needed.
+
+use evidence::Evidence;
+use evidence::snp::{CertificateTable, Guid};
+
+/// Certificates in DER: VEKs, ASKs, and whatever else came along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endorsements {
+    certificates: Vec<Vec<u8>>,
+}
+
+/// More than any chain needs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndorsementsError {
+    /// Too many certificates.
+    #[error("too many certificates: expected at most {limit}")]
+    TooMany {
+        /// Most certificates allowed.
+        limit: usize,
+    },
+    /// One of them is too long.
+    #[error("certificate {index} too large: expected at most {limit} bytes, got {got}")]
+    TooLarge {
+        /// Which one, from 0.
+        index: usize,
+        /// Most bytes allowed.
+        limit: usize,
+        /// Bytes given.
+        got: usize,
+    },
+}
+
+impl Endorsements {
+    /// Most certificates at once.
+    pub const MAX_CERTIFICATES: usize = 16;
+    /// Most bytes of one certificate.
+    pub const MAX_CERTIFICATE_LEN: usize = CertificateTable::MAX_ENTRY_LEN;
+
+    /// Takes certificates in DER, in any order.
+    ///
+    /// # Errors
+    /// [`EndorsementsError::TooMany`] above 16 different ones; [`EndorsementsError::TooLarge`] above 16 KiB each.
+    pub fn from_certificates(der: impl IntoIterator<Item = Vec<u8>>) -> Result<Self, EndorsementsError> {
+        let mut all = Self::default();
+        for (index, certificate) in der.into_iter().enumerate() {
+            let (limit, got) = (Self::MAX_CERTIFICATE_LEN, certificate.len());
+            if got > limit {
+                return Err(EndorsementsError::TooLarge { index, limit, got });
+            }
+            all.push(certificate)?;
+        }
+        Ok(all)
+    }
+
+    /// The VCEK, VLEK and ASK of an extended report's table. Its ARK is left out: it could only mislead a reader.
+    pub fn from_evidence(evidence: &Evidence) -> Self {
+        let table = match evidence {
+            Evidence::SevSnp(snp) => &snp.certificates,
+            _ => return Self::default(),
+        };
+        let found = [Guid::VCEK, Guid::VLEK, Guid::ASK].into_iter().filter_map(|guid| table.find(guid));
+        Self { certificates: found.map(<[u8]>::to_vec).collect() }
+    }
+
+    /// These certificates, then those of `other` that are not among them.
+    ///
+    /// # Errors
+    /// [`EndorsementsError::TooMany`] above 16 different ones.
+    pub fn merge(mut self, other: Self) -> Result<Self, EndorsementsError> {
+        other.certificates.into_iter().try_for_each(|certificate| self.push(certificate))?;
+        Ok(self)
+    }
+
+    /// The certificates in DER, in the order in which they came.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.certificates.iter().map(Vec::as_slice)
+    }
+
+    fn push(&mut self, certificate: Vec<u8>) -> Result<(), EndorsementsError> {
+        if self.certificates.contains(&certificate) {
+            return Ok(());
+        }
+        if self.certificates.len() == Self::MAX_CERTIFICATES {
+            return Err(EndorsementsError::TooMany { limit: Self::MAX_CERTIFICATES });
+        }
+        self.certificates.push(certificate);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_lengths_are_bounded() {
+        let many = (0..17).map(|i| vec![i]);
+        assert_eq!(Endorsements::from_certificates(many), Err(EndorsementsError::TooMany { limit: 16 }));
+        let (limit, got) = (16 * 1024, 16 * 1024 + 1);
+        let error = EndorsementsError::TooLarge { index: 1, limit, got };
+        assert_eq!(Endorsements::from_certificates([vec![0], vec![0; got]]), Err(error));
+    }
+
+    #[test]
+    fn the_same_certificate_counts_once() {
+        let one = Endorsements::from_certificates(vec![vec![7]; 40]).unwrap();
+        let both = one.clone().merge(Endorsements::from_certificates([vec![7], vec![8]]).unwrap()).unwrap();
+        assert_eq!(both.certificates().collect::<Vec<_>>(), [[7], [8]]);
+    }
+}

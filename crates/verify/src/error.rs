@@ -1,0 +1,122 @@
+//! Why a report was not believed.
+
+use core::fmt;
+
+use claims::EvidenceKind;
+use claims::snp::Product;
+
+use crate::{BindError, ChainError};
+
+/// Evidence that is well-formed and not genuine, or genuine and not for this challenge.
+///
+/// Each variant is one condition, with what was expected and what was found, for the operator; guests learn less.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// There is no verifier for this kind yet.
+    #[error("evidence of kind {kind} is not supported yet; use sev-snp")]
+    Unsupported {
+        /// The kind.
+        kind: EvidenceKind,
+    },
+    /// The host asked for the report, not the guest.
+    #[error("the host requested this report: expected a guest's vmpl, 0 to 3, got 0xffffffff")]
+    HostRequested,
+    /// A VMPL that does not exist.
+    #[error("vmpl out of range: expected 0 to 3, got {got}")]
+    Vmpl {
+        /// The VMPL found.
+        got: u32,
+    },
+    /// Signed by a cloud provider's key.
+    #[error("reports signed by a VLEK are not supported yet: expected a VCEK")]
+    VlekUnsupported,
+    /// Firmware says that it did not sign.
+    #[error("the report is not signed: expected signing key 0 (VCEK), got 7 (none)")]
+    NotSigned,
+    /// A signing key without a meaning.
+    #[error("signing key not known: expected 0 (VCEK), got {got}")]
+    ReservedSigner {
+        /// The code found.
+        got: u8,
+    },
+    /// The host has firmware leave the signature out.
+    #[error("the host masks the chip key, so that the report is not signed: expected MASK_CHIP_KEY 0, got 1")]
+    ChipKeyMasked,
+    /// The certificates lead to no trusted root.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A CPU that belongs to no product with a root here.
+    #[error(
+        "cpu not known: expected a model of Milan, Genoa or Turin, got family {family:#04x}, model {model:#04x}"
+    )]
+    UnknownCpu {
+        /// Family.
+        family: u8,
+        /// Model.
+        model: u8,
+    },
+    /// A CPU of another product than the root's.
+    #[error("the report is of another product than its root: expected {expected}, got {got}")]
+    Product {
+        /// The root's product.
+        expected: Product,
+        /// The CPU's product.
+        got: Product,
+    },
+    /// A reserved byte of a TCB version is set.
+    #[error("reserved byte {byte} of the {field} tcb is set: expected 0 on {product}, got {got}")]
+    TcbReserved {
+        /// Current, reported, committed or launch.
+        field: &'static str,
+        /// Which of its eight bytes, from 0.
+        byte: usize,
+        /// Whose layout it is.
+        product: Product,
+        /// What stands there.
+        got: u8,
+    },
+    /// The key was derived for another TCB than the one reported.
+    #[error("the VCEK is for another tcb: expected {component} {expected} as reported, got {got}")]
+    Tcb {
+        /// Which part.
+        component: &'static str,
+        /// The report's.
+        expected: u8,
+        /// The certificate's.
+        got: u8,
+    },
+    /// The report does not say which chip made it.
+    #[error("the host masks the chip id: expected the id of the VCEK's chip, got zeros")]
+    ChipIdMasked,
+    /// The key is of another chip.
+    #[error("the VCEK is of another chip: expected chip id {} as reported, got {}", hex(.expected), hex(.got))]
+    Chip {
+        /// The report's, as many bytes as the product has.
+        expected: Vec<u8>,
+        /// The certificate's.
+        got: Vec<u8>,
+    },
+    /// CHIP_ID goes on behind the bytes that the product has.
+    #[error("the chip id is longer than that of {product}: expected zeros after {len} bytes")]
+    ChipIdTail {
+        /// Whose layout it is.
+        product: Product,
+        /// Bytes that count.
+        len: usize,
+    },
+    /// The signature is none of these bytes by this key.
+    #[error(
+        "the report's signature does not verify under the VCEK: it was altered, or another key signed it"
+    )]
+    Signature,
+    /// Genuine, and no answer to this challenge.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+/// Bytes in lower-case hexadecimal, at most 64 of them.
+pub(crate) fn hex(bytes: &[u8]) -> impl fmt::Display {
+    let shown = bytes.iter().take(64);
+    shown.fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
