@@ -1,1 +1,40 @@
-//! verified claims and key attributes in, a grant or a denial out.
+//! Verified claims and key attributes in, a [`Grant`] or a [`Denial`] out.
+//!
+//! | module | does |
+//! |-|-|
+//! | `bundle` | schema, policies and reference values as texts; their digest |
+//! | `bounds` | how deep and long a rule may be |
+//! | `load` | parses, validates strictly, checks what Cedar cannot; all problems at once, with their places |
+//! | `fit` | that the schema takes what is handed to policies |
+//! | `references` | launch measurements, identities and TCB floors that policies refer to |
+//! | `subject` | a guest, a key and a request as Cedar's entities |
+//! | `locks` | the conditions that no policy can lift |
+//! | `decide` | locks, then Cedar; an error is a denial; a [`Grant`] only from a request that evidence binds |
+//! | `rules`, `explain` | why not: each failing condition, what was wanted, what was found |
+//! | [`case`](mod@case) | the file format of test cases |
+//!
+//! The language is Cedar: default deny, `forbid` over `permit`. Cedar by itself skips a policy whose evaluation
+//! errs, a `forbid` too; here a policy that may read what is absent does not load, and any error is a denial.
+//!
+//! This crate must never name unverified evidence, read a file or a clock, or make a [`Grant`] from anything but a
+//! [`verify::BoundRequest`].
+
+mod bounds;
+mod bundle;
+pub mod case;
+mod decide;
+mod explain;
+mod fit;
+mod load;
+mod load_error;
+mod locks;
+mod reason;
+mod references;
+mod rules;
+mod subject;
+mod vocabulary;
+
+pub use bundle::Bundle;
+pub use decide::{Evaluation, Grant, Policy};
+pub use load_error::{LoadError, LoadErrors, Position, Problem};
+pub use reason::{Denial, DenialCode, Reason, ReasonKind};

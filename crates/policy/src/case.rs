@@ -1,0 +1,240 @@
+//! Test cases of policies: one guest, key and request, and what must be decided.
+//!
+//! A case is a JSON file. Unknown and missing fields are errors; what is optional is spelt `null`.
+//!
+//! ```json
+//! {
+//!   "about": "a genuine guest whose image is known",
+//!   "now": "2026-11-22T09:30:00Z",
+//!   "guest": { "evidence": "sev-snp", … },
+//!   "request": { "operation": "unwrap", "key": "db", "version": "latest" },
+//!   "key": { "version": 1, "kind": "rsa-3072", … },
+//!   "expect": { "permit": ["snp-production/permit"] }
+//! }
+//! ```
+//!
+//! Or it is another case with some places changed, each by its JSON pointer (RFC 6901), which must exist there:
+//!
+//! ```json
+//! {
+//!   "about": "the host may debug the guest",
+//!   "base": "permit/known-image.json",
+//!   "change": { "/guest/snp/policy": "0xb0000" },
+//!   "expect": { "deny": { "code": "policy-denied", "reasons": [
+//!     { "rule": "snp-production/no-debug", "condition": "principal.snp.policy.debug_allowed" } ] } }
+//! }
+//! ```
+//!
+//! `base` is a path relative to the folder of the policy's cases. A base may not have a base itself. A denial must
+//! list all of its reasons in order; `wanted` and `found` are compared where the case gives them.
+
+mod claims_json;
+mod key_json;
+
+use std::collections::BTreeMap;
+
+use claims::UnixTime;
+use claims::{AttestedRequest, ClaimsRecord, KeyAttributes};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::decide::{Evaluation, Policy};
+use crate::reason::Reason;
+
+pub use claims_json::ClaimsJson;
+pub use key_json::{KeyJson, RequestJson};
+
+/// A case, ready to run.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What it is about, in a sentence.
+    pub about: String,
+    /// The broker's clock.
+    pub now: UnixTime,
+    /// The guest.
+    pub record: ClaimsRecord,
+    /// What it asks for.
+    pub request: AttestedRequest,
+    /// The key it asks for.
+    pub key: KeyAttributes,
+    /// What must be decided.
+    pub expect: Expect,
+}
+
+/// What a case expects.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Expect {
+    /// A permit by exactly these rules, in order of their ids.
+    Permit(Vec<String>),
+    /// A denial.
+    Deny(ExpectedDenial),
+}
+
+/// The denial that a case expects.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedDenial {
+    /// [`crate::DenialCode::as_str`].
+    pub code: String,
+    /// Exactly these, in this order.
+    pub reasons: Vec<ExpectedReason>,
+}
+
+/// A reason that a case expects.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedReason {
+    /// The rule's id.
+    pub rule: String,
+    /// The condition as the policy spells it.
+    pub condition: String,
+    /// Compared if given.
+    pub wanted: Option<String>,
+    /// Compared if given.
+    pub found: Option<String>,
+}
+
+/// Why a text is no case.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CaseError {
+    /// The text is longer than is parsed.
+    #[error("too long for a case: expected at most {MAX_TEXT} bytes, got {got}")]
+    TooLong {
+        /// Bytes found.
+        got: usize,
+    },
+    /// It is no JSON of this shape.
+    #[error("not a case: {message}")]
+    Malformed {
+        /// What is wrong, with line and column where it has them.
+        message: String,
+    },
+    /// The case that it builds on cannot be had.
+    #[error("no case `{base}` to build on")]
+    NoBase {
+        /// As written.
+        base: String,
+    },
+    /// The case that it builds on builds on another.
+    #[error("`{base}` has a base itself; build on a whole case")]
+    NestedBase {
+        /// As written.
+        base: String,
+    },
+    /// It changes what is not there.
+    #[error("`{pointer}` is not in `{base}`; a case can only change what its base has")]
+    NoSuchPlace {
+        /// The JSON pointer.
+        pointer: String,
+        /// The base as written.
+        base: String,
+    },
+}
+
+impl Case {
+    /// Reads a case. `load` gives the text of the case that `base` names.
+    ///
+    /// # Errors
+    /// [`CaseError`], each as it says.
+    pub fn parse(text: &str, load: impl FnOnce(&str) -> Option<String>) -> Result<Self, CaseError> {
+        let value = parse_json(text)?;
+        if value.get("base").is_none() {
+            return from_json::<Whole>(value)?.try_into();
+        }
+        let Changed { about, base, change, expect } = from_json(value)?;
+        let no_base = || CaseError::NoBase { base: base.clone() };
+        let mut whole = parse_json(&load(&base).ok_or_else(no_base)?)?;
+        if whole.get("base").is_some() {
+            return Err(CaseError::NestedBase { base });
+        }
+        for (pointer, new) in change {
+            let place = whole.pointer_mut(&pointer);
+            *place.ok_or_else(|| CaseError::NoSuchPlace { pointer, base: base.clone() })? = new;
+        }
+        let case = Self::try_from(from_json::<Whole>(whole)?)?;
+        Ok(Self { about, expect, ..case })
+    }
+
+    /// Asks the policy.
+    ///
+    /// # Errors
+    /// What differs from what was expected, for people.
+    pub fn run(&self, policy: &Policy) -> Result<(), String> {
+        let got = policy.evaluate(&self.record, &self.request, &self.key, self.now);
+        let as_expected = match (&self.expect, &got) {
+            (Expect::Permit(expected), Evaluation::Permit { rules }) => expected == rules,
+            (Expect::Deny(expected), Evaluation::Deny(denial)) => {
+                expected.code == denial.code.as_str()
+                    && expected.reasons.len() == denial.reasons.len()
+                    && expected.reasons.iter().zip(&denial.reasons).all(|(e, reason)| e.matches(reason))
+            }
+            _ => false,
+        };
+        if as_expected { Ok(()) } else { Err(format!("expected {:?}, got {}", self.expect, describe(&got))) }
+    }
+}
+
+impl ExpectedReason {
+    fn matches(&self, reason: &Reason) -> bool {
+        self.rule == reason.rule
+            && self.condition == reason.condition
+            && self.wanted.as_ref().is_none_or(|wanted| *wanted == reason.wanted)
+            && self.found.as_ref().is_none_or(|found| *found == reason.found)
+    }
+}
+
+fn describe(evaluation: &Evaluation) -> String {
+    match evaluation {
+        Evaluation::Permit { rules } => format!("a permit by {}", rules.join(", ")),
+        Evaluation::Deny(denial) => format!("a denial: {denial}"),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whole {
+    about: String,
+    now: String,
+    guest: ClaimsJson,
+    request: RequestJson,
+    key: KeyJson,
+    expect: Expect,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Changed {
+    about: String,
+    base: String,
+    change: BTreeMap<String, Value>,
+    expect: Expect,
+}
+
+impl TryFrom<Whole> for Case {
+    type Error = CaseError;
+
+    fn try_from(whole: Whole) -> Result<Self, CaseError> {
+        let Whole { about, now, guest, request, key, expect } = whole;
+        let malformed = |message: String| CaseError::Malformed { message };
+        let now = UnixTime::parse(&now).ok_or_else(|| malformed(format!("`now` is no time: `{now}`")))?;
+        let record = ClaimsRecord::try_from(guest).map_err(malformed)?;
+        let request = AttestedRequest::try_from(request).map_err(malformed)?;
+        let key = key.attributes(&request.key).map_err(malformed)?;
+        Ok(Self { about, now, record, request, key, expect })
+    }
+}
+
+fn parse_json(text: &str) -> Result<Value, CaseError> {
+    if text.len() > MAX_TEXT {
+        return Err(CaseError::TooLong { got: text.len() });
+    }
+    serde_json::from_str(text).map_err(|error| CaseError::Malformed { message: error.to_string() })
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, CaseError> {
+    serde_json::from_value(value).map_err(|error| CaseError::Malformed { message: error.to_string() })
+}
+
+/// Most bytes of a case.
+const MAX_TEXT: usize = 64 * 1024;

@@ -1,0 +1,265 @@
+//! The decision: locks, then Cedar; [`Policy::evaluate`] explains, [`Policy::decide`] grants.
+//!
+//! 1. Claims have not expired (`decide` only).
+//! 2. No lock holds the key back (see `locks`).
+//! 3. Cedar: an error of any policy is a denial, then a `forbid` that applies, then the lack of a `permit`.
+
+use std::collections::BTreeMap;
+
+use cedar_policy::{Authorizer, Decision, PolicySet};
+use claims::{
+    AttestedRequest, BrokerId, ClaimsRecord, KeyAttributes, KeyId, KeyVersion, Operation, PolicyDigest,
+    RecipientKey, Sha256Digest, TranscriptHash, UnixTime, UnwrapBinding,
+};
+use verify::BoundRequest;
+
+use crate::bundle::Bundle;
+use crate::explain::Explainer;
+use crate::load_error::LoadErrors;
+use crate::locks;
+use crate::reason::{Denial, DenialCode, Reason, ReasonKind};
+use crate::rules::Rule;
+use crate::subject::{Subject, Subjects};
+
+/// A bundle that passed every check, ready to decide.
+pub struct Policy {
+    pub(crate) digest: PolicyDigest,
+    pub(crate) authorizer: Authorizer,
+    pub(crate) set: PolicySet,
+    pub(crate) subjects: Subjects,
+    /// By id.
+    pub(crate) rules: BTreeMap<String, Rule>,
+}
+
+/// What the rules say about a record, a request and a key. Grants nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evaluation {
+    /// These rules permit it, in order of their ids, and none forbids it.
+    Permit {
+        /// The `@id` of each.
+        rules: Vec<String>,
+    },
+    /// It is denied.
+    Deny(Denial),
+}
+
+impl Policy {
+    /// Parses and checks a bundle.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, with places; see [`crate::Problem`].
+    pub fn load(bundle: Bundle) -> Result<Self, LoadErrors> {
+        crate::load::load(&bundle)
+    }
+
+    /// The digest of the bundle that was loaded.
+    pub fn digest(&self) -> PolicyDigest {
+        self.digest
+    }
+
+    /// The ids and docs of its rules, in order of the ids.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rules.values().map(|rule| (rule.id.as_str(), rule.doc.as_str()))
+    }
+
+    /// Each condition of each rule, as (rule's id, condition as explanations spell it): for coverage of cases.
+    pub fn conditions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rules.values().flat_map(|rule| rule.conditions.iter().map(|c| (rule.id.as_str(), c.text.as_str())))
+    }
+
+    /// What this policy says about a guest that looks like `record`: for tests, replay and explanations.
+    pub fn evaluate(
+        &self,
+        record: &ClaimsRecord,
+        request: &AttestedRequest,
+        key: &KeyAttributes,
+        now: UnixTime,
+    ) -> Evaluation {
+        match self.permits(record, request, key, now) {
+            Ok(rules) => Evaluation::Permit { rules },
+            Err(denial) => Evaluation::Deny(denial),
+        }
+    }
+
+    /// Decides about a request that verified evidence binds.
+    ///
+    /// `key` is the row that the broker found for the request: of that id, and of the version asked for or, for
+    /// `latest`, of the newest enabled one.
+    ///
+    /// # Errors
+    /// The denial, with its reasons.
+    pub fn decide(
+        &self,
+        request: &BoundRequest<'_>,
+        key: &KeyAttributes,
+        now: UnixTime,
+    ) -> Result<Grant, Denial> {
+        let (claims, asked) = (request.claims(), request.request());
+        locks::fresh(claims.valid_until(), now)?;
+        let rules = self.permits(claims.record(), asked, key, now)?;
+        Ok(Grant {
+            operation: asked.operation,
+            key: key.id.clone(),
+            version: key.version,
+            index: request.index(),
+            recipient: claims.recipient().clone(),
+            transcript: claims.transcript_bytes().to_vec(),
+            transcript_hash: claims.transcript_hash(),
+            broker: claims.broker(),
+            policy: self.digest,
+            rules,
+            key_commitment: key.commitment,
+            key_revision: key.revision,
+            decided_at: now,
+            unwrap: asked.unwrap,
+        })
+    }
+
+    /// The rules that permit it.
+    fn permits(
+        &self,
+        record: &ClaimsRecord,
+        request: &AttestedRequest,
+        key: &KeyAttributes,
+        now: UnixTime,
+    ) -> Result<Vec<String>, Denial> {
+        locks::check(record, request, key)?;
+        let subject = self.subjects.subject(record, request, key, now, None).map_err(unfit)?;
+        let response = self.authorizer.is_authorized(&subject.request, &self.set, &subject.entities);
+        let errors: Vec<Reason> = response.diagnostics().errors().map(|error| self.failed(error)).collect();
+        if !errors.is_empty() {
+            return Err(Denial { code: DenialCode::EvaluationFailed, reasons: errors });
+        }
+        let mut rules: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+        rules.sort();
+        match response.decision() {
+            Decision::Allow => Ok(rules),
+            Decision::Deny => Err(self.denied(&subject, &rules)),
+        }
+    }
+
+    /// A denial by these rules, or by the lack of any.
+    fn denied(&self, subject: &Subject, forbidding: &[String]) -> Denial {
+        let explainer = Explainer { subjects: &self.subjects, subject };
+        let reasons = if forbidding.is_empty() {
+            explainer.near_misses(self.rules.values())
+        } else {
+            explainer.forbidden(forbidding.iter().filter_map(|id| self.rules.get(id)))
+        };
+        Denial { code: DenialCode::PolicyDenied, reasons }
+    }
+
+    fn failed(&self, error: &cedar_policy::AuthorizationError) -> Reason {
+        let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+        let rule = self.rules.get(&error.policy_id().to_string());
+        failure(rule.map_or("", |rule| &rule.id), rule.map_or("", |rule| &rule.doc), error.inner().to_string())
+    }
+}
+
+/// The denial of a request that cannot be put in Cedar's terms.
+fn unfit(error: String) -> Denial {
+    let reason = failure("request", "what policies are asked about", error);
+    Denial { code: DenialCode::EvaluationFailed, reasons: vec![reason] }
+}
+
+fn failure(rule: &str, doc: &str, found: String) -> Reason {
+    Reason {
+        kind: ReasonKind::Error,
+        rule: rule.to_owned(),
+        doc: doc.to_owned(),
+        condition: "evaluation succeeds".to_owned(),
+        wanted: "no error".to_owned(),
+        found,
+    }
+}
+
+/// Permission for one operation, on one key version, for one recipient. Spent by move.
+#[derive(Debug)]
+pub struct Grant {
+    operation: Operation,
+    key: KeyId,
+    version: KeyVersion,
+    index: u32,
+    recipient: RecipientKey,
+    transcript: Vec<u8>,
+    transcript_hash: TranscriptHash,
+    broker: BrokerId,
+    policy: PolicyDigest,
+    rules: Vec<String>,
+    key_commitment: Sha256Digest,
+    key_revision: u64,
+    decided_at: UnixTime,
+    unwrap: Option<UnwrapBinding>,
+}
+
+impl Grant {
+    /// What may be done.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// With which key.
+    pub fn key(&self) -> &KeyId {
+        &self.key
+    }
+
+    /// In which version.
+    pub fn version(&self) -> KeyVersion {
+        self.version
+    }
+
+    /// The place of the request among those of the transcript, from 0.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// For whom.
+    pub fn recipient(&self) -> &RecipientKey {
+        &self.recipient
+    }
+
+    /// The transcript as the evidence binds it.
+    pub fn transcript_bytes(&self) -> &[u8] {
+        &self.transcript
+    }
+
+    /// The hash of the transcript.
+    pub fn transcript_hash(&self) -> TranscriptHash {
+        self.transcript_hash
+    }
+
+    /// The broker that the guest asked.
+    pub fn broker(&self) -> BrokerId {
+        self.broker
+    }
+
+    /// The bundle that it was decided under.
+    pub fn policy(&self) -> PolicyDigest {
+        self.policy
+    }
+
+    /// The `@id` of each rule that permits it.
+    pub fn rules(&self) -> &[String] {
+        &self.rules
+    }
+
+    /// What pins the key's bytes.
+    pub fn key_commitment(&self) -> Sha256Digest {
+        self.key_commitment
+    }
+
+    /// The revision of the key's row that was decided on.
+    pub fn key_revision(&self) -> u64 {
+        self.key_revision
+    }
+
+    /// When.
+    pub fn decided_at(&self) -> UnixTime {
+        self.decided_at
+    }
+
+    /// Which DEK, if the operation is `unwrap`.
+    pub fn unwrap(&self) -> Option<&UnwrapBinding> {
+        self.unwrap.as_ref()
+    }
+}

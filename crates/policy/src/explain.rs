@@ -1,0 +1,191 @@
+//! Why not: the conditions that stand in the way, each with what was wanted and what was found.
+//!
+//! Runs on denials only, over the rules that `rules` took apart. It decides nothing.
+
+use cedar_policy::{Effect, EvalResult, Expression, eval_expression};
+
+use crate::reason::{Denial, Reason, ReasonKind};
+use crate::references::{State, ValueKind};
+use crate::rules::{Condition, Operator, Rule, Test};
+use crate::subject::{Subject, Subjects};
+
+/// Evaluates conditions against one request.
+pub(crate) struct Explainer<'a> {
+    pub(crate) subjects: &'a Subjects,
+    pub(crate) subject: &'a Subject,
+}
+
+impl Explainer<'_> {
+    /// What stands in the way when rules with these ids forbid.
+    pub(crate) fn forbidden<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<Reason> {
+        let reasons = rules.flat_map(|rule| {
+            let telling: Vec<_> = rule.conditions.iter().filter(|condition| !condition.guard).collect();
+            let reasons: Vec<_> = telling.iter().map(|c| self.reason(ReasonKind::Forbid, rule, c)).collect();
+            if reasons.is_empty() { vec![self.unconditional(rule)] } else { reasons }
+        });
+        reasons.take(Denial::MAX_REASONS).collect()
+    }
+
+    /// What is missing for each `permit` to apply, the nearest first: the one with the fewest failing conditions.
+    pub(crate) fn near_misses<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<Reason> {
+        let permits = rules.filter(|rule| rule.effect == Effect::Permit);
+        let mut misses: Vec<(usize, &Rule, Vec<&Condition>)> = permits.map(|rule| self.miss(rule)).collect();
+        misses.sort_by(|(a, r, _), (b, s, _)| (a, &r.id).cmp(&(b, &s.id)));
+        let reasons = misses.into_iter().flat_map(|(_, rule, failing)| {
+            failing.into_iter().map(move |condition| (rule, condition))
+        });
+        let reasons = reasons.map(|(rule, condition)| self.reason(ReasonKind::NearMiss, rule, condition));
+        let reasons: Vec<_> = reasons.take(Denial::MAX_REASONS).collect();
+        if reasons.is_empty() { vec![no_permit()] } else { reasons }
+    }
+
+    /// How far a rule is from applying, and the conditions that fail. A condition that cannot be read because one
+    /// before it failed counts and is not listed: that one guards it.
+    fn miss<'r>(&self, rule: &'r Rule) -> (usize, &'r Rule, Vec<&'r Condition>) {
+        let mut failing = Vec::new();
+        let mut unreadable = 0usize;
+        for condition in &rule.conditions {
+            match self.holds(condition) {
+                Ok(true) => {}
+                Err(_) if !failing.is_empty() => unreadable = unreadable.saturating_add(1),
+                Ok(false) | Err(_) => failing.push(condition),
+            }
+        }
+        (failing.len().saturating_add(unreadable), rule, failing)
+    }
+
+    fn holds(&self, condition: &Condition) -> Result<bool, String> {
+        Ok(self.value(&condition.expression)? == EvalResult::Bool(condition.must_be))
+    }
+
+    fn value(&self, expression: &Expression) -> Result<EvalResult, String> {
+        let Subject { request, entities } = self.subject;
+        eval_expression(request, entities, expression).map_err(|error| error.to_string())
+    }
+
+    fn reason(&self, kind: ReasonKind, rule: &Rule, condition: &Condition) -> Reason {
+        let (wanted, found) = self.wanted_and_found(condition, kind != ReasonKind::Forbid);
+        Reason {
+            kind,
+            rule: rule.id.clone(),
+            doc: rule.doc.clone(),
+            condition: condition.text.clone(),
+            wanted,
+            found,
+        }
+    }
+
+    /// What it takes for a condition to hold, or not to hold, and what there is instead.
+    fn wanted_and_found(&self, condition: &Condition, to_hold: bool) -> (String, String) {
+        let target = condition.must_be == to_hold;
+        match &condition.test {
+            Test::Truth => (target.to_string(), self.show(&condition.expression)),
+            Test::Presence => {
+                let name = |present| if present { "present" } else { "absent" };
+                (name(target).to_owned(), name(!target).to_owned())
+            }
+            Test::Shape { left, wanted } => {
+                let not = if target { "" } else { "not " };
+                (format!("{not}{wanted}"), self.show(left))
+            }
+            Test::Compare { left, operator, right } => {
+                let operator = if target { *operator } else { operator.negated() };
+                let among = self.among_references(left, operator, right);
+                let plain = || format!("{} {}", operator.symbol(), self.show(right));
+                (among.unwrap_or_else(plain), self.show(left))
+            }
+            Test::Either(one, other) => self.either([one, other], to_hold),
+        }
+    }
+
+    fn either(&self, sides: [&Vec<Condition>; 2], to_hold: bool) -> (String, String) {
+        let blame = |side: &Vec<Condition>| {
+            let mut blamed = side.iter().filter(|condition| self.holds(condition) != Ok(to_hold));
+            let condition = blamed.next()?;
+            let (wanted, found) = self.wanted_and_found(condition, to_hold);
+            Some(format!("{}: wanted {wanted}, found {found}", condition.text))
+        };
+        let wanted = if to_hold { "one side to hold" } else { "no side to hold" };
+        let found: Vec<_> = sides.into_iter().filter_map(blame).collect();
+        (wanted.to_owned(), format!("({})", found.join("; ")))
+    }
+
+    /// `one of the 3 active reference values`, where membership in states of reference values is asked for.
+    fn among_references(&self, left: &Expression, operator: Operator, right: &Expression) -> Option<String> {
+        let count = match operator {
+            Operator::In => "one",
+            Operator::NotIn => "none",
+            _ => return None,
+        };
+        let EvalResult::EntityUid(value) = self.value(left).ok()? else { return None };
+        let kind = self.kind_of(&value)?;
+        let states: Vec<State> = match self.value(right).ok()? {
+            EvalResult::EntityUid(state) => vec![state_of(&state)?],
+            EvalResult::Set(set) => set.iter().map(state_of_value).collect::<Option<_>>()?,
+            _ => return None,
+        };
+        let n = self.subjects.references.count(kind, &states);
+        let names: Vec<_> = State::ALL.into_iter().filter(|s| states.contains(s)).map(State::name).collect();
+        Some(format!("{count} of the {n} {} reference values", names.join(" or ")))
+    }
+
+    fn kind_of(&self, value: &cedar_policy::EntityUid) -> Option<ValueKind> {
+        ValueKind::ALL.into_iter().find(|kind| self.subjects.kind_name(*kind) == value.type_name())
+    }
+
+    /// A value for people: bytes as their hexadecimal, with what the reference values call them.
+    fn show(&self, expression: &Expression) -> String {
+        match self.value(expression) {
+            Err(error) => format!("an error: {error}"),
+            Ok(EvalResult::EntityUid(value)) => match self.kind_of(&value) {
+                None => value.to_string(),
+                Some(kind) => {
+                    let hex: &str = value.id().unescaped();
+                    let known = self.subjects.references.find(kind, hex);
+                    known.map_or(hex.to_owned(), |k| format!("{hex} (`{}`, {})", k.name, k.state.name()))
+                }
+            },
+            Ok(value) => value.to_string(),
+        }
+    }
+
+    /// The reason of a rule that forbids whatever is in its scope.
+    fn unconditional(&self, rule: &Rule) -> Reason {
+        let scope: Vec<_> = rule.conditions.iter().map(|condition| condition.text.as_str()).collect();
+        let scope = if scope.is_empty() { "every request".to_owned() } else { scope.join(" && ") };
+        let action = self.subject.request.action().map(ToString::to_string).unwrap_or_default();
+        let resource = self.subject.request.resource().map(ToString::to_string).unwrap_or_default();
+        Reason {
+            kind: ReasonKind::Forbid,
+            rule: rule.id.clone(),
+            doc: rule.doc.clone(),
+            condition: scope,
+            wanted: "another request, or a bundle without this rule".to_owned(),
+            found: format!("{action} of {resource}"),
+        }
+    }
+}
+
+fn state_of(name: &cedar_policy::EntityUid) -> Option<State> {
+    let found = State::ALL.into_iter().find(|state| state.name() == name.id().unescaped());
+    found.filter(|_| name.type_name().to_string() == "ReferenceState")
+}
+
+fn state_of_value(value: &EvalResult) -> Option<State> {
+    match value {
+        EvalResult::EntityUid(name) => state_of(name),
+        _ => None,
+    }
+}
+
+/// The reason where there is no `permit` at all, or where no condition could be blamed.
+fn no_permit() -> Reason {
+    Reason {
+        kind: ReasonKind::NearMiss,
+        rule: "default-deny".to_owned(),
+        doc: "what no rule permits is denied".to_owned(),
+        condition: "some permit applies".to_owned(),
+        wanted: "a permit".to_owned(),
+        found: "none in the bundle".to_owned(),
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether a schema takes what this broker hands to policies.
+//!
+//! Strict validation promises that a policy does not err as long as requests and entities conform to the schema.
+//! They are built by `subject` and not checked again at each decision. So a schema is held against them here:
+//! every optional claim present and absent, every closed set with each of its values, every operation.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use cedar_policy::{Entities, Entity, Schema};
+use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, Tcb};
+use claims::{
+    AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, InvalidKeyId, KeyAttributes, KeyId, KeyKind,
+    KeyVersion, Measurement, Operation, Origin, ReportData, Sha256Digest, Suite, UnixTime, VersionSelector,
+};
+
+use crate::bundle::Bundle;
+use crate::load_error::{LoadError, LoadErrors, Problem};
+use crate::references::{References, State, ValueKind};
+use crate::subject::{Subjects, Unfit};
+use crate::vocabulary::{GUEST_IDENTITIES, OS_BINDINGS, Vocabulary, uid};
+
+/// Checks the schema.
+pub(crate) fn check(schema: &Schema) -> Result<(), LoadErrors> {
+    let vocabulary = Vocabulary::new().map_err(misfit)?;
+    let subjects = Subjects { vocabulary, references: References::parse(FLOOR)?, named: Vec::new() };
+    states(&subjects, schema).map_err(misfit)?;
+    (0..TURNS).try_for_each(|turn| probe(&subjects, schema, turn)).map_err(misfit)?;
+    Ok(())
+}
+
+/// The error of a schema that does not fit.
+pub(crate) fn misfit(message: String) -> LoadError {
+    LoadError::whole(Bundle::SCHEMA, Problem::Schema { message })
+}
+
+/// Every kind of reference value may be in every state.
+fn states(subjects: &Subjects, schema: &Schema) -> Result<(), Unfit> {
+    for state in State::ALL {
+        let parent = uid(&subjects.vocabulary.reference_state, state.name());
+        let member = |kind| {
+            Entity::new_no_attrs(uid(subjects.kind_name(kind), "00"), HashSet::from([parent.clone()]))
+        };
+        Entities::from_entities(ValueKind::ALL.map(member), Some(schema)).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// One guest, key and operation: optional claims by turns there and not, closed sets by turns with each value.
+fn probe(subjects: &Subjects, schema: &Schema, turn: usize) -> Result<(), Unfit> {
+    let operation = pick(&Operation::ALL, turn, Operation::Renew);
+    let key = key(turn).map_err(|error| error.to_string())?;
+    let request =
+        AttestedRequest { operation, key: key.id.clone(), version: VersionSelector::Latest, unwrap: None };
+    let now = UnixTime(u64::MAX >> 40);
+    subjects.subject(&record(turn), &request, &key, now, Some(schema)).map(|_| ())
+}
+
+fn record(turn: usize) -> ClaimsRecord {
+    let every_third = turn % 3;
+    ClaimsRecord {
+        evidence: pick(&EvidenceKind::ALL, turn, EvidenceKind::SevSnp),
+        simulated: true,
+        snp_fresh: true,
+        os_binding: pick(&OS_BINDINGS, turn, claims::OsBinding::None),
+        guest_identity: pick(&GUEST_IDENTITIES, turn, claims::GuestIdentity::None),
+        config: ConfigDigest([0; 32]),
+        suite: pick(&[Suite::P384, Suite::XWing], turn, Suite::XWing),
+        snp: (every_third > 0).then(|| snp(turn, every_third > 1)),
+    }
+}
+
+fn snp(turn: usize, whole: bool) -> SnpClaims {
+    let tcb = Tcb { fmc: None, bootloader: 0, tee: 0, snp: u8::MAX, microcode: 0 };
+    SnpClaims {
+        version: u32::MAX,
+        product: pick(&[Product::Milan, Product::Genoa, Product::Turin], turn / 3, Product::Turin),
+        cpuid: whole.then_some(CpuId { family: 25, model: 1, stepping: 1 }),
+        measurement: Measurement([0; 48]),
+        report_data: ReportData([0; 64]),
+        host_data: [0; 32],
+        id_key_digest: whole.then_some([0; 48]),
+        author_key_digest: whole.then_some([1; 48]),
+        family_id: [0; 16],
+        image_id: [0; 16],
+        guest_svn: 0,
+        vmpl: 0,
+        policy: GuestPolicy(u64::MAX),
+        platform: PlatformInfo(u64::MAX),
+        reported_tcb: tcb,
+        committed_tcb: tcb,
+        current_tcb: tcb,
+        launch_tcb: tcb,
+        current_firmware: (0, 0, 0),
+        committed_firmware: (0, 0, 0),
+        launch_mit_vector: whole.then_some(u64::MAX),
+        current_mit_vector: whole.then_some(0),
+        signing_key: pick(&[SigningKey::Vcek, SigningKey::Vlek], turn / 3, SigningKey::Vcek),
+        chip_id: whole.then_some(ChipId([0; 64])),
+        report_id: [0; 32],
+    }
+}
+
+fn key(turn: usize) -> Result<KeyAttributes, InvalidKeyId> {
+    let rsa = [2048, 3072, 4096].map(|bits| KeyKind::Rsa { bits });
+    let [small, middle, large] = rsa;
+    Ok(KeyAttributes {
+        id: "probe".parse::<KeyId>()?,
+        version: KeyVersion(u32::MAX),
+        kind: pick(&[small, middle, large, KeyKind::Aes256, KeyKind::Secret], turn, KeyKind::Secret),
+        origin: pick(&[Origin::Generated, Origin::Imported, Origin::Restored], turn, Origin::Generated),
+        operations: BTreeSet::new(),
+        for_simulation: true,
+        suite_floor: pick(&[Suite::P384, Suite::XWing], turn, Suite::XWing),
+        enabled: true,
+        revision: 1,
+        created_at: UnixTime(0),
+        tags: BTreeMap::from([("team".to_owned(), "db".to_owned())]),
+        commitment: Sha256Digest([0; 32]),
+    })
+}
+
+fn pick<T: Copy>(values: &[T], turn: usize, otherwise: T) -> T {
+    turn.checked_rem(values.len()).and_then(|at| values.get(at)).copied().unwrap_or(otherwise)
+}
+
+/// A multiple of the size of each closed set, and of the three shapes of a record: none, bare and whole.
+const TURNS: usize = 60;
+
+/// A floor for one product, so that processors are seen with and without.
+const FLOOR: &str = "version = 1\n[[tcb_floor]]\nproduct = \"Milan\"\n\
+    fmc = 0\nbootloader = 0\ntee = 0\nsnp = 0\nmicrocode = 0\n";

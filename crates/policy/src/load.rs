@@ -1,0 +1,238 @@
+//! From texts to a [`Policy`]: the gate that every bundle passes or stays outside of.
+//!
+//! 1. Bounds on number, length and nesting of texts (see `bounds`).
+//! 2. The schema parses, and takes what this broker hands to policies (see `fit`).
+//! 3. The reference values are well-formed.
+//! 4. Every policy parses, is no template, and has an `@id` of its own and a `@doc`.
+//! 5. Cedar's strict validator has no error and no doubt: no unknown claim, action or value, no wrong type, no
+//!    read of an optional claim without a guard, no rule that can never apply.
+//! 6. No policy names bytes or keys that can never occur.
+//! 7. Every policy can be explained.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy::{Authorizer, Entity, EntityUid, PolicySet, Schema, ValidationMode, Validator};
+
+use crate::bounds;
+use crate::bundle::Bundle;
+use crate::decide::Policy;
+use crate::fit;
+use crate::load_error::{LoadError, LoadErrors, Problem};
+use crate::references::{References, ValueKind};
+use crate::rules::Rule;
+use crate::subject::Subjects;
+use crate::vocabulary::{Vocabulary, impossible_name};
+
+/// One policy file, parsed.
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+    set: PolicySet,
+}
+
+/// One policy and the place where its text begins.
+struct Found<'a> {
+    file: &'a str,
+    text: &'a str,
+    offset: usize,
+    policy: &'a cedar_policy::Policy,
+}
+
+/// Loads on a stack of its own: Cedar recurses with the nesting that `bounds` lets through.
+pub(crate) fn load(bundle: &Bundle) -> Result<Policy, LoadErrors> {
+    LoadErrors::unless_empty(bundle.check_bounds())?;
+    let failed = |message: String| LoadError::whole("policies", Problem::Failed { message });
+    std::thread::scope(|scope| {
+        let loader = std::thread::Builder::new().name("policy load".to_owned()).stack_size(STACK);
+        let loading = loader.spawn_scoped(scope, || load_here(bundle)).map_err(|e| failed(e.to_string()))?;
+        loading.join().unwrap_or_else(|_| Err(failed("the loader panicked".to_owned()).into()))
+    })
+}
+
+fn load_here(bundle: &Bundle) -> Result<Policy, LoadErrors> {
+    let schema = schema(&bundle.schema)?;
+    let mut errors = Vec::new();
+    let references = References::parse(&bundle.references).unwrap_or_else(|found| {
+        errors.extend(found.iter().cloned());
+        References::default()
+    });
+    let files = parse(bundle, &mut errors);
+    let found: Vec<Found<'_>> = files.iter().flat_map(locate).collect();
+    errors.extend(check_names(&found));
+    let validator = Validator::new(schema);
+    errors.extend(files.iter().flat_map(|file| validate(&validator, file)));
+    errors.extend(found.iter().flat_map(check_literals));
+    let prepared: Vec<_> = found.iter().filter_map(|found| prepare(found, &mut errors)).collect();
+    LoadErrors::unless_empty(errors)?;
+    assemble(bundle, references, &found, prepared)
+}
+
+/// Puts together what has passed.
+fn assemble(
+    bundle: &Bundle,
+    references: References,
+    found: &[Found<'_>],
+    rules: Vec<Rule>,
+) -> Result<Policy, LoadErrors> {
+    let mut set = PolicySet::new();
+    for (found, rule) in found.iter().zip(&rules) {
+        let renamed = found.policy.new_id(cedar_policy::PolicyId::new(&rule.id));
+        set.add(renamed).map_err(|error| found.error(Problem::Syntax { message: error.to_string() }))?;
+    }
+    let vocabulary = Vocabulary::new().map_err(fit::misfit)?;
+    let mut subjects = Subjects { vocabulary, references, named: Vec::new() };
+    subjects.named = named(&subjects, found);
+    let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+    Ok(Policy { digest: bundle.digest(), authorizer: Authorizer::new(), set, subjects, rules })
+}
+
+fn schema(text: &str) -> Result<Schema, LoadErrors> {
+    let (schema, _warnings) = Schema::from_cedarschema_str(text).map_err(|error| {
+        let problem = Problem::Syntax { message: error.to_string() };
+        LoadError::diagnostic(Bundle::SCHEMA, text, &error, problem)
+    })?;
+    fit::check(&schema)?;
+    Ok(schema)
+}
+
+/// Parses every file, and leaves out those that do not parse.
+fn parse<'a>(bundle: &'a Bundle, errors: &mut Vec<LoadError>) -> Vec<File<'a>> {
+    let mut files = Vec::new();
+    let mut rules = 0usize;
+    for (name, text) in &bundle.policies {
+        if let Some(error) = bounds::check(name, text) {
+            errors.push(error);
+            continue;
+        }
+        match text.parse::<PolicySet>() {
+            Err(found) => errors.extend(found.iter().map(|error| {
+                LoadError::diagnostic(name, text, error, Problem::Syntax { message: error.to_string() })
+            })),
+            Ok(set) => {
+                rules = rules.saturating_add(set.num_of_policies());
+                errors.extend(set.templates().map(|template| {
+                    LoadError::at(name, text, text.find(&template.to_cedar()), Problem::Template)
+                }));
+                if set.num_of_policies() == 0 && set.num_of_templates() == 0 {
+                    errors.push(LoadError::whole(name, Problem::NoRule));
+                }
+                files.push(File { name, text, set });
+            }
+        }
+    }
+    if rules > MAX_RULES {
+        let problem = Problem::TooMany { what: "rules", max: MAX_RULES, got: rules };
+        errors.push(LoadError::whole("policies", problem));
+    }
+    files
+}
+
+/// The policies of a file in the order of its text. Cedar numbers them in that order.
+fn locate<'a>(file: &'a File<'_>) -> Vec<Found<'a>> {
+    let number = |policy: &&cedar_policy::Policy| {
+        policy.id().to_string().strip_prefix("policy").and_then(|n| n.parse::<usize>().ok())
+    };
+    let mut policies: Vec<_> = file.set.policies().collect();
+    policies.sort_by_key(number);
+    let mut from = 0;
+    let mut found = Vec::with_capacity(policies.len());
+    for policy in policies {
+        let own = policy.to_cedar().unwrap_or_default();
+        let offset = file.text.get(from..).and_then(|rest| rest.find(&own)).map_or(from, |at| from + at);
+        from = offset + own.len();
+        found.push(Found { file: file.name, text: file.text, offset, policy });
+    }
+    found
+}
+
+impl Found<'_> {
+    fn error(&self, problem: Problem) -> LoadError {
+        LoadError::at(self.file, self.text, Some(self.offset), problem)
+    }
+
+    /// A non-empty annotation.
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.policy.annotation(key).filter(|value| !value.trim().is_empty())
+    }
+}
+
+fn check_names(found: &[Found<'_>]) -> Vec<LoadError> {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for policy in found {
+        for annotation in ["id", "doc"] {
+            if policy.annotation(annotation).is_none() {
+                errors.push(policy.error(Problem::Unnamed { annotation }));
+            }
+        }
+        let Some(id) = policy.annotation("id") else { continue };
+        if let Some(other) = seen.insert(id, policy.file) {
+            errors.push(policy.error(Problem::RepeatedId { id: id.to_owned(), other: other.to_owned() }));
+        }
+    }
+    errors
+}
+
+/// What the strict validator says about a file: errors, and doubts about rules without errors.
+fn validate(validator: &Validator, file: &File<'_>) -> Vec<LoadError> {
+    let result = validator.validate(&file.set, ValidationMode::Strict);
+    let wrong: BTreeSet<String> = result.validation_errors().map(|e| e.policy_id().to_string()).collect();
+    let errors = result.validation_errors().map(|error| {
+        file.found(error.policy_id(), error, |rule, message| Problem::Invalid { rule, message })
+    });
+    let doubts = result.validation_warnings().filter(|doubt| !wrong.contains(&doubt.policy_id().to_string()));
+    let doubts = doubts.map(|doubt| {
+        file.found(doubt.policy_id(), doubt, |rule, message| Problem::Doubtful { rule, message })
+    });
+    errors.chain(doubts).collect()
+}
+
+impl File<'_> {
+    /// What the validator found, with the rule under its own id in place of Cedar's number.
+    fn found(
+        &self,
+        id: &cedar_policy::PolicyId,
+        found: &dyn miette::Diagnostic,
+        problem: impl FnOnce(String, String) -> Problem,
+    ) -> LoadError {
+        let rule = self.set.annotation(id, "id").map_or_else(|| id.to_string(), ToOwned::to_owned);
+        let renamed = |message: String| message.replace(&format!("`{id}`"), &format!("`{rule}`"));
+        let problem = problem(rule.clone(), renamed(found.to_string()));
+        let error = LoadError::diagnostic(self.name, self.text, found, problem);
+        LoadError { help: error.help.map(renamed), ..error }
+    }
+}
+
+fn check_literals(found: &Found<'_>) -> Vec<LoadError> {
+    let literals: BTreeSet<EntityUid> = found.policy.entity_literals().into_iter().collect();
+    let impossible = literals.iter().filter_map(|literal| Some((literal, impossible_name(literal)?)));
+    let errors = impossible.map(|(literal, expected)| {
+        let written = format!("\"{}\"", literal.id().escaped());
+        let within = found.text.get(found.offset..).and_then(|rest| rest.find(&written));
+        let offset = within.map_or(found.offset, |at| found.offset + at);
+        let problem = Problem::Literal { literal: literal.to_string(), expected };
+        LoadError::at(found.file, found.text, Some(offset), problem)
+    });
+    errors.collect()
+}
+
+fn prepare(found: &Found<'_>, errors: &mut Vec<LoadError>) -> Option<Rule> {
+    let annotation = |key| found.annotation(key).unwrap_or_default();
+    let rule = Rule::prepare(found.policy, annotation("id"), annotation("doc"));
+    rule.map_err(|message| errors.push(found.error(Problem::Unexplained { message }))).ok()
+}
+
+/// The bytes that policies name and reference values know: they are part of every decision.
+fn named(subjects: &Subjects, found: &[Found<'_>]) -> Vec<Entity> {
+    let literals: BTreeSet<EntityUid> = found.iter().flat_map(|found| found.policy.entity_literals()).collect();
+    let known = literals.iter().filter_map(|literal| {
+        let kind = ValueKind::ALL.into_iter().find(|k| subjects.kind_name(*k) == literal.type_name())?;
+        subjects.known(kind, literal.id().unescaped())
+    });
+    known.collect()
+}
+
+/// Most rules of a bundle.
+const MAX_RULES: usize = 2048;
+/// Stack of the loader, in bytes: what the bounds on nesting let through, several times over.
+const STACK: usize = 128 * 1024 * 1024;

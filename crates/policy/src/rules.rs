@@ -1,0 +1,247 @@
+//! Policies taken apart for explanations: each as the list of conditions that must all hold for it to apply.
+//!
+//! The conditions come from Cedar's own syntax tree of the policy's text: scope first, then each `when` and
+//! `unless`, split at the conjunctions. Taken together and in order they say what the policy says; a test holds
+//! them against Cedar's own decisions.
+
+use std::sync::Arc;
+
+use cedar_policy::pst::{
+    ActionConstraint, BinaryOp, Clause, Expr, PrincipalConstraint, ResourceConstraint, UnaryOp,
+};
+use cedar_policy::{Effect, Expression, Policy};
+
+/// A policy of the bundle.
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) doc: String,
+    pub(crate) effect: Effect,
+    /// All of them must hold.
+    pub(crate) conditions: Vec<Condition>,
+}
+
+/// One condition.
+pub(crate) struct Condition {
+    /// As the policy spells it, but for white space.
+    pub(crate) text: String,
+    /// What is evaluated, and the value that it must have.
+    pub(crate) expression: Expression,
+    pub(crate) must_be: bool,
+    /// How it is shown.
+    pub(crate) test: Test,
+    /// Scope, or a question whether something is there: asked so that the rest can be read.
+    pub(crate) guard: bool,
+}
+
+/// What a condition tests: what to show besides true and false.
+pub(crate) enum Test {
+    /// Nothing more to show.
+    Truth,
+    /// Two sides.
+    Compare { left: Expression, operator: Operator, right: Expression },
+    /// Whether something is there.
+    Presence,
+    /// A pattern, or a type: what `left` is, against a text.
+    Shape { left: Expression, wanted: String },
+    /// One of two must hold.
+    Either(Vec<Condition>, Vec<Condition>),
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    In,
+    NotIn,
+    /// The left side is among the right.
+    Among,
+    NotAmong,
+    /// The right side is among the left.
+    With,
+    Without,
+}
+
+impl Operator {
+    fn of(op: BinaryOp) -> Option<Self> {
+        Some(match op {
+            BinaryOp::Eq => Self::Equal,
+            BinaryOp::NotEq => Self::NotEqual,
+            BinaryOp::Less => Self::Less,
+            BinaryOp::LessEq => Self::LessOrEqual,
+            BinaryOp::Greater => Self::Greater,
+            BinaryOp::GreaterEq => Self::GreaterOrEqual,
+            BinaryOp::In => Self::In,
+            BinaryOp::Contains => Self::With,
+            _ => return None,
+        })
+    }
+
+    /// The same comparison with its sides swapped, where there is one.
+    fn mirrored(self) -> Option<Self> {
+        Some(match self {
+            Self::Equal | Self::NotEqual => self,
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+            Self::With => Self::Among,
+            _ => return None,
+        })
+    }
+
+    /// The comparison that holds where this one does not.
+    pub(crate) fn negated(self) -> Self {
+        match self {
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+            Self::In => Self::NotIn,
+            Self::NotIn => Self::In,
+            Self::Among => Self::NotAmong,
+            Self::NotAmong => Self::Among,
+            Self::With => Self::Without,
+            Self::Without => Self::With,
+        }
+    }
+
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::In => "in",
+            Self::NotIn => "not in",
+            Self::Among => "one of",
+            Self::NotAmong => "none of",
+            Self::With => "with",
+            Self::Without => "without",
+        }
+    }
+}
+
+impl Rule {
+    /// Takes a policy apart. `id` and `doc` are its annotations.
+    ///
+    /// # Errors
+    /// What Cedar says if it cannot read its own text of a condition.
+    pub(crate) fn prepare(policy: &Policy, id: &str, doc: &str) -> Result<Self, String> {
+        let tree = policy.to_pst().map_err(|error| error.to_string())?;
+        let body = tree.body();
+        let mut conditions = Vec::new();
+        let scope = [
+            principal_scope(&body.principal),
+            action_scope(&body.action),
+            resource_scope(&body.resource),
+        ];
+        for text in scope.into_iter().flatten() {
+            conditions.push(scope_condition(&text)?);
+        }
+        for clause in body.clauses() {
+            conditions.extend(match clause {
+                Clause::When(expr) => split(expr, true)?,
+                Clause::Unless(expr) => split(expr, false)?,
+            });
+        }
+        Ok(Self { id: id.to_owned(), doc: doc.to_owned(), effect: policy.effect(), conditions })
+    }
+}
+
+fn principal_scope(constraint: &PrincipalConstraint) -> Option<String> {
+    (*constraint != PrincipalConstraint::Any).then(|| format!("principal {constraint}"))
+}
+
+fn resource_scope(constraint: &ResourceConstraint) -> Option<String> {
+    (*constraint != ResourceConstraint::Any).then(|| format!("resource {constraint}"))
+}
+
+fn action_scope(constraint: &ActionConstraint) -> Option<String> {
+    (*constraint != ActionConstraint::Any).then(|| format!("action {constraint}"))
+}
+
+/// A condition of the scope, which has the same grammar as an expression.
+fn scope_condition(text: &str) -> Result<Condition, String> {
+    let (variable, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let left = parse(variable)?;
+    let sides = rest.split_once(' ').map(|(operator, right)| (operator, parse(right)));
+    let test = match sides {
+        Some(("==", Ok(right))) => Test::Compare { left, operator: Operator::Equal, right },
+        Some(("in", Ok(right))) => Test::Compare { left, operator: Operator::In, right },
+        _ => Test::Shape { left, wanted: rest.to_owned() },
+    };
+    Ok(Condition { text: text.to_owned(), expression: parse(text)?, must_be: true, test, guard: true })
+}
+
+/// The conditions that must all hold for an expression to have this value.
+fn split(expr: &Arc<Expr>, value: bool) -> Result<Vec<Condition>, String> {
+    let mut conditions = Vec::new();
+    let mut rest = vec![(Arc::clone(expr), value)];
+    while let Some((expr, value)) = rest.pop() {
+        match (&*expr, value) {
+            (Expr::BinaryOp { op: BinaryOp::And, left, right }, true)
+            | (Expr::BinaryOp { op: BinaryOp::Or, left, right }, false) => {
+                rest.push((Arc::clone(right), value));
+                rest.push((Arc::clone(left), value));
+            }
+            (Expr::UnaryOp { op: UnaryOp::Not, expr }, value) => rest.push((Arc::clone(expr), !value)),
+            (expr, value) => conditions.push(condition(expr, value)?),
+        }
+    }
+    Ok(conditions)
+}
+
+fn condition(expr: &Expr, must_be: bool) -> Result<Condition, String> {
+    let inner = expr.to_string();
+    let (test, guard) = test(expr, must_be)?;
+    let plain = matches!(expr, Expr::GetAttr { .. } | Expr::Var(_) | Expr::Literal(_));
+    let text = match (must_be, plain) {
+        (true, _) => inner.clone(),
+        (false, true) => format!("!{inner}"),
+        (false, false) => format!("!({inner})"),
+    };
+    Ok(Condition { text, expression: parse(&inner)?, must_be, test, guard })
+}
+
+/// What to show, and whether it is a guard.
+fn test(expr: &Expr, must_be: bool) -> Result<(Test, bool), String> {
+    Ok(match expr {
+        Expr::BinaryOp { op: BinaryOp::And | BinaryOp::Or, left, right } => {
+            (Test::Either(split(left, must_be)?, split(right, must_be)?), false)
+        }
+        Expr::BinaryOp { op: BinaryOp::HasTag, .. } | Expr::HasAttr { .. } => (Test::Presence, true),
+        Expr::BinaryOp { op, left, right } => match Operator::of(*op) {
+            Some(operator) => (compare(left, operator, right)?, false),
+            None => (Test::Truth, false),
+        },
+        Expr::Like { expr: left, .. } | Expr::Is { expr: left, .. } => {
+            let (whole, left) = (expr.to_string(), left.to_string());
+            let wanted = whole.strip_prefix(&left).unwrap_or(&whole).trim().to_owned();
+            (Test::Shape { left: parse(&left)?, wanted }, matches!(expr, Expr::Is { .. }))
+        }
+        _ => (Test::Truth, false),
+    })
+}
+
+/// A comparison, with the side that the guest can change on the left.
+fn compare(left: &Expr, operator: Operator, right: &Expr) -> Result<Test, String> {
+    let constant = |expr: &Expr| matches!(expr, Expr::Literal(_) | Expr::Set(_));
+    let (left, operator, right) = match operator.mirrored() {
+        Some(mirrored) if constant(left) && !constant(right) => (right, mirrored, left),
+        _ => (left, operator, right),
+    };
+    Ok(Test::Compare { left: parse(&left.to_string())?, operator, right: parse(&right.to_string())? })
+}
+
+fn parse(text: &str) -> Result<Expression, String> {
+    text.parse::<Expression>().map_err(|error| error.to_string())
+}

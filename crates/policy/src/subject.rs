@@ -1,0 +1,269 @@
+//! A guest, a key and a request in Cedar's terms.
+//!
+//! Only what a decision can reach is handed to Cedar: guest and key, the guest's own bytes with the state that the
+//! reference values give them, and whatever a policy names. So a decision costs the same with ten reference values
+//! and with a hundred thousand.
+
+use std::collections::{HashMap, HashSet};
+
+use cedar_policy::{Context, Entities, Entity, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
+use claims::snp::{CpuId, GuestPolicy, PlatformInfo, SnpClaims, Tcb};
+use claims::{AttestedRequest, ClaimsRecord, KeyAttributes, UnixTime};
+
+use crate::references::{References, ValueKind};
+use crate::vocabulary::{Vocabulary, hex, uid};
+
+/// What one decision is about.
+pub(crate) struct Subject {
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
+}
+
+/// Why it could not be put in Cedar's terms; a denial.
+pub(crate) type Unfit = String;
+
+type Attributes = HashMap<String, RestrictedExpression>;
+
+/// Builds subjects from the vocabulary and the reference values of one bundle.
+pub(crate) struct Subjects {
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) references: References,
+    /// Bytes that policies name, with their states.
+    pub(crate) named: Vec<Entity>,
+}
+
+impl Subjects {
+    /// Puts one request in Cedar's terms. With a schema, checks that it conforms; `fit` shows that all do.
+    pub(crate) fn subject(
+        &self,
+        record: &ClaimsRecord,
+        request: &AttestedRequest,
+        key: &KeyAttributes,
+        now: UnixTime,
+        schema: Option<&Schema>,
+    ) -> Result<Subject, Unfit> {
+        let action = uid(&self.vocabulary.action, request.operation.name());
+        let context = Context::from_pairs([("now".to_owned(), datetime(now))]).map_err(unfit)?;
+        let guest = self.guest_name();
+        let request = Request::new(guest, action, self.key_name(key), context, schema).map_err(unfit)?;
+        let entities = Entities::from_entities(self.entities(record, key)?, schema).map_err(unfit)?;
+        Ok(Subject { request, entities })
+    }
+
+    /// The entities that the decision can reach.
+    fn entities(&self, record: &ClaimsRecord, key: &KeyAttributes) -> Result<Vec<Entity>, Unfit> {
+        let mut entities = Vec::with_capacity(8 + self.named.len());
+        entities.push(Entity::new(self.guest_name(), self.guest(record)?, HashSet::new()).map_err(unfit)?);
+        entities.push(self.key(key)?);
+        if let Some(snp) = &record.snp {
+            let processor = Entity::new(self.processor_name(), self.processor(snp)?, HashSet::new());
+            entities.push(processor.map_err(unfit)?);
+            let known = |(kind, name): (ValueKind, String)| self.known(kind, &name);
+            entities.extend(referable(snp).into_iter().filter_map(known));
+        }
+        let named = self.named.iter().filter(|entity| !entities.iter().any(|e| e.uid() == entity.uid()));
+        let named: Vec<_> = named.cloned().collect();
+        entities.extend(named);
+        Ok(entities)
+    }
+
+    /// Bytes that have a state, as an entity within it.
+    pub(crate) fn known(&self, kind: ValueKind, name: &str) -> Option<Entity> {
+        let state = self.references.find(kind, name)?.state;
+        let parent = uid(&self.vocabulary.reference_state, state.name());
+        Some(Entity::new_no_attrs(uid(self.kind_name(kind), name), HashSet::from([parent])))
+    }
+
+    /// The type of a kind of reference value.
+    pub(crate) fn kind_name(&self, kind: ValueKind) -> &EntityTypeName {
+        match kind {
+            ValueKind::Measurement => &self.vocabulary.measurement,
+            ValueKind::HostData => &self.vocabulary.host_data,
+            ValueKind::IdKey => &self.vocabulary.id_key,
+            ValueKind::Chip => &self.vocabulary.chip,
+        }
+    }
+
+    fn guest_name(&self) -> EntityUid {
+        uid(&self.vocabulary.guest, "guest")
+    }
+
+    fn processor_name(&self) -> EntityUid {
+        uid(&self.vocabulary.processor, "processor")
+    }
+
+    fn key_name(&self, key: &KeyAttributes) -> EntityUid {
+        uid(&self.vocabulary.key, key.id.as_str())
+    }
+
+    fn guest(&self, record: &ClaimsRecord) -> Result<Attributes, Unfit> {
+        let v = &self.vocabulary;
+        let mut guest = attributes([
+            ("evidence", name(&v.evidence_kind, record.evidence.name())),
+            ("simulated", truth(record.simulated)),
+            ("snp_fresh", truth(record.snp_fresh)),
+            ("os_binding", name(&v.os_binding, record.os_binding.name())),
+            ("guest_identity", name(&v.guest_identity, record.guest_identity.name())),
+            ("config", name(&v.config, &hex(&record.config.0))),
+            ("suite", name(&v.suite, record.suite.name())),
+        ]);
+        if let Some(snp) = &record.snp {
+            guest.insert("snp".to_owned(), self.snp(snp)?);
+        }
+        Ok(guest)
+    }
+
+    fn snp(&self, snp: &SnpClaims) -> Result<RestrictedExpression, Unfit> {
+        let v = &self.vocabulary;
+        let mut attributes = attributes([
+            ("version", long(snp.version)),
+            ("product", name(&v.product, snp.product.name())),
+            ("processor", RestrictedExpression::new_entity_uid(self.processor_name())),
+            ("measurement", name(&v.measurement, &hex(&snp.measurement.0))),
+            ("host_data", name(&v.host_data, &hex(&snp.host_data))),
+            ("family_id", name(&v.family_id, &hex(&snp.family_id))),
+            ("image_id", name(&v.image_id, &hex(&snp.image_id))),
+            ("guest_svn", long(snp.guest_svn)),
+            ("vmpl", long(snp.vmpl)),
+            ("policy", guest_policy(snp.policy)?),
+            ("platform", platform(snp.platform)?),
+            ("reported_tcb", tcb(snp.reported_tcb)?),
+            ("committed_tcb", tcb(snp.committed_tcb)?),
+            ("current_tcb", tcb(snp.current_tcb)?),
+            ("launch_tcb", tcb(snp.launch_tcb)?),
+            ("current_firmware", firmware(snp.current_firmware)?),
+            ("committed_firmware", firmware(snp.committed_firmware)?),
+            ("signing_key", name(&v.signing_key, snp.signing_key.name())),
+            ("report_id", name(&v.report_id, &hex(&snp.report_id))),
+        ]);
+        let optional = [
+            ("cpuid", snp.cpuid.map(cpuid).transpose()?),
+            ("id_key", snp.id_key_digest.map(|digest| name(&v.id_key, &hex(&digest)))),
+            ("author_key", snp.author_key_digest.map(|digest| name(&v.id_key, &hex(&digest)))),
+            ("launch_mitigations", snp.launch_mit_vector.map(bits)),
+            ("current_mitigations", snp.current_mit_vector.map(bits)),
+            ("chip", snp.chip_id.map(|chip| name(&v.chip, &hex(&chip.0)))),
+        ];
+        let present = optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        attributes.extend(present);
+        RestrictedExpression::new_record(attributes).map_err(unfit)
+    }
+
+    fn processor(&self, snp: &SnpClaims) -> Result<Attributes, Unfit> {
+        let floor = self.references.tcb_floor(snp.product, snp.cpuid);
+        let floor = floor.map(|floor| Ok::<_, Unfit>(("tcb_floor".to_owned(), tcb(floor)?)));
+        Ok(floor.transpose()?.into_iter().collect())
+    }
+
+    fn key(&self, key: &KeyAttributes) -> Result<Entity, Unfit> {
+        let v = &self.vocabulary;
+        let attributes = attributes([
+            ("version", long(key.version.0)),
+            ("kind", name(&v.key_kind, &key.kind.to_string())),
+            ("origin", name(&v.origin, key.origin.name())),
+            ("for_simulation", truth(key.for_simulation)),
+            ("suite_floor", name(&v.suite, key.suite_floor.name())),
+            ("created_at", datetime(key.created_at)),
+        ]);
+        let text = |(k, v): (&String, &String)| (k.clone(), RestrictedExpression::new_string(v.clone()));
+        let tags: Vec<_> = key.tags.iter().map(text).collect();
+        Entity::new_with_tags(self.key_name(key), attributes, [], tags).map_err(unfit)
+    }
+}
+
+/// The bytes of a report that reference values are kept for.
+pub(crate) fn referable(snp: &SnpClaims) -> Vec<(ValueKind, String)> {
+    let always =
+        [(ValueKind::Measurement, hex(&snp.measurement.0)), (ValueKind::HostData, hex(&snp.host_data))];
+    let keys = [snp.id_key_digest, snp.author_key_digest.filter(|digest| Some(*digest) != snp.id_key_digest)];
+    let keys = keys.into_iter().flatten().map(|digest| (ValueKind::IdKey, hex(&digest)));
+    let chip = snp.chip_id.map(|chip| (ValueKind::Chip, hex(&chip.0)));
+    always.into_iter().chain(keys).chain(chip).collect()
+}
+
+fn tcb(tcb: Tcb) -> Result<RestrictedExpression, Unfit> {
+    record([
+        ("fmc", long(tcb.fmc.unwrap_or(0))),
+        ("bootloader", long(tcb.bootloader)),
+        ("tee", long(tcb.tee)),
+        ("snp", long(tcb.snp)),
+        ("microcode", long(tcb.microcode)),
+    ])
+}
+
+fn firmware((major, minor, build): (u8, u8, u8)) -> Result<RestrictedExpression, Unfit> {
+    record([("major", long(major)), ("minor", long(minor)), ("build", long(build))])
+}
+
+fn cpuid(cpuid: CpuId) -> Result<RestrictedExpression, Unfit> {
+    record([
+        ("family", long(cpuid.family)),
+        ("model", long(cpuid.model)),
+        ("stepping", long(cpuid.stepping)),
+    ])
+}
+
+fn guest_policy(policy: GuestPolicy) -> Result<RestrictedExpression, Unfit> {
+    record([
+        ("abi_major", long(policy.abi_major())),
+        ("abi_minor", long(policy.abi_minor())),
+        ("smt_allowed", truth(policy.smt_allowed())),
+        ("migrate_ma_allowed", truth(policy.migrate_ma_allowed())),
+        ("debug_allowed", truth(policy.debug_allowed())),
+        ("single_socket", truth(policy.single_socket())),
+        ("cxl_allowed", truth(policy.cxl_allowed())),
+        ("mem_aes_256_xts", truth(policy.mem_aes_256_xts())),
+        ("rapl_disabled", truth(policy.rapl_disabled())),
+        ("ciphertext_hiding", truth(policy.ciphertext_hiding())),
+        ("page_swap_disabled", truth(policy.page_swap_disabled())),
+    ])
+}
+
+fn platform(platform: PlatformInfo) -> Result<RestrictedExpression, Unfit> {
+    record([
+        ("smt", truth(platform.smt())),
+        ("tsme", truth(platform.tsme())),
+        ("ecc", truth(platform.ecc())),
+        ("rapl_disabled", truth(platform.rapl_disabled())),
+        ("ciphertext_hiding", truth(platform.ciphertext_hiding())),
+        ("alias_check_complete", truth(platform.alias_check_complete())),
+        ("iommu_write_safe", truth(platform.iommu_write_safe())),
+        ("tio", truth(platform.tio())),
+        ("unknown_bits", truth(platform.unknown_bits() != 0)),
+    ])
+}
+
+/// The numbers of the bits that are set.
+fn bits(vector: u64) -> RestrictedExpression {
+    let set = (0..64u32).filter(|bit| vector.checked_shr(*bit).unwrap_or(0) & 1 == 1);
+    RestrictedExpression::new_set(set.map(long))
+}
+
+fn long(value: impl Into<u32>) -> RestrictedExpression {
+    RestrictedExpression::new_long(i64::from(value.into()))
+}
+
+fn truth(value: bool) -> RestrictedExpression {
+    RestrictedExpression::new_bool(value)
+}
+
+fn name(kind: &EntityTypeName, name: &str) -> RestrictedExpression {
+    RestrictedExpression::new_entity_uid(uid(kind, name))
+}
+
+fn datetime(time: UnixTime) -> RestrictedExpression {
+    RestrictedExpression::new_datetime(time.to_string())
+}
+
+fn attributes<const N: usize>(pairs: [(&str, RestrictedExpression); N]) -> Attributes {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn record<const N: usize>(pairs: [(&str, RestrictedExpression); N]) -> Result<RestrictedExpression, Unfit> {
+    let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+    RestrictedExpression::new_record(pairs).map_err(unfit)
+}
+
+fn unfit(error: impl core::fmt::Display) -> Unfit {
+    error.to_string()
+}

@@ -1,0 +1,124 @@
+//! The names that the schema gives to things, and which names of things can occur at all.
+//!
+//! `attestation-policies/schema.cedarschema` says the same in Cedar; a bundle whose schema does not take what is
+//! built here does not load (see `load`).
+
+use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
+use claims::{GuestIdentity, KeyId, OsBinding};
+
+macro_rules! vocabulary {
+    ($($field:ident: $name:literal,)*) => {
+        /// Cedar's entity types, parsed once.
+        pub(crate) struct Vocabulary {
+            $(pub(crate) $field: EntityTypeName,)*
+        }
+
+        impl Vocabulary {
+            /// Parses the names. They are constants: an error is a mistake in this file.
+            pub(crate) fn new() -> Result<Self, String> {
+                let parse = |name: &str| name.parse().map_err(|error: ParseErrors| error.to_string());
+                Ok(Self { $($field: parse($name)?,)* })
+            }
+        }
+    };
+}
+
+vocabulary! {
+    action: "Action",
+    chip: "Chip",
+    config: "Config",
+    evidence_kind: "EvidenceKind",
+    family_id: "FamilyId",
+    guest: "Guest",
+    guest_identity: "GuestIdentity",
+    host_data: "HostData",
+    id_key: "IdKey",
+    image_id: "ImageId",
+    key: "Key",
+    key_kind: "KeyKind",
+    measurement: "Measurement",
+    origin: "Origin",
+    os_binding: "OsBinding",
+    processor: "Processor",
+    product: "Product",
+    reference_state: "ReferenceState",
+    report_id: "ReportId",
+    signing_key: "SigningKey",
+    suite: "Suite",
+}
+
+/// An entity's full name.
+pub(crate) fn uid(kind: &EntityTypeName, name: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(name))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// What a name in a policy would have to be, if it is one that can never occur; `None` if it can.
+///
+/// The validator has checked enumerated types and actions by then. What is left is names of bytes and of keys,
+/// where a wrong case would silently match nothing, and entities that policies have no business to name.
+pub(crate) fn impossible_name(literal: &EntityUid) -> Option<&'static str> {
+    let name: &str = literal.id().unescaped();
+    let kind = literal.type_name().to_string();
+    if kind == "Key" {
+        return name.parse::<KeyId>().is_err().then_some("the name of a key: a-z, 0-9, `-`, `_`, `.`");
+    }
+    if UNNAMED.contains(&kind.as_str()) {
+        return Some("a test of its claims: it has no name of its own");
+    }
+    let (_, digits, expected) = BYTES.iter().find(|(bytes, _, _)| *bytes == kind)?;
+    let is_hex = name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    (!is_hex || name.len() != *digits).then_some(expected)
+}
+
+/// Types of bytes, with the length of their names and what those are.
+const BYTES: [(&str, usize, &str); 8] = [
+    ("Measurement", 96, "96 lower-case hexadecimal digits"),
+    ("HostData", 64, "64 lower-case hexadecimal digits"),
+    ("IdKey", 96, "96 lower-case hexadecimal digits"),
+    ("Chip", 128, "128 lower-case hexadecimal digits"),
+    ("FamilyId", 32, "32 lower-case hexadecimal digits"),
+    ("ImageId", 32, "32 lower-case hexadecimal digits"),
+    ("ReportId", 64, "64 lower-case hexadecimal digits"),
+    ("Config", 64, "64 lower-case hexadecimal digits"),
+];
+
+/// Types of entities that have a placeholder for a name.
+const UNNAMED: [&str; 2] = ["Guest", "Processor"];
+
+/// Every [`OsBinding`].
+pub(crate) const OS_BINDINGS: [OsBinding; 4] =
+    [OsBinding::Launch, OsBinding::InTeeVtpm, OsBinding::HostVtpm, OsBinding::None];
+
+/// Every [`GuestIdentity`].
+pub(crate) const GUEST_IDENTITIES: [GuestIdentity; 5] = [
+    GuestIdentity::HostData,
+    GuestIdentity::IdKey,
+    GuestIdentity::VmId,
+    GuestIdentity::Enrolled,
+    GuestIdentity::None,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_the_wrong_case_or_length_can_never_occur() {
+        let possible = |kind: &str, name: &str| {
+            impossible_name(&uid(&kind.parse().unwrap(), name)).is_none()
+        };
+        assert!(possible("Measurement", &"0f".repeat(48)));
+        assert!(!possible("Measurement", &"0F".repeat(48)));
+        assert!(!possible("Measurement", &"0f".repeat(32)));
+        assert!(possible("HostData", &"0f".repeat(32)));
+        assert!(possible("Key", "db-1") && !possible("Key", "DB"));
+        assert!(!possible("Guest", "web") && !possible("Processor", "Milan"));
+        assert!(possible("Product", "whatever the validator let through"));
+    }
+}

@@ -1,0 +1,258 @@
+//! The rules of evaluation: default deny, forbid over permit, an error is a denial, locks before policy.
+
+use claims::{KeyKind, KeyVersion, Operation, Suite, VersionSelector};
+use policy::case::Case;
+use policy::{Denial, DenialCode, Evaluation, Policy, Reason, ReasonKind};
+
+mod bundle;
+use bundle::{bundle, case};
+
+const PERMIT_ALL: &str = "@id(\"all\") @doc(\"everything\") permit (principal, action, resource);";
+
+fn policy(rules: &[&str]) -> Policy {
+    let text = rules.join("\n");
+    Policy::load(bundle("snp-production").with_policy("t.cedar", text)).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn known() -> Case {
+    case("snp-production", "permit/known-image.json")
+}
+
+fn evaluate(policy: &Policy, case: &Case) -> Evaluation {
+    policy.evaluate(&case.record, &case.request, &case.key, case.now)
+}
+
+fn denial(policy: &Policy, case: &Case) -> Denial {
+    match evaluate(policy, case) {
+        Evaluation::Deny(denial) => denial,
+        permit => panic!("{permit:?}"),
+    }
+}
+
+fn rule(effect: &str, id: &str, condition: &str) -> String {
+    format!("@id(\"{id}\") @doc(\"about {id}\") {effect} (principal, action, resource) when {{ {condition} }};")
+}
+
+/// Condition, wanted and found of each reason.
+fn told(denial: &Denial) -> Vec<(&str, &str, &str)> {
+    denial.reasons.iter().map(|r| (r.condition.as_str(), r.wanted.as_str(), r.found.as_str())).collect()
+}
+
+#[test]
+fn what_no_rule_permits_is_denied() {
+    let forbid = rule("forbid", "f", "principal.simulated");
+    let denial = denial(&policy(&[&forbid]), &known());
+    assert_eq!(denial.code, DenialCode::PolicyDenied);
+    assert_eq!(told(&denial), [("some permit applies", "a permit", "none in the bundle")]);
+}
+
+#[test]
+fn a_forbid_wins_over_every_permit() {
+    let forbid = rule("forbid", "f", "!principal.simulated");
+    let denial = denial(&policy(&[PERMIT_ALL, &forbid]), &known());
+    let reason = Reason {
+        kind: ReasonKind::Forbid,
+        rule: "f".into(),
+        doc: "about f".into(),
+        condition: "!principal.simulated".into(),
+        wanted: "true".into(),
+        found: "false".into(),
+    };
+    assert_eq!(denial, Denial { code: DenialCode::PolicyDenied, reasons: vec![reason] });
+}
+
+#[test]
+fn a_permit_names_all_rules_that_permit() {
+    let other = rule("permit", "a", "!principal.simulated");
+    let rules = vec!["a".to_owned(), "all".to_owned()];
+    assert_eq!(evaluate(&policy(&[PERMIT_ALL, &other]), &known()), Evaluation::Permit { rules });
+}
+
+#[test]
+fn a_forbid_that_errs_denies_although_a_permit_holds() {
+    let overflow = "principal has snp && principal.snp.reported_tcb.snp + 9223372036854775807 > 0";
+    let denial = denial(&policy(&[PERMIT_ALL, &rule("forbid", "f", overflow)]), &known());
+    assert_eq!(denial.code, DenialCode::EvaluationFailed);
+    let [reason] = &denial.reasons[..] else { panic!("{denial}") };
+    assert_eq!((reason.kind, reason.rule.as_str()), (ReasonKind::Error, "f"));
+    assert!(reason.found.contains("overflow"), "{}", reason.found);
+}
+
+#[test]
+fn a_permit_that_errs_denies_although_another_holds() {
+    let overflow = "principal has snp && principal.snp.reported_tcb.snp + 9223372036854775807 > 0";
+    let denial = denial(&policy(&[PERMIT_ALL, &rule("permit", "p", overflow)]), &known());
+    assert_eq!(denial.code, DenialCode::EvaluationFailed);
+}
+
+#[test]
+fn a_clock_that_cedar_cannot_express_denies() {
+    let mut case = known();
+    case.now = claims::UnixTime(u64::MAX);
+    assert_eq!(denial(&policy(&[PERMIT_ALL]), &case).code, DenialCode::EvaluationFailed);
+}
+
+/// The code, with every policy permitting.
+fn locked(alter: impl FnOnce(&mut Case)) -> (DenialCode, usize) {
+    let mut case = known();
+    alter(&mut case);
+    let denial = denial(&policy(&[PERMIT_ALL]), &case);
+    assert!(denial.reasons.iter().all(|reason| reason.kind == ReasonKind::Lock), "{denial}");
+    (denial.code, denial.reasons.len())
+}
+
+#[test]
+fn no_policy_lifts_a_lock() {
+    assert_eq!(locked(|c| c.key.id = "other".parse().unwrap()), (DenialCode::KeyMismatch, 1));
+    let other_version = |c: &mut Case| c.request.version = VersionSelector::Exact(KeyVersion(1));
+    assert_eq!(locked(other_version), (DenialCode::VersionMismatch, 1));
+    assert_eq!(locked(|c| c.key.enabled = false), (DenialCode::KeyDisabled, 1));
+    let not_among = |c: &mut Case| drop(c.key.operations.remove(&Operation::Unwrap));
+    assert_eq!(locked(not_among), (DenialCode::OperationNotAllowed, 1));
+    assert_eq!(locked(|c| c.key.kind = KeyKind::Secret), (DenialCode::OperationUnfit, 1));
+    assert_eq!(locked(|c| c.record.suite = Suite::P384), (DenialCode::SuiteTooWeak, 1));
+    assert_eq!(locked(|c| c.record.simulated = true), (DenialCode::SimulatedMismatch, 1));
+    assert_eq!(locked(|c| c.key.for_simulation = true), (DenialCode::SimulatedMismatch, 1));
+}
+
+#[test]
+fn the_first_lock_gives_the_code_and_all_are_told() {
+    let two = |c: &mut Case| {
+        c.key.enabled = false;
+        c.record.simulated = true;
+    };
+    assert_eq!(locked(two), (DenialCode::KeyDisabled, 2));
+}
+
+#[test]
+fn locks_let_pass_what_they_are_not_about() {
+    let permits = |alter: &dyn Fn(&mut Case)| {
+        let mut case = known();
+        alter(&mut case);
+        matches!(evaluate(&policy(&[PERMIT_ALL]), &case), Evaluation::Permit { .. })
+    };
+    assert!(permits(&|_| {}));
+    assert!(permits(&|c| c.request.version = VersionSelector::Exact(KeyVersion(2))));
+    assert!(permits(&|c| {
+        c.key.suite_floor = Suite::P384;
+        c.record.suite = Suite::XWing;
+    }));
+    assert!(permits(&|c| {
+        c.record.simulated = true;
+        c.key.for_simulation = true;
+    }));
+    assert!(permits(&|c| {
+        c.request.operation = Operation::Renew;
+        c.key.operations.clear();
+        c.key.kind = KeyKind::Secret;
+    }));
+}
+
+#[test]
+fn the_nearest_permit_is_told_first() {
+    let far = rule("permit", "a-far", "principal.simulated && resource.for_simulation");
+    let near = rule("permit", "b-near", "resource.version > 1 && context.now < datetime(\"2026-01-01\")");
+    let denial = denial(&policy(&[&far, &near]), &known());
+    let rules: Vec<&str> = denial.reasons.iter().map(|reason| reason.rule.as_str()).collect();
+    assert_eq!(rules, ["b-near", "a-far", "a-far"]);
+}
+
+#[test]
+fn a_guard_that_fails_hides_what_it_guards_and_counts_it() {
+    let guarded = "principal has snp && principal.snp has chip && principal.snp.chip == Chip::\"{}\"";
+    let guarded = rule("permit", "guarded", &guarded.replace("{}", &"00".repeat(64)));
+    let plain = rule("permit", "plain", "principal.simulated && resource.for_simulation");
+    let mut case = known();
+    case.record.snp = None;
+    let denial = denial(&policy(&[&guarded, &plain]), &case);
+    let conditions: Vec<&str> = told(&denial).into_iter().map(|(condition, _, _)| condition).collect();
+    // three conditions of `guarded` do not hold, two of which cannot be read; two of `plain`
+    assert_eq!(conditions, ["principal.simulated", "resource.for_simulation", "principal has snp"]);
+}
+
+#[test]
+fn every_form_of_condition_is_told_in_words() {
+    for (condition, expected) in [
+        ("principal.snp.reported_tcb.snp >= 20", ("principal.snp.reported_tcb.snp >= 20", ">= 20", "5")),
+        ("20 <= principal.snp.reported_tcb.snp", ("20 <= principal.snp.reported_tcb.snp", ">= 20", "5")),
+        ("!(principal.snp.vmpl < 1)", ("!(principal.snp.vmpl < 1)", ">= 1", "0")),
+        ("!(principal.snp.vmpl == 0)", ("!(principal.snp.vmpl == 0)", "!= 0", "0")),
+        ("principal.simulated", ("principal.simulated", "true", "false")),
+        ("!principal.snp_fresh", ("!principal.snp_fresh", "false", "true")),
+        ("principal.snp has author_key", ("principal.snp has author_key", "present", "absent")),
+        ("!(principal.snp has chip)", ("!(principal.snp has chip)", "absent", "present")),
+        ("resource.hasTag(\"ring\")", ("resource.hasTag(\"ring\")", "present", "absent")),
+        (
+            "resource.hasTag(\"team\") && resource.getTag(\"team\") like \"web*\"",
+            ("resource.getTag(\"team\") like \"web*\"", "like \"web*\"", "\"db\""),
+        ),
+        (
+            "principal.snp has current_mitigations && principal.snp.current_mitigations.contains(4)",
+            ("principal.snp.current_mitigations.contains(4)", "with 4", "[0, 1]"),
+        ),
+        (
+            "[KeyKind::\"aes-256\", KeyKind::\"secret\"].contains(resource.kind)",
+            (
+                "[KeyKind::\"aes-256\", KeyKind::\"secret\"].contains(resource.kind)",
+                "one of [KeyKind::\"aes-256\", KeyKind::\"secret\"]",
+                "KeyKind::\"rsa-3072\"",
+            ),
+        ),
+        (
+            "principal.simulated || resource.version > 2",
+            (
+                "principal.simulated || (resource.version > 2)",
+                "one side to hold",
+                "(principal.simulated: wanted true, found false; resource.version > 2: wanted > 2, found 2)",
+            ),
+        ),
+        (
+            "if principal.simulated then true else resource.version == 3",
+            ("if principal.simulated then true else (resource.version == 3)", "true", "false"),
+        ),
+    ] {
+        let condition = format!("principal has snp && {condition}");
+        let denial = denial(&policy(&[&rule("permit", "p", &condition)]), &known());
+        assert_eq!(told(&denial), [expected]);
+    }
+}
+
+#[test]
+fn an_unless_is_told_like_a_when() {
+    let unless = "@id(\"p\") @doc(\"d\") permit (principal, action, resource) unless { !principal.simulated || resource.version == 2 };";
+    let denial = denial(&policy(&[unless]), &known());
+    assert_eq!(
+        told(&denial),
+        [("principal.simulated", "true", "false"), ("!(resource.version == 2)", "!= 2", "2")]
+    );
+}
+
+#[test]
+fn the_scope_is_told_too() {
+    let scoped = "@id(\"p\") @doc(\"d\") permit (principal is Guest, action == Action::\"secret\", resource == Key::\"web\");";
+    let denial = denial(&policy(&[scoped]), &known());
+    assert_eq!(
+        told(&denial),
+        [
+            ("action == Action::\"secret\"", "== Action::\"secret\"", "Action::\"unwrap\""),
+            ("resource == Key::\"web\"", "== Key::\"web\"", "Key::\"db\""),
+        ]
+    );
+}
+
+#[test]
+fn a_measurement_that_a_rule_names_has_the_state_of_the_reference_values() {
+    let active = "11".repeat(48);
+    let named = format!("Measurement::\"{active}\" in ReferenceState::\"active\" && !principal.simulated");
+    let mut case = known();
+    assert!(matches!(evaluate(&policy(&[&rule("permit", "p", &named)]), &case), Evaluation::Permit { .. }));
+    case.record.snp = None;
+    assert!(matches!(evaluate(&policy(&[&rule("permit", "p", &named)]), &case), Evaluation::Permit { .. }));
+}
+
+#[test]
+fn a_denial_lists_a_bounded_number_of_reasons() {
+    let rules: Vec<String> = (0..200).map(|i| rule("permit", &format!("p{i}"), "principal.simulated")).collect();
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    assert_eq!(denial(&policy(&rules), &known()).reasons.len(), Denial::MAX_REASONS);
+}
