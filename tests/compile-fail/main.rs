@@ -1,13 +1,11 @@
 //! Every way around the way of a key is a program that does not compile.
 //!
 //! Each file in `cases/` tries one, and the compiler's answer is recorded beside it, so that a case cannot fail for
-//! another reason than its own. [`way`] takes the same steps honestly and does compile. To record anew after a
-//! change, read the difference and run `TRYBUILD=overwrite cargo test -p tests --test compile-fail`.
+//! another reason than its own. `way.rs` takes the same steps honestly and does compile. To record anew after a
+//! change, read the difference and run `TRYBUILD=overwrite cargo test -p compile-fail`.
 //!
 //! Compilers word their answers differently from release to release. Under another than [`RECORDED_BY`] the cases
 //! still must not compile, with the recorded error codes; only the wording is not compared.
-
-mod way;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -27,7 +25,7 @@ fn no_way_around_compiles() {
         return trybuild::TestCases::new().compile_fail(Path::new(&copy).join("*.rs"));
     }
     if compiler().starts_with(RECORDED_BY) {
-        return trybuild::TestCases::new().compile_fail("compile-fail/cases/*.rs");
+        return trybuild::TestCases::new().compile_fail("cases/*.rs");
     }
     let copy = copy_of_cases().unwrap();
     let status = Command::new(env::current_exe().unwrap())
@@ -59,7 +57,7 @@ fn compiler() -> String {
 }
 
 fn cases() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("compile-fail/cases")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")
 }
 
 /// Copies the cases without their answers to where this test may write.

@@ -16,8 +16,7 @@ use verify::challenge::Challenge;
 use verify::{Endorsements, TrustAnchors, VerifiedClaims, VerifyError};
 
 /// Evidence and a challenge become claims.
-#[expect(dead_code, reason = "compiled, never run")]
-fn claims(
+pub fn claims(
     (evidence, endorsements, anchors): (Evidence, &Endorsements, &TrustAnchors),
     (challenge, transcript): (Challenge, &Transcript),
     now: UnixTime,
@@ -26,8 +25,7 @@ fn claims(
 }
 
 /// Claims become a grant for the first request.
-#[expect(dead_code, reason = "compiled, never run")]
-fn grant(
+pub fn grant(
     claims: &VerifiedClaims,
     policy: &Policy,
     key: &KeyAttributes,
@@ -37,8 +35,7 @@ fn grant(
 }
 
 /// A grant seals a key and becomes a leaf that is not durable yet.
-#[expect(dead_code, reason = "compiled, never run")]
-fn sealed(
+pub fn sealed(
     grant: Grant,
     root: &RootKey,
     wrapped: &WrappedKek,
@@ -50,8 +47,7 @@ fn sealed(
 }
 
 /// What is durable and signed becomes a record, and the record lets the sealed key go.
-#[expect(dead_code, reason = "compiled, never run")]
-fn answered(
+pub fn answered(
     embargoed: Embargoed,
     staged: Staged,
     committed: &Committed<SignedGroup>,
@@ -60,8 +56,7 @@ fn answered(
 }
 
 /// The guest checks the receipts, then opens.
-#[expect(dead_code, reason = "compiled, never run")]
-fn opened(
+pub fn opened(
     secret: RecipientSecret,
     transcript: &Transcript,
     answers: Vec<Answer>,
