@@ -1,0 +1,132 @@
+//! The test vectors of `SPEC.md` are what the code makes.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use claims::leaf::{LeafKind, ReleaseRecord};
+use claims::{
+    BrokerId, KeyKind, KeyVersion, Operation, Origin, PolicyDigest, Sha256Digest, TranscriptHash, UnixTime,
+    VersionSelector,
+};
+use crypto::Ed25519SigningKey;
+use journal::{Denied, Event, KeyChanged, KeyCreated, Record, Refusals, Started};
+use tlog::note::Signer;
+use tlog::{Checkpoint, Frontier, leaf_hash};
+
+const BROKER: BrokerId = BrokerId([7; 32]);
+const TRANSCRIPT: TranscriptHash = TranscriptHash([8; 64]);
+const POLICY: PolicyDigest = PolicyDigest([10; 32]);
+const ATTRIBUTES: Sha256Digest = Sha256Digest([12; 32]);
+const COMMITMENT: Sha256Digest = Sha256Digest([9; 32]);
+const AT: UnixTime = UnixTime(1_800_000_000);
+const VERSION: KeyVersion = KeyVersion(3);
+
+fn release() -> ReleaseRecord {
+    ReleaseRecord {
+        broker: BROKER,
+        transcript: TRANSCRIPT,
+        index: 1,
+        operation: Operation::Release,
+        key: "disk".parse().unwrap(),
+        version: VERSION,
+        key_commitment: COMMITMENT,
+        policy: POLICY,
+        sealed: Sha256Digest([11; 32]),
+        decided_at: AT,
+    }
+}
+
+fn denied() -> Denied {
+    Denied {
+        broker: BROKER,
+        transcript: TRANSCRIPT,
+        index: 1,
+        operation: Operation::Release,
+        key: "disk".parse().unwrap(),
+        version: VersionSelector::Exact(VERSION),
+        policy: POLICY,
+        code: "policy-denied".to_owned(),
+        reasons: tlog::digest(b"[]"),
+        decided_at: AT,
+    }
+}
+
+fn created() -> KeyCreated {
+    KeyCreated {
+        broker: BROKER,
+        key: "disk".parse().unwrap(),
+        version: VERSION,
+        revision: 2,
+        kind: KeyKind::Rsa { bits: 3072 },
+        origin: Origin::Generated,
+        commitment: COMMITMENT,
+        attributes: ATTRIBUTES,
+        actor: "root".to_owned(),
+        at: AT,
+    }
+}
+
+fn changed() -> KeyChanged {
+    KeyChanged {
+        broker: BROKER,
+        key: "disk".parse().unwrap(),
+        version: VERSION,
+        revision: 2,
+        enabled: false,
+        attributes: ATTRIBUTES,
+        action: "disable".to_owned(),
+        actor: "root".to_owned(),
+        at: AT,
+    }
+}
+
+fn records() -> [Record; 6] {
+    let software = "keyfast-broker 0.1.0".to_owned();
+    let started =
+        Started { broker: BROKER, software, config: Sha256Digest([13; 32]), policy: POLICY, at: AT };
+    let counts = vec![("bad-token".to_owned(), 5)];
+    let refusals = Refusals { broker: BROKER, from: AT, until: AT.plus(60), counts };
+    [
+        Record::Release(release()),
+        Record::Event(Event::Denied(denied())),
+        Record::Event(Event::KeyCreated(created())),
+        Record::Event(Event::KeyChanged(changed())),
+        Record::Event(Event::Started(started)),
+        Record::Event(Event::Refusals(refusals)),
+    ]
+}
+
+fn vectors() -> String {
+    let (mut text, mut entries) = (String::new(), Vec::new());
+    for record in records() {
+        let (name, bytes) = (record.kind().name(), record.encode());
+        let entry = tlog::entry(record.kind(), &[14; 16], &bytes);
+        text += &format!("{name} record = {}\n{name} entry = {}\n", hex::encode(&bytes), hex::encode(entry));
+        entries.push(leaf_hash(&entry));
+    }
+    let mut tree = Frontier::new();
+    let proofs = tree.append(&entries);
+    text += &format!("root = {}\nproof = {}\n", tree.root(), hex::encode(proofs.first().unwrap().to_bytes()));
+    let origin: tlog::KeyName = "keys.example/journal".parse().unwrap();
+    let signer = Signer::new(origin.clone(), Ed25519SigningKey::from_seed(&[1; 32]).unwrap()).unwrap();
+    let checkpoint = Checkpoint { origin, size: tree.size(), root: tree.root() }.sign(&signer).unwrap();
+    let checkpoint = String::from_utf8(checkpoint).unwrap();
+    text + &format!("journal key = {}\n\n{checkpoint}", signer.verifier())
+}
+
+#[test]
+fn the_vectors_of_the_specification_are_what_the_code_makes() {
+    let spec = include_str!("../SPEC.md");
+    let (_, rest) = spec.split_once("## 6. Test vectors").unwrap();
+    let (_, rest) = rest.split_once("```text\n").unwrap();
+    let (written, _) = rest.split_once("```").unwrap();
+    let made = vectors();
+    assert!(written == made, "if the format was meant to change, these are the new vectors:\n{made}");
+}
+
+#[test]
+fn every_vector_decodes_to_the_record_it_is_of() {
+    for record in records() {
+        assert_eq!(Record::decode(record.kind(), &record.encode()), Ok(record.clone()));
+        assert!(record.kind() == LeafKind::Release || matches!(record, Record::Event(_)));
+    }
+}
