@@ -38,16 +38,19 @@ pub fn decrypt(
     let frames = Frames { message_id: header.message_id(), frame_len: header.frame_len(), aead };
     let layout = Layout::of(header);
     let chunks = source.into_chunks(layout.step(), layout.overlap());
-    let plaintext = AtomicU64::new(0);
+    let plaintext_len = AtomicU64::new(0);
 
     let (file, stream) = sink.ends();
     let work = |index, slot: &mut Slot| {
         let last = layout.open_chunk(&frames, index, slot)?;
         let opened = slot.output.filled();
+        let position = layout.position(index);
         if let Some(file) = file {
-            file.write_all_at(opened, layout.position(index)).map_err(Error::Write)?;
+            file.write_all_at(opened, position).map_err(Error::Write)?;
         }
-        plaintext.fetch_add(opened.len() as u64, Ordering::Relaxed);
+        if last {
+            plaintext_len.store(position.saturating_add(opened.len() as u64), Ordering::Relaxed);
+        }
         effort.report(opened.len());
         Ok(last)
     };
@@ -56,8 +59,9 @@ pub fn decrypt(
     let mut in_order = |slot: &Slot| tail.accept(slot);
     pipeline::run(&chunks, layout.room(), effort, &work, needs_order.then_some(&mut in_order))?;
 
-    sink.finish()?;
-    Ok(Summary { plaintext: plaintext.into_inner(), signer: header.signer().copied() })
+    let plaintext = plaintext_len.into_inner();
+    sink.finish(plaintext)?;
+    Ok(Summary { plaintext, signer: header.signer().copied() })
 }
 
 /// How many frames make a chunk, and where chunks are.
@@ -105,7 +109,7 @@ impl Layout {
     }
 
     /// Where a chunk's plaintext begins.
-    fn position(&self, index: u64) -> u64 {
+    pub(crate) fn position(&self, index: u64) -> u64 {
         index.saturating_mul(self.room() as u64)
     }
 

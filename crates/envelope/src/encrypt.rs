@@ -68,7 +68,7 @@ pub fn encrypt(
     // One byte beyond a chunk shows whether it is the last.
     let chunks = source.into_chunks(layout.room(), 1);
     let start = head.len() as u64;
-    let (plaintext, end) = (AtomicU64::new(0), AtomicU64::new(start));
+    let (plaintext_len, end) = (AtomicU64::new(0), AtomicU64::new(start));
     let (file, mut stream) = sink.ends();
     let work = |index, slot: &mut Slot| {
         let last = seal_chunk(&layout, &frames, index, slot)?;
@@ -77,8 +77,10 @@ pub fn encrypt(
         if let Some(file) = file {
             file.write_all_at(sealed, position).map_err(Error::Write)?;
         }
-        end.fetch_max(position.saturating_add(sealed.len() as u64), Ordering::Relaxed);
-        plaintext.fetch_add(slot.body as u64, Ordering::Relaxed);
+        if last {
+            end.store(position.saturating_add(sealed.len() as u64), Ordering::Relaxed);
+            plaintext_len.store(layout.position(index).saturating_add(slot.body as u64), Ordering::Relaxed);
+        }
         effort.report(slot.body);
         Ok(last)
     };
@@ -87,11 +89,14 @@ pub fn encrypt(
     let room = layout.sealed_len(layout.room());
     pipeline::run(&chunks, room, effort, &work, needs_order.then_some(&mut in_order))?;
 
+    let mut end = end.into_inner();
     if let (Some(hash), Some(signing)) = (hash, signing) {
-        sink.put(&footer(&signing, hash)?, end.into_inner())?;
+        let footer = footer(&signing, hash)?;
+        sink.put(&footer, end)?;
+        end = end.saturating_add(footer.len() as u64);
     }
-    sink.finish()?;
-    Ok(Summary { plaintext: plaintext.into_inner(), signer: header.signer().copied() })
+    sink.finish(end)?;
+    Ok(Summary { plaintext: plaintext_len.into_inner(), signer: header.signer().copied() })
 }
 
 /// Makes the data key, wraps it and makes the header.

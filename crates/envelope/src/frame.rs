@@ -42,7 +42,8 @@ impl FrameLen {
 }
 
 impl Default for FrameLen {
-    /// 64 KiB: within 5 % of the fastest length measured, and 0.05 % longer than the plaintext.
+    /// 64 KiB, the least processor time of those measured. 16 KiB to 1 MiB differ by less than a tenth; 4 KiB take a
+    /// sixth more.
     fn default() -> Self {
         Self(64 * 1024)
     }

@@ -6,8 +6,9 @@
 //! chunk that is due always has one, and no worker waits for another that waits for it.
 //!
 //! Chunks are numbered as they are taken. A failure stops the taking and not the work in hand, so the failure that
-//! is reported is always the earliest in the message, however the threads were scheduled. What was found beyond the
-//! last chunk is forgotten.
+//! is reported is always the earliest in the message, however the threads were scheduled. A worker may find
+//! something beyond the last chunk, as where a file grew meanwhile: it is never passed on in order, and its failure
+//! is forgotten, but what [`Work`] did with it is for the caller to undo.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -172,6 +173,9 @@ impl Pipeline<'_, '_, '_, '_> {
         state.waiting.insert(index, slot);
         while !state.draining {
             let due = state.due;
+            if state.last.is_some_and(|last| due > last) {
+                return;
+            }
             let Some(slot) = state.waiting.remove(&due) else { return };
             state.draining = true;
             drop(state);
@@ -194,3 +198,87 @@ impl Pipeline<'_, '_, '_, '_> {
 
 /// Most bytes in all buffers together.
 const BUDGET: usize = 40 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Source, UsageError};
+    use core::num::NonZeroUsize;
+    use core::time::Duration;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const STEP: usize = 10;
+    const CHUNKS: u64 = 40;
+
+    /// Chunks whose work takes longest for every third, until the last; `fail` says which fail.
+    fn run_until(
+        workers: usize,
+        fail: impl Fn(u64) -> bool + Sync,
+        in_order: &mut InOrder<'_>,
+    ) -> Result<(), Error> {
+        let chunks = Source::stream(std::io::repeat(7)).into_chunks(STEP, 1);
+        let effort = Effort { workers: NonZeroUsize::new(workers).unwrap(), progress: None };
+        let work = |index: u64, slot: &mut Slot| {
+            thread::sleep(Duration::from_micros(if index.is_multiple_of(3) { 300 } else { 20 }));
+            slot.body = usize::try_from(index).unwrap();
+            if fail(index) {
+                Err(UsageError::HeaderTooLong { got: slot.body }.into())
+            } else {
+                Ok(index == CHUNKS)
+            }
+        };
+        run(&chunks, STEP, &effort, &work, Some(in_order))
+    }
+
+    #[test]
+    fn what_needs_order_sees_every_chunk_once_and_in_order() {
+        for workers in 1..6 {
+            let mut seen = Vec::new();
+            let mut in_order = |slot: &Slot| {
+                seen.push(slot.body as u64);
+                Ok(())
+            };
+            run_until(workers, |_| false, &mut in_order).unwrap();
+            assert_eq!(seen, (0..=CHUNKS).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_earliest_failure_is_reported_and_those_beyond_the_last_chunk_are_not() {
+        for workers in 1..6 {
+            let failed = run_until(workers, |index| index >= 9, &mut |_| Ok(())).unwrap_err();
+            assert!(matches!(failed, Error::Usage(UsageError::HeaderTooLong { got: 9 })), "{failed}");
+            run_until(workers, |index| index > CHUNKS, &mut |_| Ok(())).unwrap();
+        }
+    }
+
+    #[test]
+    fn after_a_failure_in_order_nothing_more_is_passed_on() {
+        for workers in 1..6 {
+            let calls = AtomicUsize::new(0);
+            let mut in_order = |slot: &Slot| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                if slot.body == 5 { Err(UsageError::InputShrank.into()) } else { Ok(()) }
+            };
+            let failed = run_until(workers, |_| false, &mut in_order).unwrap_err();
+            assert!(matches!(failed, Error::Usage(UsageError::InputShrank)), "{failed}");
+            assert_eq!(calls.into_inner(), 6);
+        }
+    }
+
+    #[test]
+    fn buffers_stay_within_the_budget_whatever_was_asked_for() {
+        let chunks = Source::stream(std::io::repeat(7)).into_chunks(BUDGET / 4, 0);
+        let slots = Mutex::new(0_usize);
+        let effort = Effort { workers: NonZeroUsize::new(64).unwrap(), progress: None };
+        let work = |index, slot: &mut Slot| {
+            if slot.output.filled().is_empty() {
+                *slots.lock().unwrap() += 1;
+            }
+            slot.output.fill(1, |_| Ok::<_, Error>(1))?;
+            Ok(index == 12)
+        };
+        run(&chunks, BUDGET / 4, &effort, &work, Some(&mut |_| Ok(()))).unwrap();
+        assert!(slots.into_inner().unwrap() <= 2);
+    }
+}

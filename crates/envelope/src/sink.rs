@@ -44,6 +44,23 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// Writes `bytes` and nothing else to what [`Self::create`] makes of `path`.
+    ///
+    /// # Errors
+    /// Whatever the system says; a file has its old contents then.
+    pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+        match Self::create(path)?.0 {
+            Kind::File(mut file) => {
+                file.write_all(bytes)?;
+                file.commit()
+            }
+            Kind::Stream(mut device) => {
+                device.write_all(bytes)?;
+                device.flush()
+            }
+        }
+    }
+
     /// The two ways of writing: at positions, or in order.
     pub(crate) fn ends(&mut self) -> (Option<&File>, Option<&mut (dyn Write + Send + 'a)>) {
         match &mut self.0 {
@@ -61,10 +78,11 @@ impl<'a> Sink<'a> {
         put.map_err(Error::Write)
     }
 
-    /// Everything verified: the file gets its name, the stream is flushed.
-    pub(crate) fn finish(self) -> Result<(), Error> {
+    /// Everything verified: the file, cut to its `len` bytes, gets its name; the stream is flushed.
+    pub(crate) fn finish(self, len: u64) -> Result<(), Error> {
         let finish = match self.0 {
-            Kind::File(file) => file.commit(),
+            // A worker may have written beyond the end before another one found it.
+            Kind::File(file) => file.as_file().set_len(len).and_then(|()| file.commit()),
             Kind::Stream(mut writer) => writer.flush(),
         };
         finish.map_err(Error::Write)

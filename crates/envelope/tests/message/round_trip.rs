@@ -2,7 +2,7 @@
 //! workers.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fixture::{Fixture, both_suites, bytes, file, workers};
@@ -164,6 +164,30 @@ fn progress_adds_up_to_the_plaintext() {
     let (source, sink) = (Source::stream(&plaintext[..]), Sink::stream(std::io::sink()));
     envelope::encrypt(source, sink, &Options::default(), &[keys.wrapping()], &effort).unwrap();
     assert_eq!(done.into_inner(), plaintext.len() as u64);
+}
+
+#[test]
+fn a_file_that_grows_behind_its_last_chunk_becomes_a_message_of_what_it_was() {
+    let keys = Fixture::new();
+    for options in both_suites(64 * 1024) {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, plaintext) = (directory.path().join("in"), bytes(3 * CHUNK + 5));
+        let source = Source::file(file(directory.path(), "in", &plaintext)).unwrap();
+        // While one worker is at the last chunk, another one finds more behind it.
+        let grow = |done| {
+            if done == 5 {
+                let longer = bytes(8 * CHUNK);
+                fs::File::options().append(true).open(&path).unwrap().write_all(&longer).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+        };
+        let effort = Effort { progress: Some(&grow), ..workers(4) };
+        let sink = Sink::create(&directory.path().join("message")).unwrap();
+        let summary = envelope::encrypt(source, sink, &options, &[keys.wrapping()], &effort).unwrap();
+        assert_eq!(summary.plaintext, plaintext.len() as u64);
+        let message = fs::read(directory.path().join("message")).unwrap();
+        assert!(keys.open(&message).unwrap() == plaintext);
+    }
 }
 
 #[test]
