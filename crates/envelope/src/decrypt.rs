@@ -10,14 +10,13 @@
 //! Source: AWS Encryption SDK, "How the AWS Encryption SDK works" and "Message format reference".
 
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crypto::Sha384;
 use keys::Dek;
 
 use crate::error::Inside;
 use crate::frame::{Frames, LAST_EXTRA, Opened};
-use crate::pipeline::{self, Slot};
+use crate::pipeline::{self, End, Slot};
 use crate::{Effort, Error, FrameLen, Header, MessageError, Sink, Source, Summary};
 
 /// Decrypts the body that `source` stands at; `header` was read from it, `dek` was unwrapped from `header`.
@@ -38,7 +37,6 @@ pub fn decrypt(
     let frames = Frames { message_id: header.message_id(), frame_len: header.frame_len(), aead };
     let layout = Layout::of(header);
     let chunks = source.into_chunks(layout.step(), layout.overlap());
-    let plaintext_len = AtomicU64::new(0);
 
     let (file, stream) = sink.ends();
     let work = |index, slot: &mut Slot| {
@@ -48,20 +46,16 @@ pub fn decrypt(
         if let Some(file) = file {
             file.write_all_at(opened, position).map_err(Error::Write)?;
         }
-        if last {
-            plaintext_len.store(position.saturating_add(opened.len() as u64), Ordering::Relaxed);
-        }
         effort.report(opened.len());
-        Ok(last)
+        let end = position.saturating_add(opened.len() as u64);
+        Ok(last.then_some(End { plaintext: end, output: end }))
     };
     let mut tail = Tail { signed: header.signer_key().map(|key| (hash_of(header), key)), stream };
     let needs_order = tail.signed.is_some() || tail.stream.is_some();
     let mut in_order = |slot: &Slot| tail.accept(slot);
-    pipeline::run(&chunks, layout.room(), effort, &work, needs_order.then_some(&mut in_order))?;
-
-    let plaintext = plaintext_len.into_inner();
-    sink.finish(plaintext)?;
-    Ok(Summary { plaintext, signer: header.signer().copied() })
+    let end = pipeline::run(&chunks, layout.room(), effort, &work, needs_order.then_some(&mut in_order))?;
+    sink.finish(end.output)?;
+    Ok(Summary { plaintext: end.plaintext, signer: header.signer().copied() })
 }
 
 /// How many frames make a chunk, and where chunks are.

@@ -5,7 +5,6 @@
 
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crypto::{P384SigningKey, Sha384};
 use keys::Dek;
@@ -14,7 +13,7 @@ use crate::decrypt::Layout;
 use crate::edk::EncryptedDataKey;
 use crate::frame::Frames;
 use crate::header::encode_signer;
-use crate::pipeline::{self, Slot};
+use crate::pipeline::{self, End, Slot};
 use crate::{
     AlgorithmSuite, Effort, EncryptionContext, Error, FrameLen, Header, MAX_DATA_KEYS, Sink, Source, Summary,
     UsageError, Wrapping,
@@ -68,7 +67,6 @@ pub fn encrypt(
     // One byte beyond a chunk shows whether it is the last.
     let chunks = source.into_chunks(layout.room(), 1);
     let start = head.len() as u64;
-    let (plaintext_len, end) = (AtomicU64::new(0), AtomicU64::new(start));
     let (file, mut stream) = sink.ends();
     let work = |index, slot: &mut Slot| {
         let last = seal_chunk(&layout, &frames, index, slot)?;
@@ -77,26 +75,22 @@ pub fn encrypt(
         if let Some(file) = file {
             file.write_all_at(sealed, position).map_err(Error::Write)?;
         }
-        if last {
-            end.store(position.saturating_add(sealed.len() as u64), Ordering::Relaxed);
-            plaintext_len.store(layout.position(index).saturating_add(slot.body as u64), Ordering::Relaxed);
-        }
         effort.report(slot.body);
-        Ok(last)
+        let plaintext = layout.position(index).saturating_add(slot.body as u64);
+        Ok(last.then_some(End { plaintext, output: position.saturating_add(sealed.len() as u64) }))
     };
     let needs_order = hash.is_some() || stream.is_some();
     let mut in_order = |slot: &Slot| accept(&mut hash, &mut stream, slot);
     let room = layout.sealed_len(layout.room());
-    pipeline::run(&chunks, room, effort, &work, needs_order.then_some(&mut in_order))?;
+    let mut end = pipeline::run(&chunks, room, effort, &work, needs_order.then_some(&mut in_order))?;
 
-    let mut end = end.into_inner();
     if let (Some(hash), Some(signing)) = (hash, signing) {
         let footer = footer(&signing, hash)?;
-        sink.put(&footer, end)?;
-        end = end.saturating_add(footer.len() as u64);
+        sink.put(&footer, end.output)?;
+        end.output = end.output.saturating_add(footer.len() as u64);
     }
-    sink.finish(end)?;
-    Ok(Summary { plaintext: plaintext_len.into_inner(), signer: header.signer().copied() })
+    sink.finish(end.output)?;
+    Ok(Summary { plaintext: end.plaintext, signer: header.signer().copied() })
 }
 
 /// Makes the data key, wraps it and makes the header.

@@ -32,8 +32,17 @@ pub(crate) struct Slot {
     pub(crate) signature: Option<Vec<u8>>,
 }
 
-/// Does what needs no order; says whether this is the last chunk.
-pub(crate) type Work<'a> = dyn Fn(u64, &mut Slot) -> Result<bool, Error> + Sync + 'a;
+/// Where the input ended, as its last chunk tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    /// Plaintext bytes up to here.
+    pub(crate) plaintext: u64,
+    /// Output bytes up to here.
+    pub(crate) output: u64,
+}
+
+/// Does what needs no order; gives the end if this is the last chunk.
+pub(crate) type Work<'a> = dyn Fn(u64, &mut Slot) -> Result<Option<End>, Error> + Sync + 'a;
 /// Does what needs the chunks in order.
 pub(crate) type InOrder<'a> = dyn FnMut(&Slot) -> Result<(), Error> + Send + 'a;
 
@@ -47,7 +56,7 @@ pub(crate) fn run<'p>(
     effort: &Effort<'_>,
     work: &'p Work<'_>,
     in_order: Option<&'p mut InOrder<'_>>,
-) -> Result<(), Error> {
+) -> Result<End, Error> {
     let slot_len = chunks.window().saturating_add(room).max(1);
     let fitting = BUDGET.checked_div(slot_len).unwrap_or(1).max(1);
     let workers = effort.workers.get().min(fitting);
@@ -90,7 +99,8 @@ struct State {
     draining: bool,
     /// Workers that wait for a slot.
     asleep: usize,
-    last: Option<u64>,
+    /// The earliest chunk that was found to be the last, and the end that it told.
+    last: Option<(u64, End)>,
     failure: Option<(u64, Error)>,
 }
 
@@ -105,10 +115,16 @@ impl State {
         }
     }
 
-    fn outcome(self) -> Result<(), Error> {
+    fn end_at(&mut self, index: u64, end: End) {
+        if self.last.is_none_or(|(earliest, _)| index < earliest) {
+            self.last = Some((index, end));
+        }
+    }
+
+    fn outcome(self) -> Result<End, Error> {
         match (self.failure, self.last) {
-            (Some((index, error)), last) if last.is_none_or(|last| index <= last) => Err(error),
-            (_, Some(_)) => Ok(()),
+            (Some((index, error)), last) if last.is_none_or(|(last, _)| index <= last) => Err(error),
+            (_, Some((_, end))) => Ok(end),
             (_, None) => Err(MessageError::Truncated { inside: Inside::Frame(1) }.into()),
         }
     }
@@ -130,7 +146,7 @@ impl Pipeline<'_, '_, '_, '_> {
         slot.body = 0;
         slot.signature = None;
         match read.map_err(Error::Read).and_then(|()| (self.work)(index, &mut slot)) {
-            Ok(last) => self.finish(index, slot, last),
+            Ok(end) => self.finish(index, slot, end),
             Err(error) => self.fail(index, error),
         }
         true
@@ -160,10 +176,10 @@ impl Pipeline<'_, '_, '_, '_> {
     }
 
     /// The chunk's own work is done: what needs order follows, now or by the worker before it.
-    fn finish(&self, index: u64, slot: Slot, last: bool) {
+    fn finish(&self, index: u64, slot: Slot, end: Option<End>) {
         let mut state = self.state();
-        if last {
-            state.last = Some(index);
+        if let Some(end) = end {
+            state.end_at(index, end);
             self.freed.notify_all();
         }
         let Some(in_order) = &self.in_order else {
@@ -173,7 +189,7 @@ impl Pipeline<'_, '_, '_, '_> {
         state.waiting.insert(index, slot);
         while !state.draining {
             let due = state.due;
-            if state.last.is_some_and(|last| due > last) {
+            if state.last.is_some_and(|(last, _)| due > last) {
                 return;
             }
             let Some(slot) = state.waiting.remove(&due) else { return };
@@ -210,22 +226,25 @@ mod tests {
     const STEP: usize = 10;
     const CHUNKS: u64 = 40;
 
-    /// Chunks whose work takes longest for every third, until the last; `fail` says which fail.
+    fn end_if(last: bool, index: u64) -> Option<End> {
+        last.then_some(End { plaintext: index, output: 0 })
+    }
+
+    /// Chunks whose work takes longest for every third, until the last, behind which others say that they are the
+    /// last; `fail` says which fail.
     fn run_until(
         workers: usize,
         fail: impl Fn(u64) -> bool + Sync,
         in_order: &mut InOrder<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<End, Error> {
         let chunks = Source::stream(std::io::repeat(7)).into_chunks(STEP, 1);
         let effort = Effort { workers: NonZeroUsize::new(workers).unwrap(), progress: None };
         let work = |index: u64, slot: &mut Slot| {
             thread::sleep(Duration::from_micros(if index.is_multiple_of(3) { 300 } else { 20 }));
             slot.body = usize::try_from(index).unwrap();
-            if fail(index) {
-                Err(UsageError::HeaderTooLong { got: slot.body }.into())
-            } else {
-                Ok(index == CHUNKS)
-            }
+            let failed = fail(index).then_some(UsageError::HeaderTooLong { got: slot.body });
+            let last = index >= CHUNKS && index.is_multiple_of(2);
+            failed.map_or(Ok(end_if(last, index)), |error| Err(error.into()))
         };
         run(&chunks, STEP, &effort, &work, Some(in_order))
     }
@@ -238,7 +257,8 @@ mod tests {
                 seen.push(slot.body as u64);
                 Ok(())
             };
-            run_until(workers, |_| false, &mut in_order).unwrap();
+            let end = run_until(workers, |_| false, &mut in_order).unwrap();
+            assert_eq!(end.plaintext, CHUNKS);
             assert_eq!(seen, (0..=CHUNKS).collect::<Vec<_>>());
         }
     }
@@ -267,6 +287,14 @@ mod tests {
     }
 
     #[test]
+    fn of_several_ends_the_earliest_counts_in_whatever_order_they_were_found() {
+        let mut state = State::default();
+        [11, 3, 7].map(|index| state.end_at(index, End { plaintext: index, output: 0 }));
+        state.fail(4, UsageError::InputShrank.into());
+        assert_eq!(state.outcome().unwrap().plaintext, 3);
+    }
+
+    #[test]
     fn buffers_stay_within_the_budget_whatever_was_asked_for() {
         let chunks = Source::stream(std::io::repeat(7)).into_chunks(BUDGET / 4, 0);
         let slots = Mutex::new(0_usize);
@@ -276,7 +304,7 @@ mod tests {
                 *slots.lock().unwrap() += 1;
             }
             slot.output.fill(1, |_| Ok::<_, Error>(1))?;
-            Ok(index == 12)
+            Ok(end_if(index == 12, index))
         };
         run(&chunks, BUDGET / 4, &effort, &work, Some(&mut |_| Ok(()))).unwrap();
         assert!(slots.into_inner().unwrap() <= 2);

@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::fixture::{Fixture, both_suites, bytes, file, workers};
 use claims::{KeyKind, UnwrapAlgorithm};
@@ -173,20 +175,27 @@ fn a_file_that_grows_behind_its_last_chunk_becomes_a_message_of_what_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let (path, plaintext) = (directory.path().join("in"), bytes(3 * CHUNK + 5));
         let source = Source::file(file(directory.path(), "in", &plaintext)).unwrap();
-        // While one worker is at the last chunk, another one finds more behind it.
+        // One worker waits with the third chunk until the other is at the last, and then finds more behind it.
+        let (chunks, grown) = (AtomicU64::new(0), AtomicBool::new(false));
         let grow = |done| {
-            if done == 5 {
-                let longer = bytes(8 * CHUNK);
-                fs::File::options().append(true).open(&path).unwrap().write_all(&longer).unwrap();
-                std::thread::sleep(std::time::Duration::from_millis(100));
+            if done == 5 && !grown.load(Ordering::SeqCst) {
+                let mut end = fs::File::options().append(true).open(&path).unwrap();
+                end.write_all(&plaintext[..2 * CHUNK]).unwrap();
+                grown.store(true, Ordering::SeqCst);
+                sleep(Duration::from_millis(200));
+            } else if chunks.fetch_add(1, Ordering::SeqCst) == 2 {
+                while !grown.load(Ordering::SeqCst) {
+                    sleep(Duration::from_millis(1));
+                }
             }
         };
-        let effort = Effort { progress: Some(&grow), ..workers(4) };
+        let effort = Effort { progress: Some(&grow), ..workers(2) };
         let sink = Sink::create(&directory.path().join("message")).unwrap();
         let summary = envelope::encrypt(source, sink, &options, &[keys.wrapping()], &effort).unwrap();
         assert_eq!(summary.plaintext, plaintext.len() as u64);
         let message = fs::read(directory.path().join("message")).unwrap();
         assert!(keys.open(&message).unwrap() == plaintext);
+        assert!(chunks.into_inner() > 3, "no worker went beyond the last chunk");
     }
 }
 
