@@ -33,7 +33,7 @@ pub struct Config {
     pub trust: Trust,
     /// Directory of certificates for guests whose evidence carries none.
     pub endorsements: Option<PathBuf>,
-    /// How long a challenge is good for, in seconds, 5 to 600.
+    /// How long a challenge is good for, in seconds, 5 to 300.
     #[serde(default = "default_challenge_lifetime")]
     pub challenge_lifetime_s: u64,
     /// How long the signed statement is good for, in days.
@@ -152,9 +152,9 @@ impl Config {
 
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let value = |field, expected, got| ConfigError::Value { path: path.to_owned(), field, expected, got };
-        if !(5..=600).contains(&self.challenge_lifetime_s) {
+        if !(5..=300).contains(&self.challenge_lifetime_s) {
             let got = self.challenge_lifetime_s.to_string();
-            return Err(value("challenge_lifetime_s", "expected 5 to 600 seconds", got));
+            return Err(value("challenge_lifetime_s", "expected 5 to 300 seconds", got));
         }
         if self.urls.is_empty() || self.urls.len() > 16 {
             return Err(value("urls", "expected 1 to 16 URLs", self.urls.len().to_string()));
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_value_out_of_range_is_named() {
-        let error = read(&format!("{GOOD}challenge_lifetime_s = 3600\n")).unwrap_err().to_string();
-        assert!(error.contains("challenge_lifetime_s") && error.contains("got 3600"), "{error}");
+        let error = read(&format!("{GOOD}challenge_lifetime_s = 301\n")).unwrap_err().to_string();
+        assert!(error.contains("challenge_lifetime_s") && error.contains("got 301"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Taking a journal up again: whatever was altered, cut off or put back meanwhile is found and named.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 

@@ -99,7 +99,9 @@ mod tests {
     fn the_digest_covers_every_text_and_name_and_no_order() {
         let whole = digest(&[("a", "1"), ("b", "2")]);
         assert_eq!(whole, digest(&[("b", "2"), ("a", "1")]));
-        for other in [&[("a", "1")][..], &[("a", "2"), ("b", "2")], &[("a", "1"), ("c", "2")], &[("a", "1b2")]] {
+        for other in
+            [&[("a", "1")][..], &[("a", "2"), ("b", "2")], &[("a", "1"), ("c", "2")], &[("a", "1b2")]]
+        {
             assert_ne!(whole, digest(other), "{other:?}");
         }
         assert_ne!(Bundle::new("s", "r").digest(), Bundle::new("s", "q").digest());

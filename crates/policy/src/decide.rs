@@ -64,7 +64,9 @@ impl Policy {
 
     /// Each condition of each rule, as (rule's id, condition as explanations spell it): for coverage of cases.
     pub fn conditions(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.rules.values().flat_map(|rule| rule.conditions.iter().map(|c| (rule.id.as_str(), c.text.as_str())))
+        self.rules
+            .values()
+            .flat_map(|rule| rule.conditions.iter().map(|c| (rule.id.as_str(), c.text.as_str())))
     }
 
     /// What this policy says about a guest that looks like `record`: for tests, replay and explanations.
@@ -152,7 +154,11 @@ impl Policy {
     fn failed(&self, error: &cedar_policy::AuthorizationError) -> Reason {
         let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
         let rule = self.rules.get(&error.policy_id().to_string());
-        failure(rule.map_or("", |rule| &rule.id), rule.map_or("", |rule| &rule.doc), error.inner().to_string())
+        failure(
+            rule.map_or("", |rule| &rule.id),
+            rule.map_or("", |rule| &rule.doc),
+            error.inner().to_string(),
+        )
     }
 }
 

@@ -31,9 +31,9 @@ impl Explainer<'_> {
         let permits = rules.filter(|rule| rule.effect == Effect::Permit);
         let mut misses: Vec<(usize, &Rule, Vec<&Condition>)> = permits.map(|rule| self.miss(rule)).collect();
         misses.sort_by(|(a, r, _), (b, s, _)| (a, &r.id).cmp(&(b, &s.id)));
-        let reasons = misses.into_iter().flat_map(|(_, rule, failing)| {
-            failing.into_iter().map(move |condition| (rule, condition))
-        });
+        let reasons = misses
+            .into_iter()
+            .flat_map(|(_, rule, failing)| failing.into_iter().map(move |condition| (rule, condition)));
         let reasons = reasons.map(|(rule, condition)| self.reason(ReasonKind::NearMiss, rule, condition));
         let reasons: Vec<_> = reasons.take(Denial::MAX_REASONS).collect();
         if reasons.is_empty() { vec![no_permit()] } else { reasons }
@@ -52,6 +52,12 @@ impl Explainer<'_> {
             }
         }
         (failing.len().saturating_add(unreadable), rule, failing)
+    }
+
+    /// Whether every condition of a rule holds: what Cedar decided by itself.
+    #[cfg(test)]
+    pub(crate) fn applies(&self, rule: &Rule) -> bool {
+        rule.conditions.iter().all(|condition| self.holds(condition) == Ok(true))
     }
 
     fn holds(&self, condition: &Condition) -> Result<bool, String> {

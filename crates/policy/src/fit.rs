@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use cedar_policy::{Entities, Entity, Schema};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, Tcb};
 use claims::{
-    AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, InvalidKeyId, KeyAttributes, KeyId, KeyKind,
-    KeyVersion, Measurement, Operation, Origin, ReportData, Sha256Digest, Suite, UnixTime, VersionSelector,
+    AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, InvalidKeyId, KeyAttributes, KeyId,
+    KeyKind, KeyVersion, Measurement, Operation, Origin, ReportData, Sha256Digest, Suite, UnixTime,
+    VersionSelector,
 };
 
 use crate::bundle::Bundle;
@@ -37,10 +38,10 @@ pub(crate) fn misfit(message: String) -> LoadError {
 fn states(subjects: &Subjects, schema: &Schema) -> Result<(), Unfit> {
     for state in State::ALL {
         let parent = uid(&subjects.vocabulary.reference_state, state.name());
-        let member = |kind| {
-            Entity::new_no_attrs(uid(subjects.kind_name(kind), "00"), HashSet::from([parent.clone()]))
-        };
-        Entities::from_entities(ValueKind::ALL.map(member), Some(schema)).map_err(|error| error.to_string())?;
+        let member =
+            |kind| Entity::new_no_attrs(uid(subjects.kind_name(kind), "00"), HashSet::from([parent.clone()]));
+        Entities::from_entities(ValueKind::ALL.map(member), Some(schema))
+            .map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -55,7 +56,8 @@ fn probe(subjects: &Subjects, schema: &Schema, turn: usize) -> Result<(), Unfit>
     subjects.subject(&record(turn), &request, &key, now, Some(schema)).map(|_| ())
 }
 
-fn record(turn: usize) -> ClaimsRecord {
+/// The guest of a turn.
+pub(crate) fn record(turn: usize) -> ClaimsRecord {
     let every_third = turn % 3;
     ClaimsRecord {
         evidence: pick(&EvidenceKind::ALL, turn, EvidenceKind::SevSnp),
@@ -100,7 +102,8 @@ fn snp(turn: usize, whole: bool) -> SnpClaims {
     }
 }
 
-fn key(turn: usize) -> Result<KeyAttributes, InvalidKeyId> {
+/// The key of a turn.
+pub(crate) fn key(turn: usize) -> Result<KeyAttributes, InvalidKeyId> {
     let rsa = [2048, 3072, 4096].map(|bits| KeyKind::Rsa { bits });
     let [small, middle, large] = rsa;
     Ok(KeyAttributes {

@@ -224,7 +224,8 @@ fn prepare(found: &Found<'_>, errors: &mut Vec<LoadError>) -> Option<Rule> {
 
 /// The bytes that policies name and reference values know: they are part of every decision.
 fn named(subjects: &Subjects, found: &[Found<'_>]) -> Vec<Entity> {
-    let literals: BTreeSet<EntityUid> = found.iter().flat_map(|found| found.policy.entity_literals()).collect();
+    let literals: BTreeSet<EntityUid> =
+        found.iter().flat_map(|found| found.policy.entity_literals()).collect();
     let known = literals.iter().filter_map(|literal| {
         let kind = ValueKind::ALL.into_iter().find(|k| subjects.kind_name(*k) == literal.type_name())?;
         subjects.known(kind, literal.id().unescaped())

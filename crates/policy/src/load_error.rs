@@ -108,7 +108,9 @@ pub enum Problem {
         message: String,
     },
     /// The schema describes something else than what the broker hands to policies.
-    #[error("the schema does not describe what this broker hands to policies: {message}; use the broker's own")]
+    #[error(
+        "the schema does not describe what this broker hands to policies: {message}; use the broker's own"
+    )]
     Schema {
         /// What does not fit.
         message: String,
@@ -221,6 +223,9 @@ mod tests {
     fn places_count_lines_and_characters_from_one() {
         let text = "ab\näb";
         let place = |offset| (Position::of(text, offset).line, Position::of(text, offset).column);
-        assert_eq!([place(0), place(1), place(3), place(5), place(99)], [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)]);
+        assert_eq!(
+            [place(0), place(1), place(3), place(5), place(99)],
+            [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)]
+        );
     }
 }

@@ -100,12 +100,9 @@ impl References {
             let message = format!("unknown version: expected 1, got {}", file.version.get_ref());
             errors.push(problem(text, Some(file.version.span().start), message));
         }
-        for (kind, values) in ValueKind::ALL.into_iter().zip([
-            file.measurement,
-            file.host_data,
-            file.id_key,
-            file.chip,
-        ]) {
+        for (kind, values) in
+            ValueKind::ALL.into_iter().zip([file.measurement, file.host_data, file.id_key, file.chip])
+        {
             errors.extend(references.insert_values(text, kind, values));
         }
         errors.extend(file.tcb_floor.into_iter().filter_map(|floor| references.insert_floor(text, floor)));
@@ -136,7 +133,8 @@ impl References {
         for Value { value, name, state } in values {
             let offset = value.span().start;
             let value = value.into_inner();
-            if value.len() != kind.digits() || !value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            if value.len() != kind.digits() || !value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            {
                 let message = format!("not {} lower-case hexadecimal digits", kind.digits());
                 errors.push(problem(text, Some(offset), message));
                 continue;
@@ -250,17 +248,26 @@ mod tests {
             let value = digit.repeat(96);
             format!("[[measurement]]\nvalue = \"{value}\"\nname = \"{digit}\"\nstate = \"{state}\"\n")
         };
-        let text = format!("version = 1\n{}{}{}", value("a", "active"), value("b", "retiring"), value("c", "expired"));
+        let text = format!(
+            "version = 1\n{}{}{}",
+            value("a", "active"),
+            value("b", "retiring"),
+            value("c", "expired")
+        );
         let references = References::parse(&text).unwrap();
         assert_eq!(references.count(ValueKind::Measurement, &[State::Active, State::Retiring]), 2);
         assert_eq!(references.count(ValueKind::HostData, &State::ALL), 0);
-        assert_eq!(references.find(ValueKind::Measurement, &"c".repeat(96)).map(|k| k.state), Some(State::Expired));
+        assert_eq!(
+            references.find(ValueKind::Measurement, &"c".repeat(96)).map(|k| k.state),
+            Some(State::Expired)
+        );
     }
 
     #[test]
     fn what_is_not_well_formed_is_refused_with_its_place() {
         let place = |line, column| Some(Position { line, column });
-        let value = |hex: &str| format!("[[measurement]]\nvalue = \"{hex}\"\nname = \"n\"\nstate = \"active\"\n");
+        let value =
+            |hex: &str| format!("[[measurement]]\nvalue = \"{hex}\"\nname = \"n\"\nstate = \"active\"\n");
         let upper = format!("version = 1\n{}", value(&"A".repeat(96)));
         assert_eq!(error(&upper), (place(3, 9), "not 96 lower-case hexadecimal digits".to_owned()));
         let twice = format!("version = 1\n{}{}", value(&"a".repeat(96)), value(&"a".repeat(96)));
@@ -271,7 +278,9 @@ mod tests {
         assert_eq!((at.unwrap().line, message.as_str()), (10, "a floor for this processor is given already"));
         let (at, message) = error(&format!("version = 1\n[[tcb_floor]]\nproduct = \"milan\"\n{FLOOR}"));
         assert_eq!((at.unwrap().line, message.as_str()), (3, "not a product; use Milan, Genoa or Turin"));
-        for wrong in ["", "version = 1\nextra = 1\n", "version = 1\n[[tcb_floor]]\nproduct = \"Milan\"\nsnp = 300\n"] {
+        for wrong in
+            ["", "version = 1\nextra = 1\n", "version = 1\n[[tcb_floor]]\nproduct = \"Milan\"\nsnp = 300\n"]
+        {
             assert!(References::parse(wrong).is_err(), "{wrong}");
         }
     }

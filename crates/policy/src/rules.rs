@@ -22,7 +22,7 @@ pub(crate) struct Rule {
 
 /// One condition.
 pub(crate) struct Condition {
-    /// As the policy spells it, but for white space.
+    /// As the policy spells it, but for white space and brackets.
     pub(crate) text: String,
     /// What is evaluated, and the value that it must have.
     pub(crate) expression: Expression,
@@ -139,11 +139,8 @@ impl Rule {
         let tree = policy.to_pst().map_err(|error| error.to_string())?;
         let body = tree.body();
         let mut conditions = Vec::new();
-        let scope = [
-            principal_scope(&body.principal),
-            action_scope(&body.action),
-            resource_scope(&body.resource),
-        ];
+        let scope =
+            [principal_scope(&body.principal), action_scope(&body.action), resource_scope(&body.resource)];
         for text in scope.into_iter().flatten() {
             conditions.push(scope_condition(&text)?);
         }
@@ -245,3 +242,6 @@ fn compare(left: &Expr, operator: Operator, right: &Expr) -> Result<Test, String
 fn parse(text: &str) -> Result<Expression, String> {
     text.parse::<Expression>().map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{Context, Entities, Entity, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
+use cedar_policy::{
+    Context, Entities, Entity, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
+};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, SnpClaims, Tcb};
 use claims::{AttestedRequest, ClaimsRecord, KeyAttributes, UnixTime};
 
@@ -196,11 +198,7 @@ fn firmware((major, minor, build): (u8, u8, u8)) -> Result<RestrictedExpression,
 }
 
 fn cpuid(cpuid: CpuId) -> Result<RestrictedExpression, Unfit> {
-    record([
-        ("family", long(cpuid.family)),
-        ("model", long(cpuid.model)),
-        ("stepping", long(cpuid.stepping)),
-    ])
+    record([("family", long(cpuid.family)), ("model", long(cpuid.model)), ("stepping", long(cpuid.stepping))])
 }
 
 fn guest_policy(policy: GuestPolicy) -> Result<RestrictedExpression, Unfit> {

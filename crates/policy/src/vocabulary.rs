@@ -110,9 +110,7 @@ mod tests {
 
     #[test]
     fn a_name_in_the_wrong_case_or_length_can_never_occur() {
-        let possible = |kind: &str, name: &str| {
-            impossible_name(&uid(&kind.parse().unwrap(), name)).is_none()
-        };
+        let possible = |kind: &str, name: &str| impossible_name(&uid(&kind.parse().unwrap(), name)).is_none();
         assert!(possible("Measurement", &"0f".repeat(48)));
         assert!(!possible("Measurement", &"0F".repeat(48)));
         assert!(!possible("Measurement", &"0f".repeat(32)));

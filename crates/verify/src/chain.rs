@@ -221,7 +221,8 @@ pub(crate) fn verify(
 ) -> Result<VerifiedChain, ChainError> {
     // 5, 6: the signatures, from a trusted root down.
     let (ask, anchor) = find_path(leaf, issuers, anchors)?;
-    on_check(Check::Anchor, format_args!("{} (sha-256 {})", common_name(ask.issuer()), anchor.fingerprint));
+    on_check(Check::Anchor, format_args!("{}, the pinned key", common_name(ask.issuer())));
+    on_check(Check::Anchor, format_args!("sha-256 {}", anchor.fingerprint));
     on_check(
         Check::Chain,
         format_args!("ARK -> {} -> {}", common_name(ask.subject()), common_name(leaf.subject())),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use claims::ReportData;
 use clap::Args;
-use envelope::file::AtomicFile;
+use envelope::Sink;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -26,10 +26,7 @@ pub(super) fn run(config: &Config, args: &Evidence) -> Result<(), Failure> {
     let bytes = shell::evidence(config, &args.report_data.unwrap_or(ReportData([0; 64])))?;
     let written = match &args.output {
         None => io::stdout().write_all(&bytes),
-        Some(path) => AtomicFile::create(path).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.commit()
-        }),
+        Some(path) => Sink::write_whole(path, &bytes),
     };
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
     written.map_err(|source| Failure::File { path, source })

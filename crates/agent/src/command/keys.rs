@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ::keys::OpenedContent;
 use claims::{KeyId, Operation, VersionSelector};
 use clap::Args;
-use envelope::file::AtomicFile;
+use envelope::Sink;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -42,10 +42,7 @@ pub(super) fn secret(config: &Config, args: &Secret) -> Result<(), Failure> {
     };
     let written = match &args.output {
         None => io::stdout().write_all(secret.expose()),
-        Some(path) => AtomicFile::create(path).and_then(|mut file| {
-            file.write_all(secret.expose())?;
-            file.commit()
-        }),
+        Some(path) => Sink::write_whole(path, secret.expose()),
     };
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
     written.map_err(|source| Failure::File { path, source })

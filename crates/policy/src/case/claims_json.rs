@@ -164,9 +164,8 @@ impl TryFrom<SnpJson> for SnpClaims {
 
     fn try_from(json: SnpJson) -> Result<Self, String> {
         let cpu = |CpuJson { family, model, stepping }| CpuId { family, model, stepping };
-        let digest = |what: &'static str, text: Option<String>| {
-            text.map(|text| bytes::<48>(what, &text)).transpose()
-        };
+        let digest =
+            |what: &'static str, text: Option<String>| text.map(|text| bytes::<48>(what, &text)).transpose();
         let bits = |what: &'static str, text: Option<String>| text.map(|t| vector(what, &t)).transpose();
         Ok(Self {
             version: json.version,

@@ -1,7 +1,5 @@
 //! The shipped policies and their cases, read from `attestation-policies/`.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,22 +1,21 @@
 //! `decide` through the real verifier and a simulated host: a grant only for what evidence binds, to whom it binds.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 use claims::snp::Product;
 use claims::{
-    AttestedRequest, BrokerId, ConfigDigest, EvidenceKind, KeyAttributes, KeyKind, KeyVersion, Nonce, Operation,
-    Origin, RecipientKey, ReportData, Sha256Digest, Suite, Transcript, UnixTime, UnwrapAlgorithm, UnwrapBinding,
-    VersionSelector,
+    AttestedRequest, BrokerId, ConfigDigest, EvidenceKind, KeyAttributes, KeyKind, KeyVersion, Nonce,
+    Operation, Origin, RecipientKey, ReportData, Sha256Digest, Suite, Transcript, UnixTime, UnwrapAlgorithm,
+    UnwrapBinding, VersionSelector,
 };
 use evidence::Evidence;
 use policy::{Bundle, DenialCode, Policy};
-use simtee::{GuestSpec, SimHost};
+use simtee::{GuestSpec, HostKeys, SimHost};
 use verify::challenge::ChallengeKey;
 use verify::{Endorsements, TrustAnchors, VerifiedClaims, authenticate};
 
-mod bundle;
+use crate::bundle;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -72,7 +71,8 @@ fn transcript() -> Transcript {
 /// The claims of a simulated Genoa guest, altered before it is launched.
 fn claims(alter: impl FnOnce(&mut GuestSpec)) -> VerifiedClaims {
     let transcript = transcript();
-    let host = SimHost::generate(Product::Genoa, NOW).unwrap();
+    static KEYS: LazyLock<Arc<HostKeys>> = LazyLock::new(|| Arc::new(HostKeys::generate().unwrap()));
+    let host = SimHost::with_keys(Arc::clone(&KEYS), Product::Genoa, NOW).unwrap();
     let mut spec = GuestSpec::new(Product::Genoa, "guest");
     alter(&mut spec);
     let report_data = ReportData(crypto::sha512(&[&transcript.encode()]));

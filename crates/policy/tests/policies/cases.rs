@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use policy::case::Expect;
+use policy::{Bundle, Policy};
 
-mod bundle;
-use bundle::{case, shipped, shipped_policy};
+use crate::bundle::{case, read, shipped, shipped_policy};
 
 /// Runs the cases of a policy in one folder, and returns the conditions that denials named.
 fn run(name: &str, folder: &str) -> BTreeSet<(String, String)> {
@@ -52,20 +52,25 @@ fn deny_all_denies() {
 #[test]
 fn the_policies_load_together_and_with_the_shipped_reference_values() {
     let files = ["snp-production.cedar", "simulated-development.cedar", "deny-all.cedar"];
-    let shipped = policy::Bundle::new(bundle::read("schema.cedarschema"), bundle::read("reference-values.toml"));
-    let whole = files.into_iter().fold(shipped, |all, file| all.with_policy(file, bundle::read(file)));
-    let policy = policy::Policy::load(whole).unwrap_or_else(|errors| panic!("{errors}"));
+    let empty = Bundle::new(read("schema.cedarschema"), read("reference-values.toml"));
+    let whole = files.into_iter().fold(empty, |all, file| all.with_policy(file, read(file)));
+    let policy = Policy::load(whole).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(policy.rules().count(), 6);
 }
 
 /// The conditions of a policy's text that no case denies for. Scope is left out: it names types and all operations.
 fn missing(name: &str, named: &BTreeSet<(String, String)>) -> Vec<String> {
     let policy = shipped_policy(name);
-    let conditions = policy.conditions().filter(|(_, condition)| !SCOPE.iter().any(|s| condition.starts_with(s)));
+    let conditions =
+        policy.conditions().filter(|(_, condition)| !SCOPE.iter().any(|s| condition.starts_with(s)));
     let owned = conditions.map(|(rule, condition)| (rule.to_owned(), condition.to_owned()));
     // A forbid is denied for by what it says of the guest, not by the question whether there is a report.
-    let telling = owned.filter(|(rule, condition)| !(rule.contains("/no-") && condition == "principal has snp"));
-    telling.filter(|pair| !named.contains(pair)).map(|(rule, condition)| format!("{rule}: {condition}")).collect()
+    let telling =
+        owned.filter(|(rule, condition)| !(rule.contains("/no-") && condition == "principal has snp"));
+    telling
+        .filter(|pair| !named.contains(pair))
+        .map(|(rule, condition)| format!("{rule}: {condition}"))
+        .collect()
 }
 
 const SCOPE: [&str; 3] = ["principal is ", "action in ", "resource is "];

@@ -4,14 +4,14 @@ use claims::{KeyKind, KeyVersion, Operation, Suite, VersionSelector};
 use policy::case::Case;
 use policy::{Denial, DenialCode, Evaluation, Policy, Reason, ReasonKind};
 
-mod bundle;
-use bundle::{bundle, case};
+use crate::bundle::{bundle, case};
 
 const PERMIT_ALL: &str = "@id(\"all\") @doc(\"everything\") permit (principal, action, resource);";
 
 fn policy(rules: &[&str]) -> Policy {
     let text = rules.join("\n");
-    Policy::load(bundle("snp-production").with_policy("t.cedar", text)).unwrap_or_else(|errors| panic!("{errors}"))
+    Policy::load(bundle("snp-production").with_policy("t.cedar", text))
+        .unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn known() -> Case {
@@ -30,7 +30,9 @@ fn denial(policy: &Policy, case: &Case) -> Denial {
 }
 
 fn rule(effect: &str, id: &str, condition: &str) -> String {
-    format!("@id(\"{id}\") @doc(\"about {id}\") {effect} (principal, action, resource) when {{ {condition} }};")
+    format!(
+        "@id(\"{id}\") @doc(\"about {id}\") {effect} (principal, action, resource) when {{ {condition} }};"
+    )
 }
 
 /// Condition, wanted and found of each reason.
@@ -107,7 +109,7 @@ fn no_policy_lifts_a_lock() {
     let other_version = |c: &mut Case| c.request.version = VersionSelector::Exact(KeyVersion(1));
     assert_eq!(locked(other_version), (DenialCode::VersionMismatch, 1));
     assert_eq!(locked(|c| c.key.enabled = false), (DenialCode::KeyDisabled, 1));
-    let not_among = |c: &mut Case| drop(c.key.operations.remove(&Operation::Unwrap));
+    let not_among = |c: &mut Case| assert!(c.key.operations.remove(&Operation::Unwrap));
     assert_eq!(locked(not_among), (DenialCode::OperationNotAllowed, 1));
     assert_eq!(locked(|c| c.key.kind = KeyKind::Secret), (DenialCode::OperationUnfit, 1));
     assert_eq!(locked(|c| c.record.suite = Suite::P384), (DenialCode::SuiteTooWeak, 1));
@@ -208,10 +210,10 @@ fn every_form_of_condition_is_told_in_words() {
         ),
         (
             "if principal.simulated then true else resource.version == 3",
-            ("if principal.simulated then true else (resource.version == 3)", "true", "false"),
+            ("if principal.simulated then true else resource.version == 3", "true", "false"),
         ),
     ] {
-        let condition = format!("principal has snp && {condition}");
+        let condition = format!("principal has snp && ({condition})");
         let denial = denial(&policy(&[&rule("permit", "p", &condition)]), &known());
         assert_eq!(told(&denial), [expected]);
     }
@@ -252,7 +254,8 @@ fn a_measurement_that_a_rule_names_has_the_state_of_the_reference_values() {
 
 #[test]
 fn a_denial_lists_a_bounded_number_of_reasons() {
-    let rules: Vec<String> = (0..200).map(|i| rule("permit", &format!("p{i}"), "principal.simulated")).collect();
+    let rules: Vec<String> =
+        (0..200).map(|i| rule("permit", &format!("p{i}"), "principal.simulated")).collect();
     let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
     assert_eq!(denial(&policy(&rules), &known()).reasons.len(), Denial::MAX_REASONS);
 }

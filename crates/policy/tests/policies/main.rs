@@ -1,0 +1,9 @@
+//! The gate, the decision and the explanations, on the shipped policies and their cases.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+
+mod bundle;
+mod cases;
+mod decide;
+mod evaluate;
+mod load;

@@ -1,0 +1,16 @@
+//! The whole system with its real binaries, in processes of their own: broker, simulated host, agent, commands.
+//!
+//! `cargo build --workspace --bins` makes the binaries that these tests run. Each set-up is a directory of its own
+//! and ends with its test process, whatever ends that.
+
+mod agent_failures;
+mod exchange;
+mod files;
+mod guest;
+mod hygiene;
+mod journal;
+mod protocol;
+mod refusals;
+mod restarts;
+mod rogue;
+mod setup;

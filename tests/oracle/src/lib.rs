@@ -1,0 +1,1 @@
+//! Nothing: the oracles are in `tests/`.
