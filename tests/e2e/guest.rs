@@ -6,17 +6,14 @@ use std::time::Duration;
 use agent::session::{Knowledge, Outcome, Session, Wanted};
 use attester::{Attester, SocketAttester};
 use claims::{ConfigDigest, EvidenceKind, Operation, Sha256Digest, Suite, VersionSelector};
-use wire::{CHALLENGE_PATH, ChallengeResponse, Problem, RELEASE_PATH, ReleaseRequest, ReleaseResponse};
+use wire::{CHALLENGE_PATH, Problem, RELEASE_PATH};
 
 use crate::exchange::Exchange;
 use crate::setup::Setup;
 
-/// A session that came to its end, with all that went over the wire.
+/// A session that came to its end.
 pub struct Held {
     pub outcome: Outcome,
-    pub challenge: ChallengeResponse,
-    pub request: ReleaseRequest,
-    pub response: ReleaseResponse,
 }
 
 pub fn wanted(operation: Operation, key: &str) -> Wanted {
@@ -69,12 +66,7 @@ impl Guest {
         let evidence = attest(&self.socket, &attesting.report_data());
         let (request, awaiting) = attesting.with_evidence(evidence).unwrap();
         let response = exchange.post(RELEASE_PATH, &request).ok()?;
-        Ok(Held {
-            outcome: awaiting.on_answer(&response).unwrap(),
-            challenge: wire::decode(&challenge).unwrap(),
-            request: wire::decode(&request).unwrap(),
-            response: wire::decode(&response).unwrap(),
-        })
+        Ok(Held { outcome: awaiting.on_answer(&response).unwrap() })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `cargo build --workspace --bins` makes the binaries that these tests run. Each set-up is a directory of its own
 //! and ends with its test process, whatever ends that.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod agent_failures;
 mod exchange;

@@ -67,7 +67,7 @@ const NOT_LOGGED: &str = "the release of `db` is not in the broker's log: ";
 #[track_caller]
 fn assert_wrong_root(message: &str) {
     let rest = message.strip_prefix(NOT_LOGGED).unwrap_or_else(|| panic!("{message}"));
-    let roots = rest.strip_prefix("the proof does not lead to the tree's root: expected ");
+    let roots = rest.strip_prefix("the proof does not lead to the tree root: expected ");
     let roots = roots
         .and_then(|rest| rest.strip_suffix("; the key is refused"))
         .unwrap_or_else(|| panic!("{message}"));
@@ -104,7 +104,12 @@ fn a_planted_key_is_refused_even_if_the_log_has_it() {
 
 #[test]
 fn a_receipt_of_an_earlier_release_is_refused() {
-    assert_wrong_root(&refused("--replay-receipt", "release", 1));
+    // The guest kept the checkpoint of the earlier release, which the replayed one does not extend.
+    let message = refused("--replay-receipt", "release", 1);
+    let head =
+        "the log does not extend the one seen before: wrong number of hashes in the proof: expected 0, got ";
+    let rest = message.strip_prefix(head).unwrap_or_else(|| panic!("{message}"));
+    assert!(rest.ends_with("; a log that forgets may hide releases"), "{message}");
 }
 
 #[test]

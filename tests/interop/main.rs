@@ -1,7 +1,7 @@
 //! `envelope` and the AWS Encryption SDK for Python read each other's messages, and refuse each other's when altered.
 //!
 //! Both suites, the raw RSA-OAEP-SHA256 and raw AES keyrings, sizes around a frame, with and without a context.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod python;
 

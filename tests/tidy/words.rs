@@ -217,10 +217,9 @@ mod tests {
     fn paths_of_one_machine_and_registry_hosts_are_found_in_any_text() {
         let text = format!("see\n`/{}/main`\nand {}.{}\n", "work", "pypi", "org");
         let expected = [
-            "README.md:2 a path of one machine, `/{}/`".to_owned(),
+            format!("README.md:2 a path of one machine, `/{}/`", "work"),
             format!("README.md:3 the host of a package registry, `{}.{}`", "pypi", "org"),
         ];
-        assert_eq!(found(local, "README.md", &text).len(), expected.len());
         assert_eq!(found(local, "README.md", &text), expected);
         assert!(
             found(local, "README.md", &format!("tests/{0}/x, a frame{0}/x and ~/{0}/x\n", "work")).is_empty()

@@ -84,6 +84,7 @@ pub(crate) struct Known {
 #[derive(Default)]
 pub(crate) struct References {
     values: HashMap<ValueKind, HashMap<String, Known>>,
+    counts: HashMap<(ValueKind, State), usize>,
     floors: HashMap<(Product, Option<CpuId>), Tcb>,
 }
 
@@ -117,8 +118,11 @@ impl References {
 
     /// How many values of a kind are in one of these states.
     pub(crate) fn count(&self, kind: ValueKind, states: &[State]) -> usize {
-        let values = self.values.get(&kind).into_iter().flat_map(HashMap::values);
-        values.filter(|known| states.contains(&known.state)).count()
+        State::ALL
+            .into_iter()
+            .filter(|state| states.contains(state))
+            .filter_map(|state| self.counts.get(&(kind, state)))
+            .sum()
     }
 
     /// The floor for a processor: its own, else that of the product.
@@ -140,7 +144,11 @@ impl References {
                 continue;
             }
             match known.entry(value) {
-                Entry::Vacant(entry) => drop(entry.insert(Known { name, state })),
+                Entry::Vacant(entry) => {
+                    entry.insert(Known { name, state });
+                    let count = self.counts.entry((kind, state)).or_default();
+                    *count = count.saturating_add(1);
+                }
                 Entry::Occupied(entry) => {
                     let message = format!("this value is listed already, as `{}`", entry.get().name);
                     errors.push(problem(text, Some(offset), message));

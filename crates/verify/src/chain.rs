@@ -221,7 +221,7 @@ pub(crate) fn verify(
 ) -> Result<VerifiedChain, ChainError> {
     // 5, 6: the signatures, from a trusted root down.
     let (ask, anchor) = find_path(leaf, issuers, anchors)?;
-    on_check(Check::Anchor, format_args!("{}, the pinned key", common_name(ask.issuer())));
+    on_check(Check::Anchor, format_args!("{}, told by its key", common_name(ask.issuer())));
     on_check(Check::Anchor, format_args!("sha-256 {}", anchor.fingerprint));
     on_check(
         Check::Chain,

@@ -76,7 +76,7 @@ fn measure_speed(
     let mut rounds = Rounds::default();
     // The first round warms up and does not count.
     for round in 0..if cli.quick { 4 } else { 10 } {
-        let mut timed = |samples: &mut Samples, work: &mut dyn FnMut() -> Result<(), Failed>| {
+        let timed = |samples: &mut Samples, work: &mut dyn FnMut() -> Result<(), Failed>| {
             let (taken, done) = wall_of(work);
             if round > 0 {
                 samples.push(taken);

@@ -184,7 +184,7 @@ impl BareFrames {
             }
         };
         std::thread::scope(|scope| {
-            let others: Vec<_> = (1..workers).map(|_| scope.spawn(&worker)).collect();
+            let others: Vec<_> = (1..workers).map(|_| scope.spawn(worker)).collect();
             worker()?;
             let joined = |other: std::thread::ScopedJoinHandle<'_, Result<(), Failed>>| {
                 other.join().unwrap_or_else(|_| Err("a worker ended early".into()))
