@@ -289,7 +289,9 @@ mod tests {
     #[test]
     fn of_several_ends_the_earliest_counts_in_whatever_order_they_were_found() {
         let mut state = State::default();
-        [11, 3, 7].map(|index| state.end_at(index, End { plaintext: index, output: 0 }));
+        for index in [11, 3, 7] {
+            state.end_at(index, End { plaintext: index, output: 0 });
+        }
         state.fail(4, UsageError::InputShrank.into());
         assert_eq!(state.outcome().unwrap().plaintext, 3);
     }
