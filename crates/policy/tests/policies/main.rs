@@ -1,6 +1,6 @@
 //! The gate, the decision and the explanations, on the shipped policies and their cases.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod bundle;
 mod cases;

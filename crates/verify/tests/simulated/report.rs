@@ -104,7 +104,8 @@ fn each_part_of_the_tcb_must_be_the_certificates() {
 
 #[test]
 fn each_part_of_the_certificates_tcb_must_be_the_reports() {
-    let parts: [(&[u32], &str, fn(Tcb) -> u8); 5] = [
+    type Part = (&'static [u32], &'static str, fn(Tcb) -> u8);
+    let parts: [Part; 5] = [
         (amd::FMC_SPL, "fmc", |tcb| tcb.fmc.unwrap_or(0)),
         (amd::BOOTLOADER_SPL, "bootloader", |tcb| tcb.bootloader),
         (amd::TEE_SPL, "tee", |tcb| tcb.tee),
