@@ -2,9 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use claims::{ConfigDigest, Operation, ReportData, Suite};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use transport::Method;
 use wire::{
     CHALLENGE_PATH, CHECKPOINT_PATH, ChallengeRequest, MEDIA_TYPE, ProblemCode, RELEASE_PATH, ReleaseRequest,
@@ -236,6 +242,32 @@ fn client_hello_1_2() -> Vec<u8> {
     .concat();
     let handshake = [&[1, 0][..], &with_len(&body)].concat();
     [&[0x16, 3, 1][..], &with_len(&handshake)].concat()
+}
+
+/// A TLS connection of a client that judges certificates by the broker's CA, as `curl --cacert` does.
+async fn by_ca(setup: &Setup) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(setup.dev("broker/ca.pem")).unwrap()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let url = setup.url();
+    let stream = tokio::net::TcpStream::connect(url.strip_prefix("https://").unwrap()).await.unwrap();
+    TlsConnector::from(Arc::new(config)).connect("127.0.0.1".try_into().unwrap(), stream).await.unwrap()
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(async {
+        let mut stream = by_ca(shared()).await;
+        let head = format!("POST {RELEASE_PATH} HTTP/1.1\r\nhost: a\r\ncontent-type: {MEDIA_TYPE}\r\n");
+        stream.write_all(format!("{head}content-length: 1000\r\n\r\nx").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        // The connection ends with or without a TLS alert.
+        let _ended = tokio::time::timeout(Duration::from_secs(50), read).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    });
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("malformed-request"), "{answer}");
 }
 
 #[test]

@@ -104,12 +104,7 @@ fn a_planted_key_is_refused_even_if_the_log_has_it() {
 
 #[test]
 fn a_receipt_of_an_earlier_release_is_refused() {
-    // The guest kept the checkpoint of the earlier release, which the replayed one does not extend.
-    let message = refused("--replay-receipt", "release", 1);
-    let head =
-        "the log does not extend the one seen before: wrong number of hashes in the proof: expected 0, got ";
-    let rest = message.strip_prefix(head).unwrap_or_else(|| panic!("{message}"));
-    assert!(rest.ends_with("; a log that forgets may hide releases"), "{message}");
+    assert_wrong_root(&refused("--replay-receipt", "release", 1));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -63,6 +64,8 @@ impl Setup {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // What interrupts the tests must not stop it.
+            .process_group(0)
             .spawn()
             .unwrap();
         let setup = Self { dir, watchdog };

@@ -1,7 +1,7 @@
 //! What guests and auditors reach over TLS. Bodies are bounded before they are read; errors are problem details.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -17,6 +17,8 @@ use wire::{
 
 use crate::app::{App, AppError};
 
+/// How long a request's body may take; the longest has 256 KiB.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Seconds that a guest is asked to wait when the broker is busy.
 const RETRY_AFTER_S: u64 = 2;
 
@@ -68,13 +70,15 @@ fn published(app: &App, path: &str, media: &'static str) -> Response {
     app.log.read(path).map_or_else(|| problem(ProblemCode::NotFound, None), |found| bytes(media, found))
 }
 
-/// The body, if it is of our media type and no longer than the message may be.
+/// The body, if it is of our media type, no longer than the message may be, and here in time: who sends a byte now and
+/// then must not hold a connection for ever.
 async fn body(request: Request, max: usize) -> Result<Bytes, ProblemCode> {
     let media = request.headers().get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes);
     if media != Some(MEDIA_TYPE.as_bytes()) {
         return Err(ProblemCode::UnsupportedMediaType);
     }
-    to_bytes(request.into_body(), max).await.map_err(|_| ProblemCode::TooLarge)
+    let read = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), max)).await;
+    read.map_err(|_| ProblemCode::MalformedRequest)?.map_err(|_| ProblemCode::TooLarge)
 }
 
 fn respond(app: &App, id: RequestId, answer: Result<Vec<u8>, AppError>) -> Response {
