@@ -269,6 +269,7 @@ fn what_was_altered_behind_the_brokers_back_keeps_it_from_starting() {
     setup.keyfast(&["audit", "verify"]).success();
 
     turns_connections_away(&setup);
+    turns_releases_away(&setup);
 }
 
 /// Beyond its bound the broker closes a connection at once, and serves again when there is room.
@@ -289,4 +290,16 @@ fn turns_connections_away(setup: &Setup) {
     );
     drop(held);
     wait_until("there is room", || connect().is_ok());
+}
+
+/// Beyond its bound the broker says so before it looks at anything, and a guest gives up in time.
+fn turns_releases_away(setup: &Setup) {
+    setup.reconfigure(|text| text.replace("max_connections = 1", "max_releases = 0"));
+    let answer = Exchange::with(&setup.url()).post(wire::RELEASE_PATH, b"no message");
+    assert_eq!(answer.0.status, 503);
+    assert_eq!(answer.0.retry_after, Some(std::time::Duration::from_secs(2)));
+    assert_eq!(answer.problem(), wire::ProblemCode::Overloaded);
+    setup.reconfigure(|text| text.replace("max_releases = 0", "max_releases = 1"));
+    let answer = Exchange::with(&setup.url()).post(wire::RELEASE_PATH, b"no message");
+    assert_eq!(answer.problem(), wire::ProblemCode::MalformedRequest);
 }

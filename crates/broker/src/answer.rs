@@ -171,6 +171,15 @@ fn permitted_by(grant: &policy::Grant) -> Result<String, Refusal> {
 }
 
 impl Pending {
+    /// Tells the log what was denied: by codes, since reasons are the journal's.
+    pub fn trace(&self) {
+        for (index, answer) in self.answers.iter().enumerate() {
+            if let PendingAnswer::Denial { code, .. } = answer {
+                tracing::info!(request = %self.request_id, index, code, "denied");
+            }
+        }
+    }
+
     /// The answer, now that every leaf is durable. `consistency` is the proof from the checkpoint that the guest
     /// kept to this group's.
     ///

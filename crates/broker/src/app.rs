@@ -7,7 +7,7 @@ use claims::{Nonce, PolicyDigest, RequestId, UnixTime};
 use journal::{Event, SignedGroup};
 use policy::{Bundle, Policy};
 use store::{CommitError, Committed, GroupCommit, KeyRow, KeyWrite, LeafRow, Reader, Transaction};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use wire::{ChallengeRequest, ChallengeResponse, ProblemCode};
 
 use crate::config::Config;
@@ -36,12 +36,20 @@ pub struct App {
     pub(crate) reader: Reader,
     pub(crate) log: Log,
     pub(crate) refusals: Mutex<Refusals>,
+    /// A place for each release that may be under way at a time.
+    pub(crate) room: Semaphore,
 }
 
 /// Why a request got a problem instead of an answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppError {
+    /// Too many releases are under way; nothing was looked at.
+    #[error("too many releases are under way: expected at most {limit}")]
+    Busy {
+        /// The configured bound.
+        limit: usize,
+    },
     /// Refused before the evidence was believed.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -57,6 +65,7 @@ impl AppError {
     /// What the guest is told.
     pub fn code(&self) -> ProblemCode {
         match self {
+            Self::Busy { .. } => ProblemCode::Overloaded,
             Self::Refused(refusal) => refusal.code(),
             Self::Commit(CommitError::ChallengeSpent) => ProblemCode::ChallengeSpent,
             Self::Commit(CommitError::KeyChanged { .. }) => ProblemCode::KeyChanged,
@@ -70,6 +79,7 @@ impl AppError {
     /// Which step refused, for the operator.
     pub fn step(&self) -> &'static str {
         match self {
+            Self::Busy { .. } => "capacity",
             Self::Refused(refusal) => refusal.step(),
             Self::Commit(_) => "record",
             Self::Log(_) => "log",
@@ -101,10 +111,13 @@ impl App {
     /// # Errors
     /// [`AppError`]; nothing is released then.
     pub async fn release(&self, body: &[u8], request: RequestId, now: UnixTime) -> Result<Vec<u8>, AppError> {
+        let busy = |_| AppError::Busy { limit: self.config.max_releases };
+        let _place = self.room.try_acquire().map_err(busy)?;
         let policy = Arc::clone(&read(&self.policy));
         let ring = Arc::clone(&read(&self.ring));
         let Prepared { transaction, pending } = self.core.prepare(body, request, &policy, &ring, now)?;
         let committed = self.commit(transaction).await?;
+        pending.trace();
         let consistency = self.log.consistency(&self.reader, pending.known_size, committed.group().size())?;
         Ok(pending.answer(&committed, consistency)?)
     }

@@ -10,6 +10,8 @@ use serde::Deserialize;
 
 /// Most bytes of a configuration file.
 const MAX_CONFIG: u64 = 64 * 1024;
+/// Most connections, or releases at a time, that can be configured.
+const MAX_PLACES: usize = 65_536;
 
 /// What `keyfast-broker serve --config FILE` reads. Paths are relative to the file.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,6 +44,10 @@ pub struct Config {
     /// Most connections at a time; more are turned away.
     #[serde(default = "default_connections")]
     pub max_connections: usize,
+    /// Most releases that are verified or wait for their record at a time; beyond it, guests are asked to come
+    /// back. 0 serves none: a broker that is being drained.
+    #[serde(default = "default_releases")]
+    pub max_releases: usize,
     /// SHA-256 of the file.
     #[serde(skip, default = "no_digest")]
     pub digest: Sha256Digest,
@@ -89,6 +95,9 @@ fn default_statement_days() -> u64 {
 }
 fn default_connections() -> usize {
     4096
+}
+fn default_releases() -> usize {
+    512
 }
 
 /// Why a configuration cannot be used.
@@ -155,6 +164,11 @@ impl Config {
         if !(5..=300).contains(&self.challenge_lifetime_s) {
             let got = self.challenge_lifetime_s.to_string();
             return Err(value("challenge_lifetime_s", "expected 5 to 300 seconds", got));
+        }
+        for (field, got) in [("max_connections", self.max_connections), ("max_releases", self.max_releases)] {
+            if got > MAX_PLACES {
+                return Err(value(field, "expected 0 to 65536", got.to_string()));
+            }
         }
         if self.urls.is_empty() || self.urls.len() > 16 {
             return Err(value("urls", "expected 1 to 16 URLs", self.urls.len().to_string()));
@@ -226,6 +240,8 @@ mod tests {
     fn a_value_out_of_range_is_named() {
         let error = read(&format!("{GOOD}challenge_lifetime_s = 301\n")).unwrap_err().to_string();
         assert!(error.contains("challenge_lifetime_s") && error.contains("got 301"), "{error}");
+        let error = read(&format!("{GOOD}max_releases = 65537\n")).unwrap_err().to_string();
+        assert!(error.contains("max_releases") && error.contains("got 65537"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The store is the truth; this directory is a copy that may lag behind by a second and that a restart completes.
 //! Public tools read it as it is, from disk or through `/v1/log/`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +19,9 @@ use crate::files::{self, FileError};
 
 /// Entries that are read from the store at a time.
 const BATCH: usize = 4096;
+
+/// Nodes of the tree that are kept in memory, 48 bytes each; beyond it all are forgotten at once.
+const MAX_NODES: usize = 1 << 16;
 
 /// Why the log could not be read or published.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +46,19 @@ pub struct Log {
     dir: PathBuf,
     published: Mutex<TileBuilder>,
     newest: Mutex<Option<Arc<SignedGroup>>>,
+    /// Nodes over leaves that are all there, by level and index: these never change.
+    nodes: Mutex<HashMap<(u32, u64), Hash>>,
 }
 
 impl Log {
     /// A log that is published in `dir`, with nothing published yet.
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, published: Mutex::new(TileBuilder::new()), newest: Mutex::new(None) }
+        Self {
+            dir,
+            published: Mutex::new(TileBuilder::new()),
+            newest: Mutex::new(None),
+            nodes: Mutex::default(),
+        }
     }
 
     /// Where it is published.
@@ -78,7 +89,7 @@ impl Log {
             return Ok(Vec::new());
         }
         let published = lock(&self.published).size();
-        let mut nodes = Nodes { dir: &self.dir, published, reader };
+        let mut nodes = Nodes { dir: &self.dir, published, reader, known: &self.nodes };
         Ok(prove_consistency(&mut nodes, old, new)?.map_or_else(Vec::new, |proof| proof.0))
     }
 
@@ -134,22 +145,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Nodes of the tree: from published tiles where they reach, else from the store's leaves.
+/// Nodes of the tree: from memory, from published tiles where they reach, else from the store's leaves.
 struct Nodes<'a> {
     dir: &'a Path,
     published: u64,
     reader: &'a Reader,
+    known: &'a Mutex<HashMap<(u32, u64), Hash>>,
 }
 
 impl NodeSource for Nodes<'_> {
     type Error = LogError;
 
     fn node(&mut self, level: u32, index: u64) -> Result<Hash, LogError> {
+        if let Some(known) = lock(self.known).get(&(level, index)) {
+            return Ok(*known);
+        }
+        let node = self.read(level, index)?;
+        let mut known = lock(self.known);
+        if known.len() >= MAX_NODES {
+            known.clear();
+        }
+        known.insert((level, index), node);
+        Ok(node)
+    }
+}
+
+impl Nodes<'_> {
+    fn read(&mut self, level: u32, index: u64) -> Result<Hash, LogError> {
         let end = index.saturating_add(1).checked_shl(level).unwrap_or(u64::MAX);
         if end <= self.published {
             return TileNodes::new(self.published, |tile: &Tile| self.tile(tile)).node(level, index);
         }
-        match level.checked_sub(1).filter(|_| level > 8) {
+        // Small ones in one read; large ones from their halves, which the next proof asks for as well.
+        match level.checked_sub(1).filter(|_| level > 4) {
             None => LeafNodes(|first, count| self.leaves(first, count)).node(level, index),
             Some(below) => {
                 let left = self.node(below, index.saturating_mul(2))?;
@@ -157,9 +185,7 @@ impl NodeSource for Nodes<'_> {
             }
         }
     }
-}
 
-impl Nodes<'_> {
     fn tile(&self, tile: &Tile) -> Result<Vec<Hash>, LogError> {
         let bytes = files::read(&self.dir.join(tile.to_string()))?;
         Ok(decode_hashes(&bytes, tile.width)?)

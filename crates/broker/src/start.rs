@@ -105,7 +105,9 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
     let spawned = GroupCommit::spawn(store, sequencer);
     let commits =
         spawned.map_err(|source| StartError::Io { what: "cannot start a thread".to_owned(), source })?;
+    let room = tokio::sync::Semaphore::new(config.max_releases);
     let app = Arc::new(App {
+        room,
         core,
         signed_statement: identity.signed_statement,
         statement: identity.statement,

@@ -53,8 +53,18 @@ enum Command {
     Dev(dev::Command),
 }
 
+impl Command {
+    /// Whether plaintext, or a secret that is imported, comes into this process. What `dev` starts hardens itself.
+    fn holds_secrets(&self) -> bool {
+        matches!(self, Self::Keys(_) | Self::Encrypt(_))
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.command.holds_secrets() {
+        let _what_is_left_open = secret::harden_process();
+    }
     let admin = Admin::new(cli.admin.as_deref());
     let done = match &cli.command {
         Command::Keys(command) => keys::run(&admin, command).map_err(|e| (3, e.to_string())),

@@ -12,14 +12,15 @@
 //! | Ed25519 | `aws-lc-rs` | `ed25519-dalek` |
 //! | RSA-OAEP, RSA-PSS | `aws-lc-rs` | none: [`Error::Unsupported`] |
 //! | HPKE, [`Suite::P384`] | `rustls` on `aws-lc-rs` | `hpke` on `p384` |
-//! | HPKE, [`Suite::XWing`] | `hpke` on `x-wing`, `ml-kem` (not audited) | the same |
+//! | HPKE, [`Suite::XWing`] | sealing on `aws-lc-rs`, opening by `hpke` on `ml-kem` (not audited) | both by `hpke` |
 //! | randomness | `aws-lc-rs`, seeded by the system | the system, by `getrandom` |
 //! | constant-time comparison ([`ct_eq`]) | `subtle` | the same |
 //!
-//! Equal inputs give equal outcomes in both, errors included: what one library is laxer about than the other
-//! (hybrid and compact points, a key wrap of nothing, Ed25519 keys that are not canonical) is refused in both.
-//! `tests/cross` holds them to that, `tests/wycheproof` both to Project Wycheproof's vectors; RSA and X-Wing, which
-//! have no second back end here, are checked in the workspace's `tests/oracle`. Run them with
+//! Equal inputs give equal outcomes in both, errors included: what one library is laxer about than the other (hybrid
+//! and compact points, a key wrap of nothing, Ed25519 keys that are not canonical) is refused in both. One exception:
+//! an X-Wing key whose X25519 point has a small order, which nobody honest has, is refused by `aws_lc` alone.
+//! `tests/cross` holds them to that, `tests/wycheproof` both to Project Wycheproof's vectors; RSA and the opening of
+//! X-Wing, which have no second back end here, are checked in the workspace's `tests/oracle`. Run them with
 //! `--features rust-crypto`.
 //!
 //! This crate must never hold a policy, a format of keyfast's own, or a key beyond the call that uses it.

@@ -15,6 +15,7 @@ use claims::{
 };
 
 use crate::bundle::Bundle;
+use crate::cache::Cache;
 use crate::load_error::{LoadError, LoadErrors, Problem};
 use crate::references::{References, State, ValueKind};
 use crate::subject::{Subjects, Unfit};
@@ -23,7 +24,12 @@ use crate::vocabulary::{GUEST_IDENTITIES, OS_BINDINGS, Vocabulary, uid};
 /// Checks the schema.
 pub(crate) fn check(schema: &Schema) -> Result<(), LoadErrors> {
     let vocabulary = Vocabulary::new().map_err(misfit)?;
-    let subjects = Subjects { vocabulary, references: References::parse(FLOOR)?, named: Vec::new() };
+    let subjects = Subjects {
+        vocabulary,
+        references: References::parse(FLOOR)?,
+        named: Vec::new(),
+        cache: Cache::default(),
+    };
     states(&subjects, schema).map_err(misfit)?;
     (0..TURNS).try_for_each(|turn| probe(&subjects, schema, turn)).map_err(misfit)?;
     Ok(())

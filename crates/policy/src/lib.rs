@@ -21,6 +21,7 @@
 
 mod bounds;
 mod bundle;
+mod cache;
 pub mod case;
 mod decide;
 mod explain;

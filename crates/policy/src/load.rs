@@ -15,6 +15,7 @@ use cedar_policy::{Authorizer, Entity, EntityUid, PolicySet, Schema, ValidationM
 
 use crate::bounds;
 use crate::bundle::Bundle;
+use crate::cache::Cache;
 use crate::decide::Policy;
 use crate::fit;
 use crate::load_error::{LoadError, LoadErrors, Problem};
@@ -80,7 +81,7 @@ fn assemble(
         set.add(renamed).map_err(|error| found.error(Problem::Syntax { message: error.to_string() }))?;
     }
     let vocabulary = Vocabulary::new().map_err(fit::misfit)?;
-    let mut subjects = Subjects { vocabulary, references, named: Vec::new() };
+    let mut subjects = Subjects { vocabulary, references, named: Vec::new(), cache: Cache::default() };
     subjects.named = named(&subjects, found);
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     Ok(Policy { digest: bundle.digest(), authorizer: Authorizer::new(), set, subjects, rules })

@@ -12,6 +12,7 @@ use cedar_policy::{
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, SnpClaims, Tcb};
 use claims::{AttestedRequest, ClaimsRecord, KeyAttributes, UnixTime};
 
+use crate::cache::Cache;
 use crate::references::{References, ValueKind};
 use crate::vocabulary::{Vocabulary, hex, uid};
 
@@ -32,6 +33,7 @@ pub(crate) struct Subjects {
     pub(crate) references: References,
     /// Bytes that policies name, with their states.
     pub(crate) named: Vec<Entity>,
+    pub(crate) cache: Cache,
 }
 
 impl Subjects {
@@ -45,7 +47,8 @@ impl Subjects {
         schema: Option<&Schema>,
     ) -> Result<Subject, Unfit> {
         let action = uid(&self.vocabulary.action, request.operation.name());
-        let context = Context::from_pairs([("now".to_owned(), datetime(now))]).map_err(unfit)?;
+        let context = || Context::from_pairs([("now".to_owned(), datetime(now))]).map_err(unfit);
+        let context = self.cache.context(now, context)?;
         let guest = self.guest_name();
         let request = Request::new(guest, action, self.key_name(key), context, schema).map_err(unfit)?;
         let entities = Entities::from_entities(self.entities(record, key)?, schema).map_err(unfit)?;
@@ -56,7 +59,7 @@ impl Subjects {
     fn entities(&self, record: &ClaimsRecord, key: &KeyAttributes) -> Result<Vec<Entity>, Unfit> {
         let mut entities = Vec::with_capacity(8 + self.named.len());
         entities.push(Entity::new(self.guest_name(), self.guest(record)?, HashSet::new()).map_err(unfit)?);
-        entities.push(self.key(key)?);
+        entities.push(self.cache.key(key, || self.key(key))?);
         if let Some(snp) = &record.snp {
             let processor = Entity::new(self.processor_name(), self.processor(snp)?, HashSet::new());
             entities.push(processor.map_err(unfit)?);

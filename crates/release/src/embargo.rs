@@ -1,5 +1,7 @@
 //! [`Embargoed`]: a sealed key that nobody gets before its record is durable.
 
+use core::fmt;
+
 use claims::Sha256Digest;
 use journal::RecordedGrant;
 use keys::SealedKey;
@@ -8,8 +10,13 @@ use keys::SealedKey;
 ///
 /// Neither `Clone` nor readable: its digest goes into the journal, and [`Self::unembargo`] trades it in for the
 /// ciphertext once that is recorded.
-#[derive(Debug)]
 pub struct Embargoed(SealedKey);
+
+impl fmt::Debug for Embargoed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Embargoed").field(&self.digest()).finish()
+    }
+}
 
 /// The record is of another sealed key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,8 +1,9 @@
 //! Writing one group: many requests in one SQLite transaction, each all or nothing.
 //!
 //! For each request, in order: 1. the policy is still the active one, 2. the keys are as they were, 3. the challenge
-//! was not used, 4. keys, policy, leaves and refusals are written. A request that fails a check is rolled back to
-//! its savepoint and the next one goes on. If the database itself fails, the whole group does.
+//! was not used, 4. keys, policy, leaves and refusals are written. A request that is refused leaves nothing and the
+//! next one goes on: up to 3 nothing but the challenge is written, and that last; one that writes keys, which may be
+//! refused later, has a savepoint. If the database itself fails, the whole group does.
 
 use claims::leaf::Entry;
 use claims::{KeyId, KeyVersion, PolicyDigest, UnixTime};
@@ -58,7 +59,10 @@ fn requests<'a>(
     for transaction in group {
         now = now.max(transaction.now);
         spent = spent.saturating_add(u64::from(transaction.nonce.is_some()));
-        cached(connection, "SAVEPOINT request")?.execute([])?;
+        let undoable = !transaction.keys.is_empty();
+        if undoable {
+            cached(connection, "SAVEPOINT request")?.execute([])?;
+        }
         let next = first_index.saturating_add(written.entries.len() as u64);
         let outcome = match request(connection, transaction, next) {
             Ok(()) => {
@@ -67,11 +71,15 @@ fn requests<'a>(
             }
             Err(CommitError::Storage(error)) => return Err(error),
             Err(refused) => {
-                cached(connection, "ROLLBACK TO request")?.execute([])?;
+                if undoable {
+                    cached(connection, "ROLLBACK TO request")?.execute([])?;
+                }
                 Err(refused)
             }
         };
-        cached(connection, "RELEASE request")?.execute([])?;
+        if undoable {
+            cached(connection, "RELEASE request")?.execute([])?;
+        }
         written.outcomes.push(outcome);
     }
     forget(connection, options, now, spent)?;

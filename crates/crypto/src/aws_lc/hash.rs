@@ -25,7 +25,7 @@ fn digest_parts<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[
     digest_array(context.finish())
 }
 
-fn digest_array<const N: usize>(digest: digest::Digest) -> [u8; N] {
+pub(super) fn digest_array<const N: usize>(digest: digest::Digest) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(digest.as_ref());
     out

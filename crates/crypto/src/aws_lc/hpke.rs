@@ -1,11 +1,11 @@
-//! HPKE, single shot (RFC 9180): P-384 through `rustls`, X-Wing through `hpke`.
+//! HPKE, single shot (RFC 9180): P-384 through `rustls`, X-Wing sealed by [`x_wing`] and opened through `hpke`.
 
 use claims::{RecipientKey, Suite};
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_P384_HKDF_SHA384_AES_256 as P384;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke, HpkePrivateKey, HpkePublicKey};
 use secret::SecretBytes;
 
-use super::random;
+use super::{random, x_wing};
 use crate::rust_hpke::{self, XWing};
 use crate::{Error, Sealed, sec1};
 
@@ -29,7 +29,7 @@ pub fn hpke_generate(suite: Suite) -> Result<(SecretBytes, RecipientKey), Error>
 /// [`Error::BadKey`] if the public key is none of its suite.
 pub fn hpke_seal(to: &RecipientKey, info: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Sealed, Error> {
     if to.suite == Suite::XWing {
-        return rust_hpke::seal::<XWing>(random, BAD_XWING, &to.public, info, aad, plaintext);
+        return x_wing::seal(&to.public, info, aad, plaintext);
     }
     if !sec1::is_uncompressed(&to.public) {
         return Err(BAD_P384);
@@ -65,4 +65,3 @@ pub fn hpke_open(
 }
 
 const BAD_P384: Error = Error::BadKey { expected: "a P-384 point, 97 bytes" };
-const BAD_XWING: Error = Error::BadKey { expected: "an X-Wing public key, 1216 bytes" };

@@ -1,4 +1,4 @@
-//! The back end that does the work: AWS-LC through `aws-lc-rs`, HPKE on P-384 through `rustls`.
+//! The back end that does the work: AWS-LC through `aws-lc-rs`, HPKE on P-384 through `rustls`, opening X-Wing through `hpke`.
 
 mod aead;
 mod ecdsa_der;
@@ -7,6 +7,7 @@ mod hpke;
 mod key_wrap;
 mod rsa;
 mod sign;
+mod x_wing;
 
 pub use aead::Aes256Gcm;
 pub use hash::{HmacKey, Sha256, Sha384, hkdf_sha512, sha256, sha384, sha512};

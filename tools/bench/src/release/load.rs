@@ -4,6 +4,7 @@
 //! the broker does is the same. That first answer goes through `agent::session`, every check included.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -134,9 +135,13 @@ async fn measure(pid: u32, shared: &Arc<Shared>, guests: Vec<Guest>) -> Result<M
 }
 
 async fn all_meet(shared: &Shared, running: &mut JoinSet<Result<(), Failed>>) -> Result<(), Failed> {
-    tokio::select! {
-        _ = shared.barrier.wait() => Ok(()),
-        Some(ended) = running.join_next() => ended?.and(Err("a guest ended early".into())),
+    let mut met = pin!(shared.barrier.wait());
+    loop {
+        tokio::select! {
+            _ = &mut met => return Ok(()),
+            // A guest ends well only after all have met for the last time.
+            Some(ended) = running.join_next() => ended??,
+        }
     }
 }
 
