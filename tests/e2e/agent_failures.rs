@@ -95,7 +95,7 @@ fn an_attester_that_is_down_is_named() {
         setup.guest_with("mute-host", |text| with_line(text, "socket", "'nobody.sock'"), &["renew", "aes"]);
     let socket = setup.dev("guests/mute-host/nobody.sock");
     let head = format!("keyfast-agent: no evidence: cannot reach the attester at `{}`: ", socket.display());
-    let tail = "No such file or directory (os error 2); is it running, and may this user open its socket?";
+    let tail = "No such file or directory (os error 2); is it there, and may this user open it?";
     run.fails(4, &format!("{head}{tail}"));
 }
 

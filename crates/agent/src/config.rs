@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use attester::Choice;
 use claims::{BrokerId, ConfigDigest, Suite};
 use serde::Deserialize;
 use tlog::witness::WitnessKey;
@@ -16,6 +17,7 @@ const MAX_CONFIG: u64 = 64 * 1024;
 #[serde(deny_unknown_fields)]
 struct File {
     broker: BrokerSection,
+    #[serde(default)]
     attester: AttesterSection,
     #[serde(default = "default_suite")]
     suite: String,
@@ -38,7 +40,15 @@ struct BrokerSection {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AttesterSection {
-    socket: PathBuf,
+    #[serde(default = "default_attester", rename = "use")]
+    choice: String,
+    socket: Option<PathBuf>,
+}
+
+impl Default for AttesterSection {
+    fn default() -> Self {
+        Self { choice: default_attester(), socket: None }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,6 +62,9 @@ struct WitnessSection {
 
 fn default_suite() -> String {
     Suite::XWing.name().to_owned()
+}
+fn default_attester() -> String {
+    Choice::Auto.name().to_owned()
 }
 fn default_wait() -> u64 {
     30
@@ -68,8 +81,10 @@ pub struct Config {
     pub successor: Option<BrokerId>,
     /// A signed statement that came with the image; a newer one is asked for and kept in `state`.
     pub statement: Option<PathBuf>,
-    /// The Unix socket of the attester.
-    pub attester: PathBuf,
+    /// Which attester is asked.
+    pub attester: Choice,
+    /// The Unix socket of an attester in another process.
+    pub socket: Option<PathBuf>,
     /// The suite that keys are sealed with.
     pub suite: Suite,
     /// Directory for the last checkpoint and statement; without it nothing is kept between runs.
@@ -168,7 +183,8 @@ impl File {
             successor: self.broker.successor.as_deref().map(|s| id("broker.successor", s)).transpose()?,
             urls: self.broker.urls,
             statement: self.broker.statement.map(|path| base.join(path)),
-            attester: base.join(self.attester.socket),
+            attester: self.attester.choice.parse().map_err(|e: &str| ("attester.use", e.to_owned()))?,
+            socket: self.attester.socket.map(|path| base.join(path)),
             suite,
             state: self.state.map(|path| base.join(path)),
             witnesses,
@@ -209,11 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn without_a_word_on_attesters_the_machine_is_looked_at() {
+        let config = read(good().split_once("[attester]").unwrap().0).unwrap();
+        assert_eq!((config.attester, config.socket), (Choice::Auto, None));
+    }
+
+    #[test]
     fn wrong_values_are_named() {
         for (text, field) in [
             (format!("suite = 'rot13'\n{}", good()), "suite"),
             (good().replace("abab", "xyxy"), "broker.identity"),
             (good().replace("'https://127.0.0.1:1'", ""), "broker.urls"),
+            (format!("{}use = 'tpm0'\n", good()), "attester.use"),
             (format!("{}[witnesses]\nquorum = 1\n", good()), "witnesses.quorum"),
         ] {
             let error = read(&text).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use attester::{Attester, SocketAttester};
+use attester::{AttestError, Attester, Places};
 use claims::BrokerId;
 use keys::Opened;
 use tokio::time::{Instant, sleep};
@@ -38,7 +38,7 @@ pub fn obtain(config: &Config, wanted: &[Wanted]) -> Result<Vec<Opened>, Failure
 /// # Errors
 /// [`Failure::Attest`].
 pub fn evidence(config: &Config, report_data: &claims::ReportData) -> Result<Vec<u8>, Failure> {
-    Ok(SocketAttester::connect(&config.attester, STEP)?.attest(report_data)?)
+    Ok(attester_of(config)?.attest(report_data)?)
 }
 
 async fn until_time_is_up(config: &Config, wanted: &[Wanted]) -> Result<Outcome, Failure> {
@@ -86,7 +86,7 @@ async fn once(config: &Config, keep: &Keep, url: &str, wanted: &[Wanted]) -> Res
     let endpoint: Endpoint = url.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
     let mut client =
         Client::connect(&endpoint, &Pins::unknown(), Timeouts::from(STEP)).await.map_err(|e| again(&e))?;
-    let mut attester = SocketAttester::connect(&config.attester, STEP).map_err(Failure::from)?;
+    let mut attester = attester_of(config).map_err(Failure::from)?;
     let session = Session::new(knowledge(config, keep, attester.kind())?, wanted.to_vec());
     let challenge = post(&mut client, CHALLENGE_PATH, &session.challenge_request()?).await?;
     let attesting = session.on_challenge(&challenge, client.peer_key())?;
@@ -95,6 +95,14 @@ async fn once(config: &Config, keep: &Keep, url: &str, wanted: &[Wanted]) -> Res
     let outcome = awaiting.on_answer(&post(&mut client, RELEASE_PATH, &request).await?)?;
     keep.put(&outcome.checkpoint, outcome.statement.as_bytes()).map_err(Failure::State)?;
     Ok(outcome)
+}
+
+/// The attester that the configuration, or the command line, names.
+fn attester_of(config: &Config) -> Result<Box<dyn Attester + Send>, AttestError> {
+    let places = Places::of_this_machine(config.socket.clone());
+    let choice = config.attester.resolve(&places)?;
+    tracing::info!(attester = %choice, asked_for = %config.attester, "attester");
+    choice.open(&places, STEP)
 }
 
 fn knowledge(config: &Config, keep: &Keep, evidence: claims::EvidenceKind) -> Result<Knowledge, Failure> {

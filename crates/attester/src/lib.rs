@@ -1,17 +1,27 @@
 //! Report data in, evidence out: how a guest gets the platform's word about itself.
 //!
-//! [`Attester`] is an open trait: a device, a vTPM, or whatever else produces evidence. Here is the back end that
-//! needs no hardware, [`SocketAttester`]: it asks another process over a Unix socket in the framing of [`codec`].
-//! [`answer`] is the other end of that socket, for any process that has an [`Attester`] to offer.
+//! [`Attester`] is an open trait: a device, a vTPM, or whatever else produces evidence. The back ends:
+//!
+//! | name | what | needs |
+//! |-|-|-|
+//! | `configfs-tsm` | [`ConfigfsAttester`], the kernel's report files | SEV-SNP, Linux 6.7 |
+//! | `sev-guest` | `SevGuestAttester`, the guest device; feature `sev-guest` | SEV-SNP |
+//! | `socket` | [`SocketAttester`], another process over a Unix socket in the framing of [`codec`] | nothing |
+//!
+//! [`Choice`] picks one. [`answer`] is the other end of the socket, for any process that has an [`Attester`] to offer.
 //!
 //! This crate must never judge evidence, make up evidence, or wait without an end.
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod choose;
 pub mod codec;
+mod configfs;
 mod deadline;
 mod frame_error;
 mod server;
+#[cfg(feature = "sev-guest")]
+mod sev_guest;
 mod socket;
 
 use std::path::PathBuf;
@@ -19,9 +29,13 @@ use std::time::Duration;
 
 use claims::{EvidenceKind, ReportData};
 
+pub use choose::{Choice, Places};
 pub use codec::{Failure, FrameError, MAX_EVIDENCE};
+pub use configfs::{CONFIGFS_REPORTS, ConfigfsAttester, ConfigfsError};
 pub use deadline::DeadlineStream;
 pub use server::{ServeError, answer};
+#[cfg(feature = "sev-guest")]
+pub use sev_guest::SevGuestAttester;
 pub use socket::SocketAttester;
 
 /// Whatever turns report data into evidence.
@@ -40,10 +54,30 @@ pub trait Attester {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttestError {
-    /// Nobody listens at the socket, or it may not be opened.
-    #[error("cannot reach the attester at `{}`: {source}; is it running, and may this user open its socket?", path.display())]
+    /// There is nothing to ask.
+    #[error(
+        "this machine has no attester: expected `{}` or `{}`, or a socket in the configuration",
+        reports.display(), device.display()
+    )]
+    NoneFound {
+        /// Where the kernel's report files would be.
+        reports: PathBuf,
+        /// Where the guest device would be.
+        device: PathBuf,
+    },
+    /// The socket was chosen, and none is configured.
+    #[error("the configuration names no socket: add `socket` to `[attester]`, or choose another attester")]
+    NoSocket,
+    /// The back end is not part of this build.
+    #[error("the attester `{choice}` is not part of this build; build with its feature, or choose another")]
+    NotBuilt {
+        /// What was chosen.
+        choice: Choice,
+    },
+    /// Nobody listens at the socket, or socket or device may not be opened.
+    #[error("cannot reach the attester at `{}`: {source}; is it there, and may this user open it?", path.display())]
     Unreachable {
-        /// The socket.
+        /// The socket or device.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,

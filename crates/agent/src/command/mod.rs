@@ -6,6 +6,7 @@ mod keys;
 
 use std::path::PathBuf;
 
+use attester::Choice;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
@@ -27,6 +28,9 @@ pub struct Cli {
     /// Configuration file
     #[arg(long, global = true, env = "KEYFAST_AGENT_CONFIG", default_value = "/etc/keyfast/agent.toml")]
     config: PathBuf,
+    /// Ask this attester, whatever the configuration says: auto, configfs-tsm, sev-guest or socket
+    #[arg(long, global = true, value_name = "NAME")]
+    attester: Option<Choice>,
     /// How log lines look
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -56,7 +60,8 @@ enum Command {
 /// # Errors
 /// [`Failure`], whose exit code the caller returns.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
-    let config = Config::read(&cli.config)?;
+    let mut config = Config::read(&cli.config)?;
+    config.attester = cli.attester.unwrap_or(config.attester);
     match &cli.command {
         Command::Decrypt(args) => decrypt::run(&config, args),
         Command::Secret(args) => keys::secret(&config, args),
