@@ -1,0 +1,26 @@
+//! Reference values from files: what a machine will measure, worked out before it starts.
+//!
+//! | of what | gives | module |
+//! |-|-|-|
+//! | firmware, kernel, initrd, command line, vCPUs | MEASUREMENT of an SEV-SNP report | [`snp`] |
+//! //! //!
+//! Every byte read here may be hostile: lengths and places are checked before they are used, and what a file cannot
+//! decide by itself is an error that says so, never a guess. Large files come as readers and are hashed as they
+//! pass. This module must never open a file, and never say that a machine *did* measure something: that is what
+//! evidence is for.
+
+mod digests;
+mod kernel_hashes;
+mod launch_digest;
+mod little_endian;
+mod ovmf;
+pub mod snp;
+mod vcpu;
+mod vmsa;
+
+pub use digests::sha256_of;
+pub use kernel_hashes::KernelHashes;
+pub use launch_digest::LaunchDigest;
+pub use ovmf::{Ovmf, OvmfError, Section, SectionKind};
+pub use vcpu::{BadCpu, CpuSignature};
+pub use vmsa::Vmm;
