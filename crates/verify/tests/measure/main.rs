@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod firmware;
+mod id_block;
+mod image;
 mod launch;
 mod ovmf;
+mod pe;
+mod uki;
 mod vectors;
