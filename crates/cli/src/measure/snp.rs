@@ -94,7 +94,8 @@ pub fn measure(args: &SnpArgs) -> Result<Table, MeasureFailure> {
     })
 }
 
-fn parse_bits(text: &str) -> Result<u64, String> {
+/// A number of 64 bits, in hexadecimal or decimal.
+pub fn parse_bits(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x");
     let bits = digits.map_or_else(|| text.parse(), |digits| u64::from_str_radix(digits, 16));
     bits.map_err(|_| format!("`{text}` is no number of 64 bits; use 0x21 or 33"))

@@ -56,7 +56,7 @@ impl Table {
 }
 
 impl Row {
-    /// Prints the row within 100 columns: what does not fit beside its name goes below it.
+    /// Prints the row within 100 columns: what does not fit beside its name goes below it, in pieces if need be.
     fn print(&self, width: usize, out: &mut dyn Write) -> io::Result<()> {
         let name = self.name;
         let lines: Vec<String> = match &self.value {
@@ -69,11 +69,12 @@ impl Row {
         let note = if self.note.is_empty() { String::new() } else { format!("  ({})", self.note) };
         let [line] = lines.as_slice() else {
             writeln!(out, "{name}{note}")?;
-            return lines.iter().try_for_each(|line| writeln!(out, "  {line}"));
+            return lines.iter().try_for_each(|line| print_below(line, out));
         };
         let beside = format!("{name:<width$}  {line}");
         if beside.chars().count() > COLUMNS {
-            return writeln!(out, "{name}{note}\n  {line}");
+            writeln!(out, "{name}{note}")?;
+            return print_below(line, out);
         }
         let whole = format!("{beside}{note}");
         if whole.chars().count() > COLUMNS {
@@ -83,12 +84,21 @@ impl Row {
     }
 }
 
+/// Prints a value that has lines of its own.
+fn print_below(value: &str, out: &mut dyn Write) -> io::Result<()> {
+    let characters: Vec<char> = value.chars().collect();
+    let mut pieces = characters.chunks(COLUMNS.saturating_sub(INDENT));
+    pieces.try_for_each(|piece| writeln!(out, "  {}", piece.iter().collect::<String>()))
+}
+
 fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Columns of a terminal that people have.
 const COLUMNS: usize = 100;
+/// Columns before a value below its name.
+const INDENT: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -104,6 +114,7 @@ mod tests {
         Table::default()
             .row("short", 7)
             .noted("digest", "5a".repeat(48), "SHA-384")
+            .row("long", "y".repeat(250))
             .noted("wide", "x".repeat(80), "a remark that goes below")
             .row("list", vec!["one", "two"])
             .row("absent", Value::Null)
@@ -123,6 +134,6 @@ mod tests {
         let value: Value = serde_json::from_str(&printed(table(), true)).unwrap();
         assert_eq!(value["short"], 7);
         assert_eq!(value["list"][1], "two");
-        assert_eq!(value.as_object().unwrap().len(), 5);
+        assert_eq!(value.as_object().unwrap().len(), 6);
     }
 }

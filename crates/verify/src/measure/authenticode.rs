@@ -2,7 +2,8 @@
 //!
 //! Microsoft's "Windows Authenticode Portable Executable Signature Format", calculating the PE image hash, as edk2
 //! does it (`DxeTpm2MeasureBootLib`): the headers without checksum and certificate entry, the sections in the order
-//! of the file, and what follows, without the certificates. A signature therefore does not change it.
+//! of the file, and what follows, without the certificates. A signature does not change it, but for the zeros by
+//! which a signing tool makes the file a multiple of 8 bytes.
 
 use core::ops::Range;
 use std::io::{self, Read, Seek};
