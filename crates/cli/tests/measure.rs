@@ -150,6 +150,9 @@ fn a_refusal_names_the_file_and_what_to_do() {
     refused(&[&SNP[..], &["--initrd", "initrd"]].concat(), 2, "--kernel");
     refused(&[&BLOCK[..], &["--id-key", "key.pem"]].concat(), 4, "`openssl pkey -in KEY -pubout`");
     refused(&["id-block"], 2, "--measurement");
+    let huge = fs::File::create(files.path("huge")).unwrap();
+    huge.set_len(4 * 1024 * 1024 * 1024 + 1).unwrap();
+    refused(&["uki", "huge"], 4, "`huge` is too large: expected at most 4294967296 bytes");
     refused(&["uki", "kernel"], 4, "`kernel`: not a PE image");
     refused(&["uki", "uki.efi", "--stub", "251"], 2, "expected 252, or 254 to 258");
 }

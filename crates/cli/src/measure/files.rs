@@ -30,13 +30,21 @@ pub fn sha256(path: &Path) -> Result<(Sha256Digest, u64), MeasureFailure> {
     Ok((digest, len))
 }
 
-/// Opens a file.
-pub fn open(path: &Path) -> Result<File, MeasureFailure> {
+/// Opens a file of at most [`MAX_STREAMED`] bytes, to be read here and there.
+pub fn open_bounded(path: &Path) -> Result<File, MeasureFailure> {
+    let file = open(path)?;
+    let len = file.metadata().map_err(|source| unreadable(path, source))?.len();
+    if len > MAX_STREAMED {
+        return Err(MeasureFailure::TooLarge { path: path.to_owned(), limit: MAX_STREAMED });
+    }
+    Ok(file)
+}
+
+fn open(path: &Path) -> Result<File, MeasureFailure> {
     File::open(path).map_err(|source| unreadable(path, source))
 }
 
-/// The error of a file that cannot be read.
-pub fn unreadable(path: &Path, source: io::Error) -> MeasureFailure {
+fn unreadable(path: &Path, source: io::Error) -> MeasureFailure {
     MeasureFailure::Read { path: path.to_owned(), source }
 }
 

@@ -42,7 +42,7 @@ pub struct UkiArgs {
 
 /// Measures.
 pub fn measure(args: &UkiArgs) -> Result<Table, MeasureFailure> {
-    let mut file = files::open(&args.file)?;
+    let mut file = files::open_bounded(&args.file)?;
     let parts = UkiParts::read(&mut file, args.stub)
         .map_err(|source| MeasureFailure::Image { path: args.file.clone(), source })?;
     let pcr = |index| parts.pcr(index, args.bank).map(|pcr| pcr.to_string());
