@@ -1,8 +1,11 @@
 //! `envelope` and the AWS Encryption SDK for Python read each other's messages, and refuse each other's when altered.
 //!
+//! (And [`measure`] against the reference tool for launch measurements.)
+//!
 //! Both suites, the raw RSA-OAEP-SHA256 and raw AES keyrings, sizes around a frame, with and without a context.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod measure;
 mod python;
 
 use std::fs;
@@ -120,7 +123,7 @@ fn python_reads_what_we_wrote() {
         case.job("decrypt", &path(number, "message"), &path(number, "plaintext"))
     };
     let jobs: Vec<_> = cases.iter().enumerate().map(job).collect();
-    for (number, (case, outcome)) in cases.iter().zip(python::run(&jobs)).enumerate() {
+    for (number, (case, outcome)) in cases.iter().zip(python::run(SCRIPT, &jobs)).enumerate() {
         let context = outcome["context"].as_object().unwrap_or_else(|| panic!("{outcome}: {}", jobs[number]));
         case.context.iter().for_each(|(name, value)| assert_eq!(context[*name], *value));
         assert_eq!(context.len(), case.context.len() + usize::from(case.signed));
@@ -138,7 +141,7 @@ fn we_read_what_python_wrote_and_refuse_it_altered() {
         case.job("encrypt", &path(number, "plaintext"), &path(number, "message"))
     };
     let jobs: Vec<_> = cases.iter().enumerate().map(job).collect();
-    for (number, (case, outcome)) in cases.iter().zip(python::run(&jobs)).enumerate() {
+    for (number, (case, outcome)) in cases.iter().zip(python::run(SCRIPT, &jobs)).enumerate() {
         assert!(outcome["context"].is_object(), "{outcome}: {}", jobs[number]);
         let message = fs::read(path(number, "message")).unwrap();
         let (opened, header) = case.decrypt(&message).unwrap();
@@ -160,12 +163,13 @@ fn python_refuses_ours_altered() {
             jobs.push(case.job("decrypt", &input, &output));
         }
     }
-    for (job, outcome) in jobs.iter().zip(python::run(&jobs)) {
+    for (job, outcome) in jobs.iter().zip(python::run(SCRIPT, &jobs)) {
         assert!(outcome["error"].is_string(), "accepted {job}");
     }
     assert!(!output.exists());
 }
 
+const SCRIPT: &str = "esdk.py";
 const NAMESPACE: &str = "keyfast";
 const NAME: &str = "db/1";
 /// The other side takes multiples of 128 only.

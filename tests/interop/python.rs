@@ -1,4 +1,4 @@
-//! A Python of the test's own, with the AWS Encryption SDK in it.
+//! A Python of the test's own, with the packages in it that keyfast is compared with.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
@@ -24,9 +24,9 @@ static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     python
 });
 
-/// Does each job, in order.
-pub fn run(jobs: &[Value]) -> Vec<Value> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/esdk.py");
+/// Has a script of this folder do each job, in order.
+pub fn run(script: &str, jobs: &[Value]) -> Vec<Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(script);
     let mut command = Command::new(PYTHON.as_path());
     let piped = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = piped.spawn().unwrap();

@@ -6,6 +6,7 @@
 //! | [`encrypt`] | `keyfast encrypt` | nobody |
 //! | [`audit`] | `keyfast audit` | the admin socket, the published log |
 //! | [`evidence`] | `keyfast evidence` | nobody |
+//! | [`measure`] | `keyfast measure` | nobody |
 //! | [`dev`] | `keyfast dev` | processes that it starts |
 //!
 //! The command holds no key but the public halves that owners encrypt to, and must never print a secret or take one
@@ -17,5 +18,6 @@ pub mod dev;
 pub mod encrypt;
 pub mod evidence;
 pub mod keys;
+pub mod measure;
 mod output;
 mod progress;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cli::admin::Admin;
-use cli::{audit, dev, encrypt, evidence, keys};
+use cli::{audit, dev, encrypt, evidence, keys, measure};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -48,6 +48,9 @@ enum Command {
     /// Decode and verify attestation evidence
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Work out reference values from firmware, kernels and images
+    #[command(subcommand)]
+    Measure(measure::Command),
     /// A broker and a simulated TEE on this machine, to try things out
     #[command(subcommand)]
     Dev(dev::Command),
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Encrypt(args) => encrypt::run(args).map_err(|e| (4, e.to_string())),
         Command::Audit(command) => audit::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Evidence(command) => evidence::run(command).map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Measure(command) => measure::run(command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Dev(command) => match dev::run(command) {
             Ok(code) => return code,
             Err(error) => Err((5, error.to_string())),

@@ -13,6 +13,8 @@
 //! here, no network and no file. This crate must never take a root, a revocation list or a time from the evidence's
 //! sender, compare anything but the bytes that were signed, or decide what is good enough: that is `policy`'s.
 //!
+//! Beside that way stands [`measure`]: reference values worked out from files, before anything is launched.
+//!
 //! Errors are split by blame: [`VerifyError`] (the report), [`ChainError`] and [`CertificateError`] (its
 //! certificates), [`BindError`] (its answer to the challenge), [`ChallengeError`] (the token), [`AnchorError`] (the
 //! operator).
@@ -29,6 +31,7 @@ mod check;
 mod endorsements;
 mod error;
 mod leaf;
+pub mod measure;
 mod pem;
 mod product;
 pub mod snp;
