@@ -17,6 +17,7 @@ use claims::{
 use crate::bundle::Bundle;
 use crate::cache::Cache;
 use crate::load_error::{LoadError, LoadErrors, Problem};
+use crate::reach::Reach;
 use crate::references::{References, State, ValueKind};
 use crate::subject::{Subjects, Unfit};
 use crate::vocabulary::{GUEST_IDENTITIES, OS_BINDINGS, Vocabulary, uid};
@@ -29,6 +30,7 @@ pub(crate) fn check(schema: &Schema) -> Result<(), LoadErrors> {
         references: References::parse(FLOOR)?,
         named: Vec::new(),
         cache: Cache::default(),
+        reach: Reach::everything(),
     };
     states(&subjects, schema).map_err(misfit)?;
     (0..TURNS).try_for_each(|turn| probe(&subjects, schema, turn)).map_err(misfit)?;

@@ -29,6 +29,7 @@ mod fit;
 mod load;
 mod load_error;
 mod locks;
+mod reach;
 mod reason;
 mod references;
 mod rules;

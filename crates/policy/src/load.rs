@@ -19,6 +19,7 @@ use crate::cache::Cache;
 use crate::decide::Policy;
 use crate::fit;
 use crate::load_error::{LoadError, LoadErrors, Problem};
+use crate::reach::Reach;
 use crate::references::{References, ValueKind};
 use crate::rules::Rule;
 use crate::subject::Subjects;
@@ -81,7 +82,9 @@ fn assemble(
         set.add(renamed).map_err(|error| found.error(Problem::Syntax { message: error.to_string() }))?;
     }
     let vocabulary = Vocabulary::new().map_err(fit::misfit)?;
-    let mut subjects = Subjects { vocabulary, references, named: Vec::new(), cache: Cache::default() };
+    let unread = |message| LoadErrors::from(LoadError::whole("policies", Problem::Failed { message }));
+    let reach = Reach::of(found.iter().map(|found| found.policy)).map_err(unread)?;
+    let mut subjects = Subjects { vocabulary, references, named: Vec::new(), cache: Cache::default(), reach };
     subjects.named = named(&subjects, found);
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     Ok(Policy { digest: bundle.digest(), authorizer: Authorizer::new(), set, subjects, rules })

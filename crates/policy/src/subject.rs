@@ -13,6 +13,7 @@ use claims::snp::{CpuId, GuestPolicy, PlatformInfo, SnpClaims, Tcb};
 use claims::{AttestedRequest, ClaimsRecord, KeyAttributes, UnixTime};
 
 use crate::cache::Cache;
+use crate::reach::Reach;
 use crate::references::{References, ValueKind};
 use crate::vocabulary::{Vocabulary, hex, uid};
 
@@ -34,6 +35,7 @@ pub(crate) struct Subjects {
     /// Bytes that policies name, with their states.
     pub(crate) named: Vec<Entity>,
     pub(crate) cache: Cache,
+    pub(crate) reach: Reach,
 }
 
 impl Subjects {
@@ -151,6 +153,7 @@ impl Subjects {
         ];
         let present = optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         attributes.extend(present);
+        attributes.retain(|name, _| self.reach.reads("snp", name));
         RestrictedExpression::new_record(attributes).map_err(unfit)
     }
 
