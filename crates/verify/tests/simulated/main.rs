@@ -6,5 +6,10 @@
 mod anchors;
 mod bind;
 mod chain;
+mod examine;
+mod fields;
 mod machine;
 mod report;
+mod revocation;
+mod swaps;
+mod vlek;
