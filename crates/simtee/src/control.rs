@@ -34,6 +34,7 @@ pub const MAX_REPLY: usize = 64 * 1024;
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is soon carried out")]
 pub enum Request {
     /// Launch a guest, in place of the one of this name.
     Guest(GuestRequest),

@@ -31,8 +31,9 @@ pub enum Outcome {
     Passed,
     /// It failed, first with this.
     Failed(VerifyError),
-    /// It was not made, as what it rests on is not authenticated.
-    NotReached,
+    /// It was not made: what it rests on is not authenticated, or, for [`Check::Revocation`], there was no list and none
+    /// is required.
+    NotMade,
     /// It is not made here but by a policy.
     ForPolicy,
 }
@@ -70,7 +71,10 @@ fn examine_snp(
             notes.settle(|on_check| report::signer(kind, chain, on_check));
         }
         notes.settle(|on_check| snp::validity(chain, now, on_check));
-        notes.settle(|on_check| snp::revocation(chain, endorsements, anchors, now, on_check));
+        let list = notes.settle(|on_check| snp::revocation(chain, endorsements, anchors, now, on_check));
+        if list == Some(None) {
+            notes.skip(Check::Revocation, "no valid list, and none is required");
+        }
         notes.settle(|on_check| report::product(fields, chain, on_check));
         notes.settle(|on_check| report::reserved(fields, chain, on_check));
         notes.settle(|on_check| report::tcb(fields, chain, on_check));
@@ -105,6 +109,7 @@ fn for_policy(evidence: &SnpEvidence, notes: &mut Notes) {
 struct Notes {
     compared: Vec<(Check, String)>,
     failed: Vec<VerifyError>,
+    skipped: Vec<Check>,
 }
 
 impl Notes {
@@ -124,6 +129,12 @@ impl Notes {
         }
     }
 
+    /// Notes that a check was not made, and why.
+    fn skip(&mut self, check: Check, why: &str) {
+        self.skipped.push(check);
+        self.compared.push((check, why.to_owned()));
+    }
+
     fn finding(&self, check: Check) -> Finding {
         let compared = self.compared.iter().filter(|(of, _)| *of == check).map(|(_, text)| text.clone());
         let compared: Vec<String> = compared.collect();
@@ -131,7 +142,7 @@ impl Notes {
         let outcome = match failed {
             Some(error) => Outcome::Failed(error.clone()),
             None if check.judge() == Judge::Policy => Outcome::ForPolicy,
-            None if compared.is_empty() => Outcome::NotReached,
+            None if compared.is_empty() || self.skipped.contains(&check) => Outcome::NotMade,
             None => Outcome::Passed,
         };
         Finding { check, outcome, compared }

@@ -93,7 +93,7 @@ pub(crate) fn validity(
     Ok(())
 }
 
-/// 13: nothing of it was revoked.
+/// 13: nothing of it was revoked, as far as the lists say; `None` where there is no valid one and none is required.
 pub(crate) fn revocation(
     chain: &VerifiedChain,
     endorsements: &Endorsements,
@@ -102,12 +102,9 @@ pub(crate) fn revocation(
     on_check: &mut OnCheck<'_>,
 ) -> Result<Option<ListWindow>, VerifyError> {
     let list = anchors.check_revocation(chain, endorsements, now)?;
-    match list {
-        Some(ListWindow { this_update, next_update }) => {
-            let window = format_args!("of {this_update}, until {next_update}");
-            on_check(Check::Revocation, format_args!("not on the list {window}"));
-        }
-        None => on_check(Check::Revocation, format_args!("not checked: no valid list, and none is required")),
+    if let Some(ListWindow { this_update, next_update }) = list {
+        let text = format_args!("not on the list of {this_update}, which ends {next_update}");
+        on_check(Check::Revocation, text);
     }
     Ok(list)
 }

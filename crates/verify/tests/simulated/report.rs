@@ -1,12 +1,12 @@
 //! Checks 2 to 4 and 9 to 12: the report against its chain.
 
-use claims::snp::{CpuId, Product, Tcb};
+use claims::snp::{Product, Tcb};
 use claims::{GuestIdentity, OsBinding, ReportData};
 use simtee::{GuestSpec, amd, field, flip_bit};
 use verify::{Role, TrustAnchors, VerifyError};
 
 use crate::machine::{
-    NOW, VCEK_LIFE, altered_chain, altered_report, check, host, refusal, trust, with_chain,
+    CSP_ID, NOW, VCEK_LIFE, altered_chain, altered_report, check, host, refusal, trust, with_chain,
 };
 
 const PRODUCTS: [Product; 3] = [Product::Milan, Product::Genoa, Product::Turin];
@@ -318,14 +318,21 @@ fn an_author_key_counts_only_where_it_is_enabled() {
 }
 
 #[test]
-fn no_flipped_bit_of_a_simulated_report_is_believed() {
-    let host = host(Product::Turin);
-    let anchors = trust(&host);
-    let bytes = altered_report(&host, |report| _ = report.put(field::CPUID, [0x1a, 2, 1]));
-    assert_eq!(
-        check(&bytes, &anchors, NOW).unwrap().snp().cpuid,
-        Some(CpuId { family: 0x1a, model: 2, stepping: 1 })
-    );
+fn no_flipped_bit_of_a_chips_report_is_believed() {
+    no_flipped_bit_is_believed(Product::Turin, &GuestSpec::new(Product::Turin, "test"));
+}
+
+#[test]
+fn no_flipped_bit_of_a_providers_report_is_believed() {
+    let spec = GuestSpec { version: 3, ..GuestSpec::new(Product::Milan, "test") };
+    no_flipped_bit_is_believed(Product::Milan, &spec.at_provider(CSP_ID));
+}
+
+fn no_flipped_bit_is_believed(product: Product, spec: &GuestSpec) {
+    let host = host(product);
+    let anchors = trust(&host).with_report_version_4();
+    let bytes = host.attest(spec, &ReportData([7; 64])).unwrap();
+    assert_eq!(check(&bytes, &anchors, NOW).unwrap().snp().cpuid, Some(spec.cpuid));
     let certificates = check_certificates(&bytes);
     for bit in 0..simtee::REPORT_LEN * 8 {
         let mut altered = bytes[..simtee::REPORT_LEN].to_vec();

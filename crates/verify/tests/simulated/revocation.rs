@@ -302,14 +302,16 @@ fn amds_list_does_not_reach_a_simulated_root_of_the_same_name() {
     let host = SimHost::with_keys(crate::machine::keys(), Product::Genoa, at("2025-01-01")).unwrap();
     let now = at("2025-02-01");
     let anchors = || TrustAnchors::amd().with_simulated(host.ark_der(), host.ark_sha256()).unwrap();
-    let authenticated = check(&host, &[genuine.clone()], &anchors(), now).unwrap();
+    let genuine = [genuine];
+    let authenticated = check(&host, &genuine, &anchors(), now).unwrap();
     assert_eq!(authenticated.snp().crl_issued, None);
     let required = anchors().with_crl_policy(CrlPolicy::Required { max_age_s: 366 * 86_400 });
-    let error = check(&host, &[genuine.clone()], &required, now).unwrap_err();
+    let error = check(&host, &genuine, &required, now).unwrap_err();
     assert_eq!(error, RevocationError::Signature { issuer: issuer() }.into());
     let since = at("2025-01-10");
     let mut spec = host.crl_spec(at("2025-01-15"));
     spec.revoked = vec![Revoked::new(0x20001, since)];
+    let [genuine] = genuine;
     let error = check(&host, &[genuine, host.sign_crl(&spec).unwrap()], &required, now).unwrap_err();
     let (certificate, serial) = (Role::Ask, vec![2, 0, 1]);
     assert_eq!(error, RevocationError::Revoked { certificate, serial, since, issuer: issuer() }.into());
