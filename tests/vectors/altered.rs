@@ -8,9 +8,14 @@ use verify::{Endorsements, TrustAnchors, VerifyError, authenticate};
 
 use crate::folder::{Vector, load};
 
-/// One of each report version and of each layout.
-const FLIPPED: [&str; 4] =
-    ["milan-v2-aci-uvm", "milan-v3-azure-microsoft", "genoa-v5-model-a0", "turin-v5-azure-microsoft"];
+/// One of each report version, of each layout and of each kind of key.
+const FLIPPED: [&str; 5] = [
+    "milan-v2-aci-uvm",
+    "milan-v2-aws-vlek",
+    "milan-v3-azure-microsoft",
+    "genoa-v5-model-a0",
+    "turin-v5-azure-microsoft",
+];
 
 /// Why altered bytes were refused.
 #[derive(Debug)]
@@ -75,14 +80,17 @@ fn points_at(refusal: &Refusal, byte: usize) -> bool {
             _ => false,
         },
         Refusal::Verify(error) => match error {
-            VerifyError::Signature => true,
+            VerifyError::Signature { .. } => true,
+            VerifyError::Version4 => within(0, 4),
             VerifyError::Vmpl { .. } => within(0x030, 0x034),
-            VerifyError::VlekUnsupported
-            | VerifyError::ReservedSigner { .. }
-            | VerifyError::ChipKeyMasked => within(0x048, 0x04c),
-            VerifyError::Product { .. } | VerifyError::UnknownCpu { .. } => {
-                within(0x188, 0x18a) || within(0, 4)
+            VerifyError::Signer { .. } | VerifyError::ReservedSigner { .. } | VerifyError::ChipKeyMasked => {
+                within(0x048, 0x04c)
             }
+            VerifyError::Product { .. }
+            | VerifyError::UnsupportedProduct { .. }
+            | VerifyError::UnknownCpu { .. } => within(0x188, 0x18a) || within(0, 4),
+            VerifyError::TcbOrder { .. } => within(0x038, 0x040) || within(0x1e0, 0x1e8),
+            VerifyError::FirmwareOrder { .. } => within(0x1e8, 0x1f0),
             VerifyError::TcbReserved { .. } => {
                 within(0x038, 0x040) || within(0x180, 0x188) || within(0x1e0, 0x1e8) || within(0x1f0, 0x1f8)
             }
@@ -101,7 +109,7 @@ fn no_bit_of_the_signature_or_behind_it_can_be_flipped() {
             let (byte, refusal) = (bit / 8, bench.flipped(bit));
             let in_signature = (0x2a0..0x2d0).contains(&byte) || (0x2e8..0x318).contains(&byte);
             let right = match &refusal {
-                Refusal::Verify(VerifyError::Signature) => in_signature,
+                Refusal::Verify(VerifyError::Signature { .. }) => in_signature,
                 Refusal::Evidence(EvidenceError::Report(ReportError::Reserved { offset, .. })) => {
                     !in_signature && *offset == byte
                 }

@@ -3,18 +3,21 @@
 use std::fs;
 use std::path::PathBuf;
 
-use claims::snp::Product;
+use claims::snp::{Product, SigningKey};
 use claims::{EvidenceKind, UnixTime};
 use evidence::Evidence;
 use serde_json::Value;
-use verify::{Authenticated, Endorsements, TrustAnchors, VerifyError, authenticate, certificates_from_file};
+use verify::{
+    Authenticated, Endorsements, Role, TrustAnchors, VerifyError, authenticate, certificates_from_file,
+};
 
-/// Reports that a VCEK signed, all of them genuine; one is of a guest that allows debugging.
-pub const GENUINE: [&str; 12] = [
+/// Genuine reports; one is of a guest that allows debugging, one was signed by a VLEK.
+pub const GENUINE: [&str; 13] = [
     "genoa-v3-azure-hcl",
     "genoa-v5-model-a0",
     "genoa-v5-oak",
     "milan-v2-aci-uvm",
+    "milan-v2-aws-vlek",
     "milan-v2-azure-hcl",
     "milan-v2-baremetal-virtee",
     "milan-v2-debug-gosevguest",
@@ -75,10 +78,17 @@ impl Vector {
         certificates_from_file(&bytes).unwrap().remove(0)
     }
 
+    /// Which kind of key signed it.
+    pub fn kind(&self) -> (SigningKey, Role) {
+        if self.name == VLEK { (SigningKey::Vlek, Role::Vlek) } else { (SigningKey::Vcek, Role::Vcek) }
+    }
+
     /// Everything that its folder holds, the root too.
     pub fn endorsements(&self) -> Endorsements {
-        let (leaf, issuer) =
-            if self.name == VLEK { ("vlek.der", "asvk.pem") } else { ("vcek.der", "ask.pem") };
+        let (leaf, issuer) = match self.kind().0 {
+            SigningKey::Vlek => ("vlek.der", "asvk.pem"),
+            SigningKey::Vcek => ("vcek.der", "ask.pem"),
+        };
         Endorsements::from_certificates([leaf, issuer, "ark.pem"].map(|file| self.certificate(file))).unwrap()
     }
 

@@ -10,4 +10,5 @@ mod altered;
 mod decoded;
 mod folder;
 mod refused;
+mod revoked;
 mod verified;

@@ -1,6 +1,6 @@
 //! Genuine bytes in the wrong place are refused, each with its exact error.
 
-use claims::EvidenceKind;
+use claims::{EvidenceKind, UnixTime};
 use evidence::snp::ReportError;
 use evidence::{Evidence, EvidenceError};
 use verify::{
@@ -11,8 +11,15 @@ use crate::folder::{OTHER_CHIP, VLEK, Vector, load, read};
 
 /// Authenticates a vector's report with other certificates.
 fn refusal(vector: &Vector, certificates: impl IntoIterator<Item = Vec<u8>>) -> VerifyError {
+    refusal_at(vector, certificates, vector.window().0)
+}
+
+fn refusal_at(
+    vector: &Vector,
+    certificates: impl IntoIterator<Item = Vec<u8>>,
+    now: UnixTime,
+) -> VerifyError {
     let endorsements = Endorsements::from_certificates(certificates).unwrap();
-    let now = vector.window().0;
     authenticate(vector.evidence(), &endorsements, &TrustAnchors::amd(), now).unwrap_err()
 }
 
@@ -27,20 +34,24 @@ fn the_genuine_key_of_another_chip_is_refused() {
 }
 
 #[test]
-fn a_report_signed_by_a_vlek_is_not_supported_yet() {
-    for vector in load(&[VLEK]) {
-        let error = vector.verify_at(&TrustAnchors::amd(), vector.window().0).unwrap_err();
-        assert_eq!(error, VerifyError::VlekUnsupported);
-    }
-}
-
-#[test]
-fn a_vlek_vouches_for_no_report_of_a_vcek() {
+fn the_genuine_keys_of_the_two_kinds_do_not_stand_in_for_each_other() {
     let (vlek, vcek) = (load(&[VLEK]), load(&["milan-v2-azure-hcl"]));
     for (vlek, vcek) in vlek.iter().zip(&vcek) {
-        let error = refusal(vcek, [vlek.certificate("vlek.der"), vlek.certificate("asvk.pem")]);
-        let (expected, got) = ("SEV-Milan".into(), "SEV-VLEK-Milan".into());
-        assert_eq!(error, ChainError::Name { certificate: Role::Ask, attribute: "CN", expected, got }.into());
+        let now = vlek.window().0;
+        let of_vlek = [vlek.certificate("vlek.der"), vlek.certificate("asvk.pem")];
+        let (expected, got) = (Role::Vcek, Role::Vlek);
+        assert_eq!(refusal(vcek, of_vlek.clone()), VerifyError::Signer { expected, got });
+        let of_vcek = [vcek.certificate("vcek.der"), vcek.certificate("ask.pem")];
+        let (expected, got) = (Role::Vlek, Role::Vcek);
+        let error = refusal_at(vlek, of_vcek.clone(), now);
+        assert_eq!(error, VerifyError::Signer { expected, got });
+        let [leaf, asvk] = of_vlek;
+        let certificate = Role::Vlek;
+        let no_asvk = ChainError::NoIntermediate { certificate, issuer: "SEV-VLEK-Milan".into() };
+        assert_eq!(refusal_at(vlek, [leaf, of_vcek[1].clone()], now), no_asvk.into());
+        let certificate = Role::Vcek;
+        let no_ask = ChainError::NoIntermediate { certificate, issuer: "SEV-Milan".into() };
+        assert_eq!(refusal(vcek, [of_vcek[0].clone(), asvk]), no_ask.into());
     }
 }
 
@@ -48,7 +59,8 @@ fn a_vlek_vouches_for_no_report_of_a_vcek() {
 fn a_chain_with_a_wrong_or_missing_intermediate_is_refused() {
     for vector in load(&["genoa-v5-oak"]) {
         let (vcek, ark) = (vector.certificate("vcek.der"), vector.certificate("ark.pem"));
-        let no_ask = ChainError::NoIntermediate { issuer: "SEV-Genoa".into() };
+        let certificate = Role::Vcek;
+        let no_ask = ChainError::NoIntermediate { certificate, issuer: "SEV-Genoa".into() };
         assert_eq!(refusal(&vector, [vcek.clone(), ark]), no_ask.clone().into());
         for other in ["SEV-Milan", "SEV-Turin", "SEV-VLEK-Genoa"] {
             let file = read(&format!("crl/{other}.pem")).unwrap();

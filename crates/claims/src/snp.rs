@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use crate::{ChipId, Measurement, ReportData};
+use crate::{ChipId, Measurement, ReportData, UnixTime};
 
 /// A processor family with its own root of trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -238,7 +238,7 @@ pub struct CpuId {
 /// What a verified report says, in the units of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnpClaims {
-    /// VERSION of the report: 2, 3 or 5.
+    /// VERSION of the report: 2, 3, 5, or 4 where the operator believes it.
     pub version: u32,
     /// The product whose root vouches for the report.
     pub product: Product,
@@ -284,8 +284,21 @@ pub struct SnpClaims {
     pub current_mit_vector: Option<u64>,
     /// Which key signed.
     pub signing_key: SigningKey,
-    /// CHIP_ID; `None` where the host masks it.
+    /// CHIP_ID; `None` where the host masks it, as it does under a VLEK.
     pub chip_id: Option<ChipId>,
+    /// CSP_ID of the VLEK's certificate: the cloud provider that holds the key, in AMD's words, 1 to 128 printable
+    /// ASCII characters; `None` under a VCEK.
+    pub csp_id: Option<String>,
+    /// When AMD issued the revocation list that the certificates were checked against; `None` where there was no
+    /// valid one.
+    pub crl_issued: Option<UnixTime>,
     /// REPORT_ID: 32 bytes, the same for all reports of one launch.
     pub report_id: [u8; 32],
+}
+
+impl SnpClaims {
+    /// Whether the platform runs firmware that it has not committed to: it may still go back to an older one.
+    pub fn is_provisional(&self) -> bool {
+        self.committed_tcb != self.current_tcb || self.committed_firmware != self.current_firmware
+    }
 }

@@ -1,30 +1,28 @@
 //! `keyfast evidence`: shows what evidence says, and verifies it against AMD's roots, without a broker.
 //!
-//! `show` believes nothing and says so. `verify` runs the checks that the broker runs, prints each with what was
-//! compared, and never takes a root from the directory it is given.
+//! `show` believes nothing and says so. `verify` makes the checks that the broker makes, prints each with what was
+//! compared, those after the first that fails too, and never takes a root from the directory it is given.
 
 mod fields;
+mod files;
+mod style;
+mod verify_command;
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use claims::{EvidenceKind, UnixTime};
 use clap::{Args, Subcommand};
-use evidence::{Evidence, EvidenceError, MAX_EVIDENCE};
+use evidence::{Evidence, EvidenceError};
 use serde_json::{Map, Value};
-use verify::{
-    Authenticated, Check, Endorsements, EndorsementsError, PemError, TrustAnchors, VerifyError,
-    authenticate_with, certificates_from_file,
-};
+use verify::{AnchorError, EndorsementsError, VerifyError};
 
 /// What to do with evidence.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print every field of evidence. Nothing is verified.
     Show(ShowArgs),
-    /// Verify evidence against AMD's roots, and print each check.
+    /// Verify evidence against AMD's roots, and print each check by its number.
     Verify(VerifyArgs),
 }
 
@@ -46,10 +44,25 @@ pub struct ShowArgs {
 pub struct VerifyArgs {
     /// The evidence: an SNP report of 1184 bytes, or one with its certificate table.
     file: PathBuf,
-    /// Directory with the chip's certificate (VCEK) and its issuer's (ASK), in DER or PEM, under any names. A root
-    /// (ARK) among them is not believed: AMD's roots are part of this program.
+    /// Directory with the certificate of the key that signed (VCEK or VLEK) and its issuer's (ASK or ASVK), in DER or
+    /// PEM, under any names. A root (ARK) among them is not believed: AMD's roots are part of this program.
     #[arg(long, value_name = "DIR")]
     certs: Option<PathBuf>,
+    /// A revocation list of a root, in DER, as AMD publishes it; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
+    /// Believe evidence only under a valid revocation list of its root, issued at most so many days ago [default: 60].
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "60")]
+    require_crl: Option<u64>,
+    /// A simulated root's certificate, in DER or PEM: what it vouches for is shown as simulated.
+    #[arg(long, value_name = "FILE")]
+    simulated_root: Option<PathBuf>,
+    /// Believe reports of version 4, read in the layout of version 3: AMD has not published one.
+    #[arg(long)]
+    accept_version_4: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
     /// At which time the certificates must be valid: `2026-11-22T09:30:00Z`, `2026-11-22` or seconds since 1970
     /// [default: now].
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -96,9 +109,20 @@ pub enum Failure {
     /// The bytes are no evidence.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
-    /// There are too many certificates, or too large ones.
+    /// There are too many certificates, or too large ones, or a revocation list is none.
     #[error(transparent)]
     Endorsements(#[from] EndorsementsError),
+    /// The file given as a simulated root is none.
+    #[error("`{}`: {reason}", .path.display())]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The simulated root cannot be one.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
     /// The evidence is not believed.
     #[error("not authenticated: {0}")]
     Refused(#[from] VerifyError),
@@ -122,12 +146,12 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Show(args) => show(args, out),
-        Command::Verify(args) => verify(args, out),
+        Command::Verify(args) => verify_command::run(args, style::Style::of_stdout(), out),
     }
 }
 
 fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let evidence = read_evidence(&args.file, args.kind)?;
+    let evidence = files::read_evidence(&args.file, args.kind)??;
     let rows = match &evidence {
         Evidence::SevSnp(snp) => fields::rows(snp),
         other => return Err(EvidenceError::Unsupported { kind: other.kind() }.into()),
@@ -143,104 +167,6 @@ fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let evidence = read_evidence(&args.file, args.kind)?;
-    let mut endorsements = Endorsements::from_evidence(&evidence);
-    if let Some(directory) = &args.certs {
-        endorsements = endorsements.merge(read_certificates(directory, out)?)?;
-    }
-    let now = args.at.map_or_else(clock, Ok)?;
-    let mut checks: Vec<(Check, String)> = Vec::new();
-    let result =
-        authenticate_with(evidence, &endorsements, &TrustAnchors::amd(), now, &mut |check, compared| {
-            checks.push((check, compared.to_string()));
-        });
-    checks.sort_by_key(|(check, _)| check.number());
-    for (check, compared) in checks {
-        writeln!(out, "{:>2}  {:<22}  {compared}", check.number(), check.title())?;
-    }
-    print_authenticated(&result?, now, out)
-}
-
-fn print_authenticated(
-    authenticated: &Authenticated,
-    now: UnixTime,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let snp = authenticated.snp();
-    let root = if authenticated.simulated() { "a simulated root" } else { "AMD's root" };
-    writeln!(out, "\nauthenticated: {} at {now}, under {root}", snp.product)?;
-    writeln!(out, "  measurement\n    {}", snp.measurement)?;
-    writeln!(out, "  reported tcb    {}", snp.reported_tcb)?;
-    writeln!(out, "  os binding      {}", authenticated.os_binding().name())?;
-    writeln!(out, "  guest identity  {}", authenticated.guest_identity().name())?;
-    writeln!(
-        out,
-        "  debugging       {}",
-        if snp.policy.debug_allowed() { "allowed" } else { "not allowed" }
-    )?;
-    writeln!(out, "  certificates    valid until {}", authenticated.not_after())?;
-    writeln!(
-        out,
-        "\nGenuine says nothing of fresh or wanted: a broker also checks its challenge and its policy."
-    )?;
-    Ok(())
-}
-
-/// Reads a file as evidence. An HCL report says what it is by its first four bytes.
-fn read_evidence(path: &Path, kind: EvidenceKind) -> Result<Evidence, Failure> {
-    let bytes = read_bounded(path, MAX_EVIDENCE)?;
-    let kind = if bytes.starts_with(b"HCLA") { EvidenceKind::AzureVtpm } else { kind };
-    Ok(Evidence::parse(kind, &bytes)?)
-}
-
-/// The certificates of a directory's files. A file that holds none is named and passed over.
-fn read_certificates(directory: &Path, out: &mut dyn Write) -> Result<Endorsements, Failure> {
-    let unreadable = |source| Failure::Read { path: directory.to_owned(), source };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if paths.len() == MAX_FILES {
-            return Err(Failure::TooManyFiles { path: directory.to_owned(), limit: MAX_FILES });
-        }
-        if path.is_file() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    let mut all = Vec::new();
-    for path in paths {
-        match certificates_from_file(&read_bounded(&path, MAX_CERTIFICATE_FILE)?) {
-            Ok(certificates) => all.extend(certificates),
-            Err(PemError::Neither) => (),
-            Err(error) => writeln!(out, "    not used: `{}`: {error}", path.display())?,
-        }
-    }
-    Ok(Endorsements::from_certificates(all)?)
-}
-
-fn read_bounded(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let unreadable = |source| Failure::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > limit {
-        return Err(Failure::TooLarge { path: path.to_owned(), limit });
-    }
-    Ok(bytes)
-}
-
 fn parse_time(text: &str) -> Result<UnixTime, &'static str> {
     UnixTime::parse(text).ok_or("not a time; use 2026-11-22T09:30:00Z, 2026-11-22 or seconds since 1970")
 }
-
-fn clock() -> Result<UnixTime, Failure> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map(|since| UnixTime(since.as_secs())).map_err(|_| Failure::Clock)
-}
-
-/// Most files that are looked at in a directory of certificates.
-const MAX_FILES: usize = 64;
-/// Most bytes of a file in a directory of certificates.
-const MAX_CERTIFICATE_FILE: usize = 256 * 1024;

@@ -106,6 +106,8 @@ fn snp(turn: usize, whole: bool) -> SnpClaims {
         current_mit_vector: whole.then_some(0),
         signing_key: pick(&[SigningKey::Vcek, SigningKey::Vlek], turn / 3, SigningKey::Vcek),
         chip_id: whole.then_some(ChipId([0; 64])),
+        csp_id: whole.then(|| "CN=provider".to_owned()),
+        crl_issued: whole.then_some(UnixTime(0)),
         report_id: [0; 32],
     }
 }

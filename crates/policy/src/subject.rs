@@ -140,6 +140,7 @@ impl Subjects {
             ("launch_tcb", tcb(snp.launch_tcb)?),
             ("current_firmware", firmware(snp.current_firmware)?),
             ("committed_firmware", firmware(snp.committed_firmware)?),
+            ("provisional_firmware", truth(snp.is_provisional())),
             ("signing_key", name(&v.signing_key, snp.signing_key.name())),
             ("report_id", name(&v.report_id, &hex(&snp.report_id))),
         ]);
@@ -150,6 +151,8 @@ impl Subjects {
             ("launch_mitigations", snp.launch_mit_vector.map(bits)),
             ("current_mitigations", snp.current_mit_vector.map(bits)),
             ("chip", snp.chip_id.map(|chip| name(&v.chip, &hex(&chip.0)))),
+            ("csp", snp.csp_id.as_deref().map(|csp| name(&v.csp, csp))),
+            ("crl_issued", snp.crl_issued.map(datetime)),
         ];
         let present = optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         attributes.extend(present);
@@ -234,6 +237,7 @@ fn platform(platform: PlatformInfo) -> Result<RestrictedExpression, Unfit> {
         ("iommu_write_safe", truth(platform.iommu_write_safe())),
         ("tio", truth(platform.tio())),
         ("unknown_bits", truth(platform.unknown_bits() != 0)),
+        ("bits", bits(platform.0)),
     ])
 }
 

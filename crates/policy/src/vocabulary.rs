@@ -27,6 +27,7 @@ vocabulary! {
     action: "Action",
     chip: "Chip",
     config: "Config",
+    csp: "Csp",
     evidence_kind: "EvidenceKind",
     family_id: "FamilyId",
     guest: "Guest",
@@ -68,12 +69,21 @@ pub(crate) fn impossible_name(literal: &EntityUid) -> Option<&'static str> {
     if kind == "Key" {
         return name.parse::<KeyId>().is_err().then_some("the name of a key: a-z, 0-9, `-`, `_`, `.`");
     }
+    if kind == "Csp" {
+        return impossible_csp(name);
+    }
     if UNNAMED.contains(&kind.as_str()) {
         return Some("a test of its claims: it has no name of its own");
     }
     let (_, digits, expected) = BYTES.iter().find(|(bytes, _, _)| *bytes == kind)?;
     let is_hex = name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     (!is_hex || name.len() != *digits).then_some(expected)
+}
+
+/// What a CSP_ID would have to be, if it is one that `verify` never lets through.
+pub(crate) fn impossible_csp(name: &str) -> Option<&'static str> {
+    let possible = (1..=128).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (!possible).then_some("1 to 128 printable ASCII characters")
 }
 
 /// Types of bytes, with the length of their names and what those are.
@@ -115,6 +125,8 @@ mod tests {
         assert!(!possible("Measurement", &"0F".repeat(48)));
         assert!(!possible("Measurement", &"0f".repeat(32)));
         assert!(possible("HostData", &"0f".repeat(32)));
+        assert!(possible("Csp", "CN=cc-us-east-2.amazonaws.com"));
+        assert!(!possible("Csp", "") && !possible("Csp", "CN=\n") && !possible("Csp", &"x".repeat(129)));
         assert!(possible("Key", "db-1") && !possible("Key", "DB"));
         assert!(!possible("Guest", "web") && !possible("Processor", "Milan"));
         assert!(possible("Product", "whatever the validator let through"));

@@ -30,15 +30,32 @@ pub const FMC_SPL: &[u32] = &[1, 3, 6, 1, 4, 1, 3704, 1, 3, 9];
 /// hwID: raw bytes, 64 or, on Turin, 8.
 pub const HWID: &[u32] = &[1, 3, 6, 1, 4, 1, 3704, 1, 4];
 
+/// CSP_ID: an IA5String that names the cloud provider; VLEKs only.
+pub const CSP_ID: &[u32] = &[1, 3, 6, 1, 4, 1, 3704, 1, 5];
+
 /// What a VCEK certificate of this chip at this TCB carries, in AMD's order.
 pub(crate) fn vcek_extensions(product: Product, tcb: Tcb, hwid: &[u8]) -> Vec<Extension> {
+    let name = match product {
+        Product::Milan => "Milan-B0",
+        other => other.name(),
+    };
+    let mut all = extensions(product, name, tcb);
+    all.push(Extension { oid: HWID, critical: false, value: hwid.to_vec() });
+    all
+}
+
+/// What a VLEK certificate of this cloud provider at this TCB carries, in AMD's order.
+pub(crate) fn vlek_extensions(product: Product, tcb: Tcb, csp_id: &str) -> Vec<Extension> {
+    let mut all = extensions(product, product.name(), tcb);
+    all.push(Extension { oid: CSP_ID, critical: false, value: der::ia5(csp_id) });
+    all
+}
+
+/// What stands before the holder.
+fn extensions(product: Product, name: &str, tcb: Tcb) -> Vec<Extension> {
     let extension = |oid, value| Extension { oid, critical: false, value };
     let number = |oid, value: u8| extension(oid, der::integer(value.into()));
-    let (version, name) = match product {
-        Product::Milan => (0, "Milan-B0"),
-        Product::Genoa => (0, "Genoa"),
-        Product::Turin => (1, "Turin"),
-    };
+    let version = if product == Product::Turin { 1 } else { 0 };
     let mut all = vec![number(STRUCT_VERSION, version), extension(PRODUCT_NAME, der::ia5(name))];
     all.extend(tcb.fmc.map(|fmc| number(FMC_SPL, fmc)));
     all.extend([number(BOOTLOADER_SPL, tcb.bootloader), number(TEE_SPL, tcb.tee)]);
@@ -50,6 +67,6 @@ pub(crate) fn vcek_extensions(product: Product, tcb: Tcb, hwid: &[u8]) -> Vec<Ex
             all.extend(reserved.into_iter().chain([number(SNP_SPL, tcb.snp)]));
         }
     }
-    all.extend([number(MICROCODE_SPL, tcb.microcode), extension(HWID, hwid.to_vec())]);
+    all.push(number(MICROCODE_SPL, tcb.microcode));
     all
 }

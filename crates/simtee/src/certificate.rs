@@ -40,17 +40,19 @@ pub struct CertificateSpec {
 pub enum Signer {
     /// The root key.
     Ark,
-    /// The intermediate key.
+    /// The intermediate key above chips' keys.
     Ask,
+    /// The intermediate key above cloud providers' keys.
+    Asvk,
 }
 
 /// What a certificate claims about its signature. The signature itself is always RSA-PSS with SHA-384 and a salt of
 /// 48 bytes: a verifier that does not read the claim takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureAlgorithm {
-    /// RSA-PSS, SHA-384, salt 48, trailer field spelt out: AMD's ARK, ASK and ASVK.
+    /// RSA-PSS, SHA-384, salt 48, trailer field spelt out: AMD's ARK, ASK, ASVK and VLEK.
     PssSha384,
-    /// The same with the default trailer field left out: AMD's VCEK and VLEK.
+    /// The same with the default trailer field left out: AMD's VCEKs, and its revocation lists.
     PssSha384NoTrailer,
     /// RSA-PSS with SHA-384 and this salt length.
     PssSha384Salt(u8),
@@ -103,7 +105,7 @@ impl Name {
         }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let attributes = [
             (11, &self.organizational_unit),
             (6, &self.country),
@@ -175,14 +177,14 @@ impl CertificateSpec {
 }
 
 impl Extension {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let critical = if self.critical { der::boolean_true() } else { Vec::new() };
         der::sequence(&[der::oid(self.oid), critical, der::octets(&self.value)])
     }
 }
 
 impl SignatureAlgorithm {
-    fn encode(self) -> Vec<u8> {
+    pub(crate) fn encode(self) -> Vec<u8> {
         let identifier = |arcs: &[u32], parameters| der::sequence(&[der::oid(arcs), parameters]);
         match self {
             Self::PssSha384 => identifier(RSA_PSS, pss_parameters(SHA384, 48, true)),

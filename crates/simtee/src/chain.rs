@@ -1,7 +1,7 @@
-//! The chain ARK, ASK, VCEK: what AMD's certificates say, for a simulated root.
+//! The chains ARK, ASK, VCEK and ARK, ASVK, VLEK: what AMD's certificates say, for a simulated root.
 
 use claims::UnixTime;
-use claims::snp::{Product, Tcb};
+use claims::snp::{Product, SigningKey, Tcb};
 
 use crate::certificate::{CertificateSpec, Name, SignatureAlgorithm, Signer};
 use crate::table::{self, CertificateTable};
@@ -12,10 +12,12 @@ use crate::{amd, authority};
 pub struct ChainSpec {
     /// The root.
     pub ark: CertificateSpec,
-    /// The intermediate.
+    /// The intermediate: an ASK, or an ASVK above a VLEK.
     pub ask: CertificateSpec,
-    /// The chip's key at one TCB.
-    pub vcek: CertificateSpec,
+    /// The endorsement key at one TCB: a VCEK or a VLEK.
+    pub vek: CertificateSpec,
+    /// What the table of certificates calls the endorsement key.
+    pub kind: SigningKey,
 }
 
 /// Three certificates in DER.
@@ -23,17 +25,23 @@ pub struct ChainSpec {
 pub struct Chain {
     /// The root.
     pub ark: Vec<u8>,
-    /// The intermediate.
+    /// The intermediate: an ASK, or an ASVK above a VLEK.
     pub ask: Vec<u8>,
-    /// The chip's key at one TCB.
-    pub vcek: Vec<u8>,
+    /// The endorsement key at one TCB: a VCEK or a VLEK.
+    pub vek: Vec<u8>,
+    /// What the table of certificates calls the endorsement key.
+    pub kind: SigningKey,
 }
 
 impl Chain {
-    /// The certificate table that a host gives with a report: VCEK, ASK, ARK.
+    /// The certificate table that a host gives with a report: VCEK or VLEK, ASK or ASVK, ARK.
     pub fn table(&self) -> CertificateTable {
-        let Self { ark, ask, vcek } = self;
-        let entries = vec![(table::VCEK, vcek.clone()), (table::ASK, ask.clone()), (table::ARK, ark.clone())];
+        let Self { ark, ask, vek, kind } = self;
+        let guid = match kind {
+            SigningKey::Vcek => table::VCEK,
+            SigningKey::Vlek => table::VLEK,
+        };
+        let entries = vec![(guid, vek.clone()), (table::ASK, ask.clone()), (table::ARK, ark.clone())];
         CertificateTable { entries }
     }
 }
@@ -45,7 +53,7 @@ pub(crate) fn ark_spec(product: Product, created: UnixTime, ark_spki: &[u8]) -> 
         authority::key_usage(true),
         authority::subject_key_identifier(ark_spki),
         authority::basic_constraints(true, None),
-        authority::crl_distribution_point(&crl_url(product)),
+        authority::crl_distribution_point(&crl_url("vcek", product)),
     ];
     CertificateSpec {
         version: 2,
@@ -74,7 +82,7 @@ pub(crate) fn ask_spec(
         authority::authority_key_identifier(ark_spki),
         authority::basic_constraints(true, Some(0)),
         authority::key_usage(false),
-        authority::crl_distribution_point(&crl_url(product)),
+        authority::crl_distribution_point(&crl_url("vcek", product)),
     ];
     CertificateSpec {
         serial: first_serial(product).saturating_add(1),
@@ -82,6 +90,42 @@ pub(crate) fn ask_spec(
         spki: ask_spki.to_vec(),
         extensions,
         ..ark_spec(product, created, ark_spki)
+    }
+}
+
+/// The certificate of the other intermediate, above VLEKs, for this key: 25 years from `created`.
+pub(crate) fn asvk_spec(
+    product: Product,
+    created: UnixTime,
+    ark_spki: &[u8],
+    asvk_spki: &[u8],
+) -> CertificateSpec {
+    let mut spec = ask_spec(product, created, ark_spki, asvk_spki);
+    spec.serial = first_serial(product).saturating_add(0x101);
+    spec.subject = Name::amd(format!("SEV-VLEK-{product}"));
+    let url = authority::crl_distribution_point(&crl_url("vlek", product));
+    spec.extensions.pop();
+    spec.extensions.push(url);
+    spec
+}
+
+/// The certificate of a cloud provider's key at one TCB: serial 0, a year from `created`.
+pub(crate) fn vlek_spec(
+    product: Product,
+    created: UnixTime,
+    vlek_spki: Vec<u8>,
+    tcb: Tcb,
+    csp_id: &str,
+) -> CertificateSpec {
+    CertificateSpec {
+        inner_algorithm: SignatureAlgorithm::PssSha384,
+        outer_algorithm: SignatureAlgorithm::PssSha384,
+        issuer: Name::amd(format!("SEV-VLEK-{product}")),
+        not_after: created.plus(VLEK_YEARS * YEAR),
+        subject: Name::amd("SEV-VLEK"),
+        extensions: amd::vlek_extensions(product, tcb, csp_id),
+        signer: Signer::Asvk,
+        ..vcek_spec(product, created, vlek_spki, tcb, &[])
     }
 }
 
@@ -118,14 +162,15 @@ fn first_serial(product: Product) -> u64 {
 }
 
 /// AMD's path on a host that cannot exist (RFC 2606, 2): a simulated root has no business at AMD's.
-fn crl_url(product: Product) -> String {
-    format!("https://simulated.invalid/vcek/v1/{product}/crl")
+fn crl_url(kind: &str, product: Product) -> String {
+    format!("https://simulated.invalid/{kind}/v1/{product}/crl")
 }
 
 /// Seconds, leap days spread.
 const YEAR: u64 = 31_557_600;
 const AUTHORITY_YEARS: u64 = 25;
 const VCEK_YEARS: u64 = 7;
+const VLEK_YEARS: u64 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -191,6 +236,35 @@ mod tests {
         let turin = Tcb { fmc: Some(0), bootloader: 1, tee: 0, snp: 2, microcode: 71 };
         let (from, to) = ("2025-07-17T17:04:46Z", "2032-07-17T17:04:46Z");
         is_vcek("turin-v5-oak/vcek.der", Product::Turin, turin, from, to, 8);
+    }
+
+    #[test]
+    fn a_vlek_certificate_is_written_as_amd_writes_it() {
+        let Some(der) = genuine("milan-v2-aws-vlek/vlek.der") else { return };
+        let spki = element(&der, b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01", 120).to_vec();
+        let tcb = Tcb { fmc: None, bootloader: 3, tee: 0, snp: 21, microcode: 209 };
+        let csp_id = "CN=cc-us-east-2.amazonaws.com";
+        let spec = vlek_spec(Product::Milan, at("2024-05-05T21:14:27Z"), spki, tcb, csp_id);
+        assert_is_genuine(&CertificateSpec { not_after: at("2025-05-05T21:14:27Z"), ..spec }, &der);
+    }
+
+    #[test]
+    fn the_intermediate_above_vleks_is_written_as_amd_writes_it() {
+        let (Some(ark), Some(asvk)) =
+            (genuine("milan-v2-aws-vlek/ark.pem"), genuine("milan-v2-aws-vlek/asvk.pem"))
+        else {
+            return;
+        };
+        let spki =
+            |der| element(der, b"\x30\x82\x02\x22\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 550);
+        let mut spec = asvk_spec(Product::Milan, at("2022-11-16T22:45:24Z"), spki(&ark), spki(&asvk));
+        spec.not_after = at("2047-11-16T22:45:24Z");
+        let url = authority::crl_distribution_point("https://kdsintf.amd.com/vlek/v1/Milan/crl").value;
+        *spec.extension_mut(authority::CRL_DISTRIBUTION_POINTS).unwrap() = url;
+        let identifier = |arc: u8| element(&asvk, &[0x06, 3, 0x55, 0x1d, arc, 0x04], 31)[7..].to_vec();
+        *spec.extension_mut(authority::SUBJECT_KEY_IDENTIFIER).unwrap() = identifier(14)[..22].to_vec();
+        *spec.extension_mut(authority::AUTHORITY_KEY_IDENTIFIER).unwrap() = identifier(35);
+        assert_is_genuine(&spec, &asvk);
     }
 
     #[test]

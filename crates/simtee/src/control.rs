@@ -34,6 +34,7 @@ pub const MAX_REPLY: usize = 64 * 1024;
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is soon carried out")]
 pub enum Request {
     /// Launch a guest, in place of the one of this name.
     Guest(GuestRequest),
@@ -65,6 +66,10 @@ pub struct GuestRequest {
     /// ID_KEY_DIGEST, 96 hexadecimal digits.
     #[serde(default, with = "hex_bytes", skip_serializing_if = "Option::is_none")]
     pub id_key_digest: Option<[u8; 48]>,
+    /// CSP_ID of the cloud provider whose VLEK signs, 1 to 128 printable ASCII characters: as
+    /// [`GuestSpec::at_provider`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csp_id: Option<String>,
     /// VMPL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vmpl: Option<u32>,
@@ -229,6 +234,7 @@ impl GuestRequest {
             measurement: None,
             host_data: None,
             id_key_digest: None,
+            csp_id: None,
             vmpl: None,
             version: None,
             alter_bit: None,
@@ -237,7 +243,10 @@ impl GuestRequest {
 
     /// What to launch on a host of this product.
     pub fn spec(&self, product: Product) -> GuestSpec {
-        let usual = GuestSpec::new(product, self.name.as_str());
+        let mut usual = GuestSpec::new(product, self.name.as_str());
+        if let Some(csp_id) = &self.csp_id {
+            usual = usual.at_provider(csp_id);
+        }
         let tcb = self.tcb.applied_to(usual.reported_tcb);
         GuestSpec {
             measurement: self.measurement.map_or(usual.measurement, Measurement),

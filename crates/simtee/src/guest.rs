@@ -48,6 +48,9 @@ pub struct GuestSpec {
     pub launch_tcb: Tcb,
     /// Family, model, stepping.
     pub cpuid: CpuId,
+    /// The CSP_ID of the cloud provider whose VLEK signs; a VCEK does where there is none. See
+    /// [`Self::at_provider`].
+    pub csp_id: Option<String>,
     /// Whether the host masks CHIP_ID (zeros in the report, not in the certificate).
     pub mask_chip_id: bool,
     /// Current firmware: major, minor, build.
@@ -83,6 +86,7 @@ impl GuestSpec {
             current_tcb: tcb,
             launch_tcb: tcb,
             cpuid: default_cpuid(product),
+            csp_id: None,
             mask_chip_id: false,
             current_firmware: (1, 58, 3),
             committed_firmware: (1, 58, 3),
@@ -119,6 +123,12 @@ impl GuestSpec {
         Self { reported_tcb: tcb, committed_tcb: tcb, current_tcb: tcb, launch_tcb: tcb, ..self }
     }
 
+    /// The same guest at a cloud provider, whose VLEK signs: VMPL 1 and a masked CHIP_ID, as AWS has them.
+    #[must_use]
+    pub fn at_provider(self, csp_id: &str) -> Self {
+        Self { csp_id: Some(csp_id.to_owned()), vmpl: 1, mask_chip_id: true, ..self }
+    }
+
     /// The unsigned report of such a guest on this chip.
     ///
     /// # Errors
@@ -135,7 +145,7 @@ impl GuestSpec {
             .put(field::SIGNATURE_ALGO, ECDSA_P384_SHA384.to_le_bytes())
             .put(field::CURRENT_TCB, tcb_bytes(self.current_tcb, product)?)
             .put(field::PLATFORM_INFO, self.platform.0.to_le_bytes())
-            .put(field::KEY_INFO, u32::from(self.author_key_digest.is_some()).to_le_bytes())
+            .put(field::KEY_INFO, self.key_info().to_le_bytes())
             .put(field::MEASUREMENT, self.measurement.0)
             .put(field::HOST_DATA, self.host_data)
             .put(field::ID_KEY_DIGEST, self.id_key_digest)
@@ -157,18 +167,24 @@ impl GuestSpec {
         }
         Ok(report)
     }
+
+    /// AUTHOR_KEY_EN in bit 0, SIGNING_KEY in bits 4:2.
+    fn key_info(&self) -> u32 {
+        let signing_key = if self.csp_id.is_some() { SIGNING_KEY_VLEK } else { 0 };
+        u32::from(self.author_key_digest.is_some()) | signing_key
+    }
 }
 
 /// A launched guest: attesting costs one ECDSA signature.
 pub struct Guest {
     report: ReportBuilder,
-    vcek: P384SigningKey,
+    vek: P384SigningKey,
     chain: Chain,
 }
 
 impl Guest {
-    pub(crate) fn new(report: ReportBuilder, vcek: P384SigningKey, chain: Chain) -> Self {
-        Self { report, vcek, chain }
+    pub(crate) fn new(report: ReportBuilder, vek: P384SigningKey, chain: Chain) -> Self {
+        Self { report, vek, chain }
     }
 
     /// The same guest, whose host hands out another chain.
@@ -189,12 +205,12 @@ impl Guest {
         report
     }
 
-    /// Signs a report with the guest's VCEK.
+    /// Signs a report with the guest's VCEK or VLEK.
     ///
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn sign(&self, report: ReportBuilder) -> Result<[u8; REPORT_LEN], SimError> {
-        report.signed_by(&self.vcek)
+        report.signed_by(&self.vek)
     }
 
     /// Report and certificate table: evidence as `/dev/sev-guest` gives it with an extended report.
@@ -251,6 +267,7 @@ fn firmware((major, minor, build): (u8, u8, u8)) -> [u8; 3] {
 }
 
 const ECDSA_P384_SHA384: u32 = 1;
+const SIGNING_KEY_VLEK: u32 = 1 << 2;
 /// Bit 17 of POLICY, which is always one.
 const POLICY_RESERVED_ONE: u64 = 1 << 17;
 const POLICY_SMT: u64 = 1 << 16;

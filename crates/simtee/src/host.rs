@@ -5,21 +5,25 @@
 use core::fmt;
 use std::sync::Arc;
 
-use claims::snp::{Product, Tcb};
+use claims::snp::{Product, SigningKey, Tcb};
 use claims::{ChipId, ReportData, Sha256Digest, UnixTime};
 use crypto::{HmacKey, P384SigningKey, RsaPrivateKey};
 use zeroize::Zeroizing;
 
 use crate::SimError;
+use crate::authority;
 use crate::certificate::{CertificateSpec, P384, Signer, ec_spki};
-use crate::chain::{Chain, ChainSpec, ark_spec, ask_spec, vcek_spec};
+use crate::chain::{Chain, ChainSpec, ark_spec, ask_spec, asvk_spec, vcek_spec, vlek_spec};
+use crate::crl::{self, CrlSpec};
 use crate::guest::{Guest, GuestSpec};
 use crate::report::tcb_bytes;
 
-/// The secrets of a host: ARK key, ASK key (RSA-4096), and the chip's 32 bytes, from which its VCEKs derive.
+/// The secrets of a host: ARK, ASK and ASVK keys (RSA-4096), and the chip's 32 bytes, from which its VCEKs derive.
+/// VLEKs derive from the ASVK's key: hosts that share it are of one cloud provider.
 pub struct HostKeys {
     pub(crate) ark: RsaPrivateKey,
     pub(crate) ask: RsaPrivateKey,
+    pub(crate) asvk: RsaPrivateKey,
     pub(crate) chip: Zeroizing<[u8; 32]>,
 }
 
@@ -30,7 +34,8 @@ impl HostKeys {
     /// [`SimError::Crypto`] if the library fails.
     pub fn generate() -> Result<Self, SimError> {
         let chip = Zeroizing::new(crypto::random_array()?);
-        Ok(Self { ark: RsaPrivateKey::generate(4096)?, ask: RsaPrivateKey::generate(4096)?, chip })
+        let authority = || RsaPrivateKey::generate(4096);
+        Ok(Self { ark: authority()?, ask: authority()?, asvk: authority()?, chip })
     }
 
     /// The same authorities with another chip under them.
@@ -40,17 +45,18 @@ impl HostKeys {
     pub fn with_other_chip(&self) -> Result<Self, SimError> {
         let again = |key: &RsaPrivateKey| RsaPrivateKey::from_pkcs8(key.pkcs8().expose());
         let chip = Zeroizing::new(crypto::random_array()?);
-        Ok(Self { ark: again(&self.ark)?, ask: again(&self.ask)?, chip })
+        Ok(Self { ark: again(&self.ark)?, ask: again(&self.ask)?, asvk: again(&self.asvk)?, chip })
     }
 }
 
-/// A host of one product, with its ARK and ASK certificates.
+/// A host of one product, with the certificates of its ARK, ASK and ASVK.
 pub struct SimHost {
     keys: Arc<HostKeys>,
     product: Product,
     created: UnixTime,
     ark: Vec<u8>,
     ask: Vec<u8>,
+    asvk: Vec<u8>,
 }
 
 impl SimHost {
@@ -67,21 +73,22 @@ impl SimHost {
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn with_keys(keys: Arc<HostKeys>, product: Product, now: UnixTime) -> Result<Self, SimError> {
-        let mut host = Self { keys, product, created: now, ark: Vec::new(), ask: Vec::new() };
+        let none = Vec::new;
+        let mut host = Self { keys, product, created: now, ark: none(), ask: none(), asvk: none() };
         host.ark = host.sign(&host.ark_spec())?;
         host.ask = host.sign(&host.ask_spec())?;
+        host.asvk = host.sign(&host.asvk_spec())?;
         Ok(host)
     }
 
-    /// A host whose certificates were issued before.
+    /// A host whose certificates of ARK, ASK and ASVK were issued before.
     pub(crate) fn restore(
         keys: HostKeys,
         product: Product,
         created: UnixTime,
-        ark: Vec<u8>,
-        ask: Vec<u8>,
+        [ark, ask, asvk]: [Vec<u8>; 3],
     ) -> Self {
-        Self { keys: Arc::new(keys), product, created, ark, ask }
+        Self { keys: Arc::new(keys), product, created, ark, ask, asvk }
     }
 
     /// Which product it plays.
@@ -109,6 +116,11 @@ impl SimHost {
         &self.ask
     }
 
+    /// The certificate of the intermediate above VLEKs, in DER.
+    pub fn asvk_der(&self) -> &[u8] {
+        &self.asvk
+    }
+
     /// SHA-256 of [`Self::ark_der`]: what an operator trusts it by.
     pub fn ark_sha256(&self) -> Sha256Digest {
         Sha256Digest(crypto::sha256(&[&self.ark]))
@@ -130,10 +142,27 @@ impl SimHost {
     /// # Errors
     /// [`SimError::TcbLayout`] if the TCB is of another product; [`SimError::Crypto`] if the library fails.
     pub fn vcek(&self, tcb: Tcb) -> Result<P384SigningKey, SimError> {
+        self.derive(&HmacKey::new(&*self.keys.chip), [b"vcek, low", b"vcek, high"], tcb)
+    }
+
+    /// The cloud provider's signing key at this TCB, the same for all chips under one ASVK.
+    ///
+    /// # Errors
+    /// As [`Self::vcek`].
+    pub fn vlek(&self, tcb: Tcb) -> Result<P384SigningKey, SimError> {
+        let seed = Zeroizing::new(crypto::sha256(&[b"vlek seed", self.keys.asvk.pkcs8().expose()]));
+        self.derive(&HmacKey::new(&*seed), [b"vlek, low", b"vlek, high"], tcb)
+    }
+
+    fn derive(
+        &self,
+        secret: &HmacKey,
+        [low, high]: [&[u8]; 2],
+        tcb: Tcb,
+    ) -> Result<P384SigningKey, SimError> {
         let tcb = tcb_bytes(tcb, self.product)?;
-        let chip = HmacKey::new(&*self.keys.chip);
-        let part = |label: &[u8]| Zeroizing::new(chip.tag(&[label, self.product.name().as_bytes(), &tcb]));
-        let (low, high) = (part(b"vcek, low"), part(b"vcek, high"));
+        let part = |label: &[u8]| Zeroizing::new(secret.tag(&[label, self.product.name().as_bytes(), &tcb]));
+        let (low, high) = (part(low), part(high));
         let scalar = high.iter().chain(low.iter());
         let mut key = Zeroizing::new([0; PKCS8_P384_PREFIX.len() + SCALAR_LEN]);
         key.iter_mut().zip(PKCS8_P384_PREFIX.iter().chain(scalar)).for_each(|(to, from)| *to = *from);
@@ -151,19 +180,50 @@ impl SimHost {
         let spki = ec_spki(P384, &self.vcek(tcb)?.public_sec1());
         let chip = self.chip_id();
         let hwid = chip.0.get(..hwid_len(self.product)).unwrap_or_default();
-        let vcek = vcek_spec(self.product, self.created, spki, tcb, hwid);
-        Ok(ChainSpec { ark: self.ark_spec(), ask: self.ask_spec(), vcek })
+        let vek = vcek_spec(self.product, self.created, spki, tcb, hwid);
+        Ok(ChainSpec { ark: self.ark_spec(), ask: self.ask_spec(), vek, kind: SigningKey::Vcek })
     }
 
-    /// Signs a chain. Where ARK and ASK are the host's own, unaltered, it is their one certificate, so that the
-    /// root's fingerprint stays.
+    /// What the genuine chain of this cloud provider at this TCB says, to be altered or issued as it is.
+    ///
+    /// # Errors
+    /// As [`Self::vcek`].
+    pub fn vlek_chain_spec(&self, tcb: Tcb, csp_id: &str) -> Result<ChainSpec, SimError> {
+        let spki = ec_spki(P384, &self.vlek(tcb)?.public_sec1());
+        let vek = vlek_spec(self.product, self.created, spki, tcb, csp_id);
+        Ok(ChainSpec { ark: self.ark_spec(), ask: self.asvk_spec(), vek, kind: SigningKey::Vlek })
+    }
+
+    /// Signs a chain. Where ARK and ASK or ASVK are the host's own, unaltered, it is their one certificate, so that
+    /// the root's fingerprint stays.
     ///
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn issue(&self, spec: &ChainSpec) -> Result<Chain, SimError> {
-        let ark = if spec.ark == self.ark_spec() { self.ark.clone() } else { self.sign(&spec.ark)? };
-        let ask = if spec.ask == self.ask_spec() { self.ask.clone() } else { self.sign(&spec.ask)? };
-        Ok(Chain { ark, ask, vcek: self.sign(&spec.vcek)? })
+        let own =
+            [(self.ark_spec(), &self.ark), (self.ask_spec(), &self.ask), (self.asvk_spec(), &self.asvk)];
+        let issue = |spec: &CertificateSpec| match own.iter().find(|(own, _)| own == spec) {
+            Some((_, der)) => Ok((*der).clone()),
+            None => self.sign(spec),
+        };
+        let (ark, ask, vek) = (issue(&spec.ark)?, issue(&spec.ask)?, issue(&spec.vek)?);
+        Ok(Chain { ark, ask, vek, kind: spec.kind })
+    }
+
+    /// What the root's revocation list of this time says, with nothing revoked, to be altered or signed as it is.
+    pub fn crl_spec(&self, now: UnixTime) -> CrlSpec {
+        let key = authority::authority_key_identifier(self.keys.ark.public().spki());
+        crl::crl_spec(self.ark_spec().subject, key, now)
+    }
+
+    /// Signs a revocation list.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn sign_crl(&self, spec: &CrlSpec) -> Result<Vec<u8>, SimError> {
+        let to_be_signed = spec.to_be_signed();
+        let signature = self.authority(spec.signer).sign_pss_sha384(&to_be_signed)?;
+        Ok(spec.with_signature(to_be_signed, &signature))
     }
 
     /// Signs one certificate.
@@ -171,12 +231,8 @@ impl SimHost {
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn sign(&self, spec: &CertificateSpec) -> Result<Vec<u8>, SimError> {
-        let key = match spec.signer {
-            Signer::Ark => &self.keys.ark,
-            Signer::Ask => &self.keys.ask,
-        };
         let to_be_signed = spec.to_be_signed();
-        let signature = key.sign_pss_sha384(&to_be_signed)?;
+        let signature = self.authority(spec.signer).sign_pss_sha384(&to_be_signed)?;
         Ok(spec.with_signature(to_be_signed, &signature))
     }
 
@@ -186,8 +242,12 @@ impl SimHost {
     /// As [`Self::vcek`].
     pub fn launch(&self, spec: &GuestSpec) -> Result<Guest, SimError> {
         let report = spec.report(self.product, self.chip_id())?;
-        let chain = self.issue(&self.chain_spec(spec.reported_tcb)?)?;
-        Ok(Guest::new(report, self.vcek(spec.reported_tcb)?, chain))
+        let tcb = spec.reported_tcb;
+        let (chain, key) = match &spec.csp_id {
+            None => (self.chain_spec(tcb)?, self.vcek(tcb)?),
+            Some(csp_id) => (self.vlek_chain_spec(tcb, csp_id)?, self.vlek(tcb)?),
+        };
+        Ok(Guest::new(report, key, self.issue(&chain)?))
     }
 
     /// Evidence of a guest that is launched for this one report.
@@ -198,6 +258,14 @@ impl SimHost {
         self.launch(spec)?.attest(report_data)
     }
 
+    fn authority(&self, signer: Signer) -> &RsaPrivateKey {
+        match signer {
+            Signer::Ark => &self.keys.ark,
+            Signer::Ask => &self.keys.ask,
+            Signer::Asvk => &self.keys.asvk,
+        }
+    }
+
     fn ark_spec(&self) -> CertificateSpec {
         ark_spec(self.product, self.created, self.keys.ark.public().spki())
     }
@@ -205,6 +273,11 @@ impl SimHost {
     fn ask_spec(&self) -> CertificateSpec {
         let (ark, ask) = (self.keys.ark.public().spki(), self.keys.ask.public().spki());
         ask_spec(self.product, self.created, ark, ask)
+    }
+
+    fn asvk_spec(&self) -> CertificateSpec {
+        let (ark, asvk) = (self.keys.ark.public().spki(), self.keys.asvk.public().spki());
+        asvk_spec(self.product, self.created, ark, asvk)
     }
 }
 

@@ -7,7 +7,8 @@
 //! |-|-|-|
 //! | the launch | [`GuestSpec`], all fields open | |
 //! | the report | [`Guest::report`], [`ReportBuilder::put`], [`ReportBuilder::bytes_mut`], [`Guest::sign`] | [`flip_bit`] |
-//! | a certificate | [`SimHost::chain_spec`], [`CertificateSpec`], [`SimHost::issue`] | [`Chain`], all bytes open |
+//! | a certificate | [`SimHost::chain_spec`], [`SimHost::vlek_chain_spec`], [`CertificateSpec`], [`SimHost::issue`] | [`Chain`], all bytes open |
+//! | a revocation list | [`SimHost::crl_spec`], [`CrlSpec`], [`SimHost::sign_crl`] | its bytes |
 //! | the table | [`CertificateTable`] | its bytes |
 //!
 //! ```
@@ -38,6 +39,7 @@ pub mod authority;
 mod certificate;
 mod chain;
 pub mod control;
+pub mod crl;
 mod der;
 mod error;
 mod guest;
@@ -52,6 +54,7 @@ pub mod table;
 
 pub use certificate::{CertificateSpec, Extension, Name, SignatureAlgorithm, Signer, p256_spki};
 pub use chain::{Chain, ChainSpec};
+pub use crl::{CrlSpec, Revoked};
 pub use error::SimError;
 pub use guest::{Guest, GuestSpec};
 pub use host::{HostKeys, SimHost};

@@ -2,9 +2,9 @@
 //!
 //! | file | contents |
 //! |-|-|
-//! | `ark.key.der`, `ask.key.der` | PKCS #8, mode 0600 |
+//! | `ark.key.der`, `ask.key.der`, `asvk.key.der` | PKCS #8, mode 0600 |
 //! | `chip.key` | the chip's 32 bytes, mode 0600 |
-//! | `ark.der`, `ark.pem`, `ask.der` | certificates |
+//! | `ark.der`, `ark.pem`, `ask.der`, `asvk.der` | certificates |
 //! | `ark.sha256` | SHA-256 of `ark.der` in hexadecimal, and a line feed: what an operator trusts the root by |
 //! | `host.json` | product and time of creation; written last, so that a directory without it holds no host |
 //! | `lock` | locked for as long as a process serves from the directory |
@@ -83,10 +83,12 @@ impl RootDir {
             .map_err(|error| SimError::io("write", &self.path.join("host.json"))(error.into()))?;
         self.write("ark.key.der", keys.ark.pkcs8().expose(), PRIVATE)?;
         self.write("ask.key.der", keys.ask.pkcs8().expose(), PRIVATE)?;
+        self.write("asvk.key.der", keys.asvk.pkcs8().expose(), PRIVATE)?;
         self.write("chip.key", &*keys.chip, PRIVATE)?;
         self.write("ark.der", host.ark_der(), PUBLIC)?;
         self.write("ark.pem", pem(host.ark_der()).as_bytes(), PUBLIC)?;
         self.write("ask.der", host.ask_der(), PUBLIC)?;
+        self.write("asvk.der", host.asvk_der(), PUBLIC)?;
         self.write("ark.sha256", format!("{}\n", host.ark_sha256()).as_bytes(), PUBLIC)?;
         self.write("host.json", &index, PUBLIC)
     }
@@ -103,15 +105,18 @@ impl RootDir {
         let chip = self.read("chip.key")?;
         let length = || self.stored("chip.key", &format_args!("expected 32 bytes, got {}", chip.len()));
         let chip = Zeroizing::new(<[u8; 32]>::try_from(chip.as_slice()).map_err(|_| length())?);
-        let keys = HostKeys { ark: key("ark.key.der")?, ask: key("ask.key.der")?, chip };
+        let (ark, ask, asvk) = (key("ark.key.der")?, key("ask.key.der")?, key("asvk.key.der")?);
+        let keys = HostKeys { ark, ask, asvk, chip };
         let certificate = |name: &str, key: &RsaPrivateKey| {
             let der = self.read(name)?.to_vec();
             let spki = key.public().spki();
             let fits = der.windows(spki.len()).any(|window| window == spki);
             if fits { Ok(der) } else { Err(self.stored(name, &"it is of another key")) }
         };
-        let (ark, ask) = (certificate("ark.der", &keys.ark)?, certificate("ask.der", &keys.ask)?);
-        Ok(SimHost::restore(keys, product, created, ark, ask))
+        let ark = certificate("ark.der", &keys.ark)?;
+        let ask = certificate("ask.der", &keys.ask)?;
+        let asvk = certificate("asvk.der", &keys.asvk)?;
+        Ok(SimHost::restore(keys, product, created, [ark, ask, asvk]))
     }
 
     fn stored(&self, name: &str, reason: &dyn core::fmt::Display) -> SimError {
@@ -213,12 +218,14 @@ mod tests {
         let loaded = SimHost::open_or_create(&path, Product::Milan, UnixTime(0)).unwrap();
         assert_eq!(made.ark_sha256(), loaded.ark_sha256());
         assert_eq!((made.ask_der(), made.chip_id()), (loaded.ask_der(), loaded.chip_id()));
+        assert_eq!(made.asvk_der(), loaded.asvk_der());
         assert_eq!(loaded.created(), NOW);
         let tcb = crate::GuestSpec::default_tcb(Product::Milan);
         assert_eq!(made.vcek(tcb).unwrap().public_sec1(), loaded.vcek(tcb).unwrap().public_sec1());
+        assert_eq!(made.vlek(tcb).unwrap().public_sec1(), loaded.vlek(tcb).unwrap().public_sec1());
         assert_eq!(fs::read_to_string(path.join("ark.sha256")).unwrap(), format!("{}\n", made.ark_sha256()));
         assert_eq!(mode(&path), 0o700);
-        for private in ["ark.key.der", "ask.key.der", "chip.key"] {
+        for private in ["ark.key.der", "ask.key.der", "asvk.key.der", "chip.key"] {
             assert_eq!(mode(&path.join(private)), 0o600, "{private}");
         }
         let other = SimHost::open_or_create(&path, Product::Turin, NOW).unwrap_err();
@@ -230,12 +237,13 @@ mod tests {
     fn files_that_do_not_fit_are_named(path: &Path) {
         let original = |name: &str| fs::read(path.join(name)).unwrap();
         let ask = original("ask.der");
-        let cases: [(&str, &[u8]); 7] = [
+        let cases: [(&str, &[u8]); 8] = [
             ("ark.key.der", b""),
             ("ask.key.der", b"\x30\x00"),
             ("chip.key", &[0; 33]),
             ("chip.key", &[0; MAX_FILE]),
             ("ark.der", &ask),
+            ("asvk.der", &ask),
             ("host.json", b"{\"product\":\"Milan\",\"created\":\"yesterday\"}"),
             ("host.json", b"{\"product\":\"Milan\",\"created\":\"2026-01-01\",\"extra\":1}"),
         ];

@@ -63,6 +63,7 @@ fn a_report_has_every_field_in_its_genuine_place() {
         current_tcb: Tcb { fmc: None, bootloader: 9, tee: 10, snp: 11, microcode: 12 },
         launch_tcb: Tcb { fmc: None, bootloader: 13, tee: 14, snp: 15, microcode: 16 },
         cpuid: CpuId { family: 0x19, model: 0x11, stepping: 2 },
+        csp_id: None,
         mask_chip_id: false,
         current_firmware: (1, 58, 3),
         committed_firmware: (1, 57, 2),
@@ -137,7 +138,7 @@ fn evidence_is_a_signed_report_and_its_chain() {
         assert_eq!(guest.chain().ark, host.ark_der());
         let hwid_len = if product == Product::Turin { 8 } else { 64 };
         let hwid = &host.chip_id().0[..hwid_len];
-        assert!(guest.chain().vcek.windows(hwid_len).any(|window| window == hwid), "{product}");
+        assert!(guest.chain().vek.windows(hwid_len).any(|window| window == hwid), "{product}");
         assert!(host.chip_id().0[hwid_len..].iter().all(|byte| *byte == 0));
     }
 }
@@ -204,11 +205,11 @@ fn two_hosts_have_different_roots() {
 fn an_unaltered_chain_keeps_the_roots_one_certificate() {
     let host = host(Product::Genoa);
     let mut spec = host.chain_spec(GuestSpec::default_tcb(Product::Genoa)).unwrap();
-    assert!(spec.vcek.set_integer(simtee::amd::SNP_SPL, 0x80));
-    assert!(spec.vcek.set_product_name("Milan-B0"));
-    assert!(spec.vcek.remove_extension(simtee::amd::HWID));
-    assert!(!spec.vcek.remove_extension(simtee::amd::HWID));
-    assert!(!spec.vcek.set_integer(simtee::amd::FMC_SPL, 1));
+    assert!(spec.vek.set_integer(simtee::amd::SNP_SPL, 0x80));
+    assert!(spec.vek.set_product_name("Milan-B0"));
+    assert!(spec.vek.remove_extension(simtee::amd::HWID));
+    assert!(!spec.vek.remove_extension(simtee::amd::HWID));
+    assert!(!spec.vek.set_integer(simtee::amd::FMC_SPL, 1));
     let chain = host.issue(&spec).unwrap();
     assert_eq!((chain.ark.as_slice(), chain.ask.as_slice()), (host.ark_der(), host.ask_der()));
     spec.ark.not_after = NOW;
@@ -224,9 +225,9 @@ fn each_certificate_is_signed_by_whom_it_says() {
     assert!(verifies(host.ark_der(), ark) && verifies(host.ask_der(), ark));
     let mut spec = genuine.clone();
     let chain = host.issue(&spec).unwrap();
-    assert!(verifies(&chain.vcek, ask) && !verifies(&chain.vcek, ark));
-    spec.vcek.signer = simtee::Signer::Ark;
-    assert!(verifies(&host.issue(&spec).unwrap().vcek, ark));
+    assert!(verifies(&chain.vek, ask) && !verifies(&chain.vek, ark));
+    spec.vek.signer = simtee::Signer::Ark;
+    assert!(verifies(&host.issue(&spec).unwrap().vek, ark));
 }
 
 /// Whether a certificate's signature is by this key, whatever it says about it.

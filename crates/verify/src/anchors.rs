@@ -1,4 +1,5 @@
-//! Whom the broker believes: AMD's roots, and simulated ones that an operator added by fingerprint.
+//! Whom the broker believes, and under what conditions: AMD's roots, simulated ones that an operator added by
+//! fingerprint, revocation lists as the operator requires them.
 
 use std::sync::Arc;
 
@@ -8,20 +9,25 @@ use crypto::RsaPublicKey;
 use evidence::snp::ReportFields;
 
 use crate::Endorsements;
-use crate::cache::ChainCache;
+use crate::cache::Cache;
 use crate::certificate::{COMMON_NAME, Certificate, CertificateError, attribute};
-use crate::chain::{self, ChainError, Role, VerifiedChain, check_ca, check_subject};
+use crate::chain::{self, VerifiedChain, check_ca, check_subject};
+use crate::chain_error::{ChainError, Role};
 use crate::check::Check;
-use crate::leaf::LeafFacts;
+use crate::leaf::{self, LeafFacts};
+use crate::revocation::{self, CrlPolicy, ListWindow, RevocationError, SignerCache};
 use crate::snp::OnCheck;
 
-/// The roots, and the chains that were verified under them.
+/// The roots, what the operator demands besides, and the chains that were verified under them.
 ///
 /// A root gets in here and nowhere else; none ever comes from evidence.
 #[derive(Debug)]
 pub struct TrustAnchors {
     anchors: Vec<Anchor>,
-    cache: ChainCache,
+    crl_policy: CrlPolicy,
+    version_4: bool,
+    cache: Cache<VerifiedChain>,
+    crl_signers: SignerCache,
 }
 
 /// One root.
@@ -89,7 +95,28 @@ impl TrustAnchors {
 
     /// No roots: nothing is believed until one is added.
     pub fn none() -> Self {
-        Self { anchors: Vec::new(), cache: ChainCache::default() }
+        Self {
+            anchors: Vec::new(),
+            crl_policy: CrlPolicy::default(),
+            version_4: false,
+            cache: Cache::default(),
+            crl_signers: Cache::default(),
+        }
+    }
+
+    /// Demands revocation lists, or not. Applies to every root, simulated ones too.
+    #[must_use]
+    pub fn with_crl_policy(self, crl_policy: CrlPolicy) -> Self {
+        Self { crl_policy, ..self }
+    }
+
+    /// Believes reports of version 4, read in the layout of version 3.
+    ///
+    /// AMD has published no text on version 4. Milan firmware 1.55.31 writes it, and other verifiers read it so; a
+    /// report of that version whose further bytes are not zero is refused as malformed in any case.
+    #[must_use]
+    pub fn with_report_version_4(self) -> Self {
+        Self { version_4: true, ..self }
     }
 
     /// Adds a simulated root: `ark_der` is its certificate in DER, `sha256` the SHA-256 of these bytes that the
@@ -113,12 +140,27 @@ impl TrustAnchors {
         Ok(self)
     }
 
+    /// As [`Self::with_simulated`], for a certificate that an operator hands over itself, so that there is no
+    /// fingerprint to compare it with. It serves who looks at evidence; a broker names roots by fingerprint.
+    ///
+    /// # Errors
+    /// As [`Self::with_simulated`], but for the fingerprint.
+    pub fn with_simulated_unpinned(self, ark_der: &[u8]) -> Result<Self, AnchorError> {
+        self.with_simulated(ark_der, Sha256Digest(crypto::sha256(&[ark_der])))
+    }
+
     /// Every root: its product, whether it is simulated, and the SHA-256 of its certificate.
     pub fn roots(&self) -> impl Iterator<Item = (Product, bool, Sha256Digest)> {
         self.anchors.iter().map(|anchor| (anchor.product, anchor.simulated, anchor.fingerprint))
     }
 
-    /// Steps 5 to 9: a chain for this report, valid at `now`, from the cache or verified here.
+    /// Whether reports of version 4 are believed.
+    pub(crate) fn believes_version_4(&self) -> bool {
+        self.version_4
+    }
+
+    /// Steps 5, 6, 8 and 9: a chain for this report, from the cache or verified here. Its windows, and what was
+    /// revoked, are for the caller to check at each use.
     pub(crate) fn chain_for(
         &self,
         report: &ReportFields,
@@ -129,23 +171,36 @@ impl TrustAnchors {
         let known = endorsements.certificates().filter_map(|der| self.cache.find(der));
         let mut fitting = known.filter(|chain| chain.facts.fits(report) && chain.check_windows(now).is_ok());
         if let Some(chain) = fitting.next() {
-            on_check(Check::Chain, format_args!("verified before"));
-            on_check(Check::Validity, format_args!("all certificates at {now}"));
+            for check in [Check::Anchor, Check::Chain, Check::Names] {
+                on_check(check, format_args!("verified before"));
+            }
             return Ok(chain);
         }
         let (leaf, issuers) = sort(endorsements, report, now)?;
-        let chain = match self.cache.find(leaf.der()) {
-            Some(chain) => chain,
-            None => {
-                let chain = Arc::new(chain::verify(&leaf, &issuers, &self.anchors, on_check)?);
-                self.cache.insert(leaf.der(), Arc::clone(&chain));
-                chain
-            }
-        };
-        // 7: at each use, never from the cache.
-        chain.check_windows(now)?;
-        on_check(Check::Validity, format_args!("ARK, ASK and VCEK at {now}, until {}", chain.not_after()));
+        if let Some(chain) = self.cache.find(leaf.der()) {
+            return Ok(chain);
+        }
+        let chain = Arc::new(chain::verify(&leaf, &issuers, &self.anchors, on_check)?);
+        self.cache.insert(leaf.der(), Arc::clone(&chain));
         Ok(chain)
+    }
+
+    /// Step 13: what the lists at hand say of the chain; the window of the list that speaks for it.
+    pub(crate) fn check_revocation(
+        &self,
+        chain: &VerifiedChain,
+        endorsements: &Endorsements,
+        now: UnixTime,
+    ) -> Result<Option<ListWindow>, RevocationError> {
+        let root = self.anchors.iter().position(|anchor| anchor.fingerprint == chain.root);
+        let anchors = (self.anchors.as_slice(), root.unwrap_or(usize::MAX));
+        let rules = (&self.crl_signers, self.crl_policy);
+        revocation::check(chain, anchors, endorsements.crls(), rules, now)
+    }
+
+    /// Whether evidence is believed only under a revocation list.
+    pub(crate) fn requires_crl(&self) -> bool {
+        matches!(self.crl_policy, CrlPolicy::Required { .. })
     }
 }
 
@@ -164,8 +219,9 @@ fn sort(
     }
     let got = issuers.len();
     let rank = |leaf: &Certificate| {
-        let fits = LeafFacts::read(leaf).is_ok_and(|facts| facts.fits(report));
-        (fits, leaf.window().contains(now))
+        let facts = leaf::kind(leaf).and_then(|kind| LeafFacts::read(leaf, kind));
+        let is_kind = facts.as_ref().is_ok_and(|facts| report.key_info.signer().key() == Some(facts.kind()));
+        (is_kind, facts.is_ok_and(|facts| facts.fits(report)), leaf.window().contains(now))
     };
     let leaf = leaves.into_iter().max_by_key(rank).ok_or(ChainError::NoLeaf { got })?;
     Ok((leaf, issuers))

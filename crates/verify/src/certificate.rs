@@ -1,17 +1,17 @@
 //! One X.509 certificate (RFC 5280), read out of hostile DER.
 //!
-//! The signature is checked over the bytes of the to-be-signed part as they came, never over a re-encoding. The
-//! only signature algorithm is the one that AMD uses: RSASSA-PSS with SHA-384, MGF1-SHA-384 and a 48-byte salt.
+//! Reading believes nothing: whose signature it bears, and with which algorithm, is asked for by itself.
 
 use claims::UnixTime;
 use crypto::RsaPublicKey;
 use der::asn1::ObjectIdentifier;
-use der::{Decode, Encode, Reader, SliceReader, Tag, Tagged};
+use der::{Decode, Encode, Tag, Tagged};
 use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 use x509_cert::name::Name;
 
 use crate::Endorsements;
+use crate::signed::{BadExtension, SignedPart, check_extensions, other_algorithm};
 
 /// Bytes that are no certificate which could stand in a chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,8 +68,7 @@ impl Window {
 #[derive(Debug)]
 pub(crate) struct Certificate {
     der: Vec<u8>,
-    tbs_start: usize,
-    tbs_len: usize,
+    signed: SignedPart,
     parsed: x509_cert::Certificate,
 }
 
@@ -81,9 +80,8 @@ impl Certificate {
         }
         let malformed = |e: der::Error| CertificateError::Malformed { reason: e.to_string() };
         let parsed = x509_cert::Certificate::from_der(der).map_err(malformed)?;
-        let tbs_len = tbs_len(der).map_err(malformed)?;
-        let tbs_start = header_len(der).map_err(malformed)?;
-        let certificate = Self { der: der.to_vec(), tbs_start, tbs_len, parsed };
+        let signed = SignedPart::of(der).map_err(malformed)?;
+        let certificate = Self { der: der.to_vec(), signed, parsed };
         certificate.check_form()?;
         Ok(certificate)
     }
@@ -95,18 +93,11 @@ impl Certificate {
             Version::V1 => return Err(CertificateError::Version { got: "v1" }),
             Version::V2 => return Err(CertificateError::Version { got: "v2" }),
         }
-        let mut seen = Vec::new();
-        for extension in self.parsed.tbs_certificate().extensions().into_iter().flatten() {
-            let oid = extension.extn_id;
-            if seen.contains(&oid) {
-                return Err(CertificateError::RepeatedExtension { oid: oid.to_string() });
-            }
-            if extension.critical && oid != BASIC_CONSTRAINTS && oid != KEY_USAGE {
-                return Err(CertificateError::CriticalExtension { oid: oid.to_string() });
-            }
-            seen.push(oid);
-        }
-        Ok(())
+        let extensions = self.parsed.tbs_certificate().extensions().map_or(&[][..], Vec::as_slice);
+        check_extensions(extensions, &[BASIC_CONSTRAINTS, KEY_USAGE]).map_err(|bad| match bad {
+            BadExtension::Repeated(oid) => CertificateError::RepeatedExtension { oid: oid.to_string() },
+            BadExtension::Critical(oid) => CertificateError::CriticalExtension { oid: oid.to_string() },
+        })
     }
 
     /// The certificate as it came.
@@ -146,6 +137,17 @@ impl Certificate {
         matches!(usage, Some(Ok(usage)) if usage.key_cert_sign())
     }
 
+    /// Whether the key may sign revocation lists (keyUsage).
+    pub(crate) fn may_sign_crls(&self) -> bool {
+        let usage = self.extension(KEY_USAGE).map(KeyUsage::from_der);
+        matches!(usage, Some(Ok(usage)) if usage.crl_sign())
+    }
+
+    /// The serial number, big-endian without leading zeros; AMD gives every VCEK and VLEK the number 0.
+    pub(crate) fn serial(&self) -> &[u8] {
+        self.parsed.tbs_certificate().serial_number().as_bytes()
+    }
+
     /// Whether the key is one of an elliptic curve: what tells leaves from issuers among unsorted certificates.
     pub(crate) fn has_ec_key(&self) -> bool {
         self.parsed.tbs_certificate().subject_public_key_info().algorithm.oid == EC_PUBLIC_KEY
@@ -171,27 +173,12 @@ impl Certificate {
 
     /// `None` if the signature algorithm is the one that AMD uses, parameters included; else its name.
     pub(crate) fn other_algorithm(&self) -> Option<String> {
-        let outer = self.parsed.signature_algorithm();
-        let exact = |der: &[u8]| der == PSS_SHA384 || der == PSS_SHA384_EXPLICIT_TRAILER;
-        let is_pss = outer.to_der().is_ok_and(|der| exact(&der));
-        if is_pss && outer == self.parsed.tbs_certificate().signature() {
-            return None;
-        }
-        Some(if outer.oid == RSASSA_PSS {
-            format!("{} with other parameters", outer.oid)
-        } else {
-            outer.oid.to_string()
-        })
+        other_algorithm(self.parsed.signature_algorithm(), self.parsed.tbs_certificate().signature())
     }
 
     /// Whether `key` signed this certificate. The algorithm is judged by [`Self::other_algorithm`].
     pub(crate) fn is_signed_by(&self, key: &RsaPublicKey) -> bool {
-        let rest = self.der.get(self.tbs_start..).unwrap_or_default();
-        let (Some(tbs), Some(signature)) = (rest.get(..self.tbs_len), self.parsed.signature().as_bytes())
-        else {
-            return false;
-        };
-        key.verify_pss_sha384(tbs, signature).is_ok()
+        self.signed.is_signed_by(&self.der, self.parsed.signature(), key)
     }
 }
 
@@ -204,20 +191,6 @@ pub(crate) fn attribute(name: &Name, oid: ObjectIdentifier) -> Option<&str> {
     text.filter(|_| is_text && more.is_none())
 }
 
-/// Length of the header of the outermost SEQUENCE: where the to-be-signed part starts.
-fn header_len(der: &[u8]) -> der::Result<usize> {
-    let mut reader = SliceReader::new(der)?;
-    der::Header::decode(&mut reader)?;
-    Ok(usize::try_from(u32::from(reader.position())).unwrap_or(usize::MAX))
-}
-
-/// Length of the to-be-signed part, its header included.
-fn tbs_len(der: &[u8]) -> der::Result<usize> {
-    let mut reader = SliceReader::new(der)?;
-    der::Header::decode(&mut reader)?;
-    reader.tlv_bytes().map(<[u8]>::len)
-}
-
 pub(crate) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 pub(crate) const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 pub(crate) const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
@@ -226,20 +199,6 @@ const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
-
-/// AlgorithmIdentifier of RSASSA-PSS with SHA-384, MGF1-SHA-384, salt 48 (RFC 4055, 3.1), as in Turin's VCEKs.
-const PSS_SHA384: &[u8] = b"\x30\x41\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\
-    \xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
-    \xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\x30\x0d\
-    \x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
-    \xa2\x03\x02\x01\x30";
-/// The same with the trailer field spelt out, which DER forbids and AMD does.
-const PSS_SHA384_EXPLICIT_TRAILER: &[u8] = b"\x30\x46\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x39\
-    \xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
-    \xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\x30\x0d\
-    \x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\
-    \xa2\x03\x02\x01\x30\xa3\x03\x02\x01\x01";
 
 #[cfg(test)]
 mod tests {

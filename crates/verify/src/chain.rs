@@ -1,194 +1,34 @@
-//! Steps 5 to 9 of verifying a report ([`crate::snp`]): root, intermediate and leaf.
+//! Steps 5, 6, 8 and 9 of verifying a report ([`crate::snp`]): root, intermediate and leaf.
 //!
-//! Roots come from the [`TrustAnchors`](crate::TrustAnchors) alone. Signatures are checked from the root downwards,
-//! so that no key of the sender's choosing is ever used.
+//! A leaf is a VCEK under an ASK or a VLEK under an ASVK, never across. Roots come from the
+//! [`TrustAnchors`](crate::TrustAnchors) alone. Signatures are checked from the root downwards, so that no key of the
+//! sender's choosing is ever used.
 
-use core::fmt;
-
-use claims::UnixTime;
-use claims::snp::Product;
+use claims::snp::{Product, SigningKey};
+use claims::{Sha256Digest, UnixTime};
 use crypto::P384PublicKey;
 use x509_cert::name::Name;
 
 use crate::anchors::Anchor;
-use crate::certificate::{
-    COMMON_NAME, Certificate, CertificateError, ORGANIZATION, ORGANIZATIONAL_UNIT, Window, attribute,
-};
+use crate::certificate::{COMMON_NAME, Certificate, ORGANIZATION, ORGANIZATIONAL_UNIT, Window, attribute};
+use crate::chain_error::{ChainError, Role};
 use crate::check::Check;
-use crate::leaf::LeafFacts;
+use crate::leaf::{self, LeafFacts};
 use crate::snp::OnCheck;
 
-/// A place in the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// AMD's root key of a product.
-    Ark,
-    /// AMD's intermediate key of a product.
-    Ask,
-    /// The chip's key.
-    Vcek,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ark => "ARK",
-            Self::Ask => "ASK",
-            Self::Vcek => "VCEK",
-        })
-    }
-}
-
-/// Certificates that form no chain to a trusted root.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChainError {
-    /// One of the certificates cannot be read.
-    #[error("certificate {index} of those supplied: {source}")]
-    Certificate {
-        /// Which one, from 0.
-        index: usize,
-        /// What is wrong with it.
-        source: CertificateError,
-    },
-    /// None of the certificates has a key of an elliptic curve.
-    #[error(
-        "no VCEK certificate: expected one with an elliptic-curve key among those supplied, got {got} others"
-    )]
-    NoLeaf {
-        /// How many certificates there were.
-        got: usize,
-    },
-    /// The leaf's issuer is not among the certificates.
-    #[error("no certificate of the VCEK's issuer: expected one of subject `{issuer}` among those supplied")]
-    NoIntermediate {
-        /// The common name of the issuer.
-        issuer: String,
-    },
-    /// No trust anchor has the name that the intermediate's issuer has.
-    #[error("no trusted root named `{issuer}`: expected one of the pinned roots as the ASK's issuer")]
-    NoAnchor {
-        /// The common name of the issuer.
-        issuer: String,
-    },
-    /// A signature by another key than the issuer's.
-    #[error(
-        "the {certificate} is not signed by the trusted key of `{issuer}`: its signature does not verify"
-    )]
-    Signature {
-        /// Whose signature.
-        certificate: Role,
-        /// The common name of the issuer whose key was tried.
-        issuer: String,
-    },
-    /// A signature algorithm that AMD does not use.
-    #[error(
-        "signature algorithm of the {certificate} not supported: expected RSASSA-PSS with SHA-384, MGF1-SHA-384 \
-         and a 48-byte salt, got {got}"
-    )]
-    SignatureAlgorithm {
-        /// Whose signature.
-        certificate: Role,
-        /// The algorithm found.
-        got: String,
-    },
-    /// The certificate is not valid yet.
-    #[error("the {certificate} is not valid yet: expected a time from {not_before} on, got {now}")]
-    NotYetValid {
-        /// Whose window.
-        certificate: Role,
-        /// Its start.
-        not_before: UnixTime,
-        /// The time asked about.
-        now: UnixTime,
-    },
-    /// The certificate is not valid any more.
-    #[error("the {certificate} has expired: expected a time up to {not_after}, got {now}")]
-    Expired {
-        /// Whose window.
-        certificate: Role,
-        /// Its end.
-        not_after: UnixTime,
-        /// The time asked about.
-        now: UnixTime,
-    },
-    /// An attribute of the subject is another than AMD gives.
-    #[error("wrong {attribute} in the subject of the {certificate}: expected `{expected}`, got `{got}`")]
-    Name {
-        /// Whose subject.
-        certificate: Role,
-        /// CN, O or OU.
-        attribute: &'static str,
-        /// What AMD gives.
-        expected: String,
-        /// What stands there; empty if nothing does, or several do.
-        got: String,
-    },
-    /// An issuer's certificate that is none of a CA.
-    #[error("the {certificate} is no CA: expected basicConstraints with CA:TRUE and keyUsage keyCertSign")]
-    NotCa {
-        /// Whose certificate.
-        certificate: Role,
-    },
-    /// A leaf that says to be a CA.
-    #[error("the VCEK says that it is a CA: expected no basicConstraints with CA:TRUE")]
-    LeafIsCa,
-    /// A key that cannot be what it should.
-    #[error("unsuitable key in the {certificate}: expected {expected}, got {got}")]
-    Key {
-        /// Whose key.
-        certificate: Role,
-        /// What kind of key it takes.
-        expected: &'static str,
-        /// What was found.
-        got: String,
-    },
-    /// An extension of AMD's that every VCEK has.
-    #[error("the VCEK lacks the extension {name}")]
-    ExtensionMissing {
-        /// AMD's name for it.
-        name: &'static str,
-    },
-    /// An extension whose contents are not what AMD's text says.
-    #[error("malformed extension {name} in the VCEK: got {}", crate::error::hex(.got))]
-    ExtensionMalformed {
-        /// AMD's name for it.
-        name: &'static str,
-        /// What stands there.
-        got: Vec<u8>,
-    },
-    /// A chip id of a length that the product does not have.
-    #[error("wrong length of the hwID in the VCEK: expected {expected} bytes, got {got}")]
-    HwidLength {
-        /// Bytes that the product has.
-        expected: usize,
-        /// Bytes found.
-        got: usize,
-    },
-    /// A product that has no root here.
-    #[error("product of the VCEK not supported: expected Milan, Genoa or Turin, got `{got}`")]
-    UnknownProduct {
-        /// The productName found.
-        got: String,
-    },
-    /// A leaf of one product under the root of another.
-    #[error("the VCEK is of another product than its root: expected {expected}, got {got}")]
-    Product {
-        /// The root's product.
-        expected: Product,
-        /// The leaf's.
-        got: Product,
-    },
-}
-
-/// A chain whose signatures, names and extensions were checked. Its windows are checked at each use.
+/// A chain whose signatures, names and extensions were checked. Its windows, and what was revoked, are checked at
+/// each use.
 #[derive(Debug)]
 pub(crate) struct VerifiedChain {
     pub(crate) product: Product,
     pub(crate) simulated: bool,
+    /// SHA-256 of the root's certificate.
+    pub(crate) root: Sha256Digest,
     pub(crate) facts: LeafFacts,
     pub(crate) key: P384PublicKey,
     windows: [(Role, Window); 3],
+    /// Serial numbers, from the root down.
+    pub(crate) serials: [(Role, Box<[u8]>); 3],
 }
 
 impl VerifiedChain {
@@ -212,42 +52,47 @@ impl VerifiedChain {
     }
 }
 
-/// Verifies a leaf under one of `issuers` under one of `anchors`, all but the windows.
+/// Verifies a leaf under one of `issuers` under one of `anchors`, all but the windows and what was revoked.
 pub(crate) fn verify(
     leaf: &Certificate,
     issuers: &[Certificate],
     anchors: &[Anchor],
     on_check: &mut OnCheck<'_>,
 ) -> Result<VerifiedChain, ChainError> {
+    let kind = leaf::kind(leaf)?;
+    let (leaf_role, issuer_role) = (Role::of_leaf(kind), Role::of_issuer(kind));
     // 5, 6: the signatures, from a trusted root down.
-    let (ask, anchor) = find_path(leaf, issuers, anchors)?;
-    on_check(Check::Anchor, format_args!("{}, told by its key", common_name(ask.issuer())));
+    let (issuer, anchor) = find_path(leaf, kind, issuers, anchors)?;
+    on_check(Check::Anchor, format_args!("{}, told by its key", common_name(issuer.issuer())));
     on_check(Check::Anchor, format_args!("sha-256 {}", anchor.fingerprint));
     on_check(
         Check::Chain,
-        format_args!("ARK -> {} -> {}", common_name(ask.subject()), common_name(leaf.subject())),
+        format_args!("ARK -> {} -> {}", common_name(issuer.subject()), common_name(leaf.subject())),
     );
 
     // 8: names, CA flags, and the kind of the leaf's key. The root's were checked when it became an anchor.
     let product = anchor.product;
-    check_subject(Role::Ask, ask, &format!("SEV-{product}"))?;
-    check_ca(Role::Ask, ask)?;
+    let issuer_name = issuer_name(kind, product);
+    check_subject(issuer_role, issuer, &issuer_name)?;
+    check_ca(issuer_role, issuer)?;
     if leaf.is_ca() {
-        return Err(ChainError::LeafIsCa);
+        return Err(ChainError::LeafIsCa { certificate: leaf_role });
     }
-    let key = leaf_key(leaf)?;
+    let key = leaf_key(leaf_role, leaf)?;
+    check_subject(leaf_role, leaf, leaf::common_name(kind))?;
+    on_check(Check::Names, format_args!("{issuer_name}, {}, CA flags, P-384", leaf::common_name(kind)));
 
-    // 9: the leaf is of the kind that the report names; only VCEKs get here.
-    check_subject(Role::Vcek, leaf, "SEV-VCEK")?;
-    on_check(Check::Names, format_args!("SEV-{product}, SEV-VCEK, CA flags, P-384"));
-
-    let facts = LeafFacts::read(leaf)?;
+    // For 10 to 12.
+    let facts = LeafFacts::read(leaf, kind)?;
     if facts.product != product {
-        return Err(ChainError::Product { expected: product, got: facts.product });
+        return Err(ChainError::Product { certificate: leaf_role, expected: product, got: facts.product });
     }
-    let ark_window = anchor.certificate.window();
-    let windows = [(Role::Ark, ark_window), (Role::Ask, ask.window()), (Role::Vcek, leaf.window())];
-    Ok(VerifiedChain { product, simulated: anchor.simulated, facts, key, windows })
+    let ark = &anchor.certificate;
+    let windows = [(Role::Ark, ark.window()), (issuer_role, issuer.window()), (leaf_role, leaf.window())];
+    let serials = [(Role::Ark, ark.serial()), (issuer_role, issuer.serial()), (leaf_role, leaf.serial())];
+    let serials = serials.map(|(role, serial)| (role, serial.into()));
+    let (root, simulated) = (anchor.fingerprint, anchor.simulated);
+    Ok(VerifiedChain { product, simulated, root, facts, key, windows, serials })
 }
 
 /// The intermediate that signed the leaf, and the root that signed the intermediate.
@@ -255,40 +100,52 @@ pub(crate) fn verify(
 /// There may be several of one name (AMD replaced Genoa's ASK); the error is the first one's.
 fn find_path<'a>(
     leaf: &Certificate,
+    kind: SigningKey,
     issuers: &'a [Certificate],
     anchors: &'a [Anchor],
 ) -> Result<(&'a Certificate, &'a Anchor), ChainError> {
-    check_algorithm(Role::Vcek, leaf)?;
+    check_algorithm(Role::of_leaf(kind), leaf)?;
     let mut refused = None;
-    for ask in issuers.iter().filter(|issuer| issuer.subject() == leaf.issuer()) {
-        match find_anchor(ask, anchors).and_then(|anchor| check_leaf_signature(leaf, ask).map(|()| anchor)) {
-            Ok(anchor) => return Ok((ask, anchor)),
+    for issuer in issuers.iter().filter(|issuer| issuer.subject() == leaf.issuer()) {
+        let anchor = find_anchor(Role::of_issuer(kind), issuer, anchors);
+        match anchor.and_then(|anchor| check_leaf_signature(leaf, kind, issuer).map(|()| anchor)) {
+            Ok(anchor) => return Ok((issuer, anchor)),
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    Err(refused.unwrap_or_else(|| ChainError::NoIntermediate { issuer: common_name(leaf.issuer()) }))
+    let (certificate, issuer) = (Role::of_leaf(kind), common_name(leaf.issuer()));
+    Err(refused.unwrap_or(ChainError::NoIntermediate { certificate, issuer }))
 }
 
-fn find_anchor<'a>(ask: &Certificate, anchors: &'a [Anchor]) -> Result<&'a Anchor, ChainError> {
-    check_algorithm(Role::Ask, ask)?;
-    let issuer = common_name(ask.issuer());
-    let mut named = anchors.iter().filter(|anchor| anchor.certificate.subject() == ask.issuer()).peekable();
+fn find_anchor<'a>(
+    certificate: Role,
+    intermediate: &Certificate,
+    anchors: &'a [Anchor],
+) -> Result<&'a Anchor, ChainError> {
+    check_algorithm(certificate, intermediate)?;
+    let issuer = common_name(intermediate.issuer());
+    let is_named = |anchor: &&Anchor| anchor.certificate.subject() == intermediate.issuer();
+    let mut named = anchors.iter().filter(is_named).peekable();
     if named.peek().is_none() {
-        return Err(ChainError::NoAnchor { issuer });
+        return Err(ChainError::NoAnchor { certificate, issuer });
     }
-    let signed = named.find(|anchor| ask.is_signed_by(&anchor.key));
-    signed.ok_or(ChainError::Signature { certificate: Role::Ask, issuer })
+    let signed = named.find(|anchor| intermediate.is_signed_by(&anchor.key));
+    signed.ok_or(ChainError::Signature { certificate, issuer })
 }
 
 /// For an intermediate that a trusted root signed.
-fn check_leaf_signature(leaf: &Certificate, ask: &Certificate) -> Result<(), ChainError> {
-    let certificate = Role::Ask;
+fn check_leaf_signature(
+    leaf: &Certificate,
+    kind: SigningKey,
+    intermediate: &Certificate,
+) -> Result<(), ChainError> {
+    let certificate = Role::of_issuer(kind);
     let (expected, got) = ("an RSA key of 2048 to 8192 bits", "another".to_owned());
-    let key = ask.rsa_key().ok_or(ChainError::Key { certificate, expected, got })?;
+    let key = intermediate.rsa_key().ok_or(ChainError::Key { certificate, expected, got })?;
     if leaf.is_signed_by(&key) {
         return Ok(());
     }
-    Err(ChainError::Signature { certificate: Role::Vcek, issuer: common_name(leaf.issuer()) })
+    Err(ChainError::Signature { certificate: Role::of_leaf(kind), issuer: common_name(leaf.issuer()) })
 }
 
 fn check_algorithm(certificate: Role, parsed: &Certificate) -> Result<(), ChainError> {
@@ -298,10 +155,18 @@ fn check_algorithm(certificate: Role, parsed: &Certificate) -> Result<(), ChainE
     }
 }
 
-fn leaf_key(leaf: &Certificate) -> Result<P384PublicKey, ChainError> {
-    let wrong = |got| ChainError::Key { certificate: Role::Vcek, expected: "a key on P-384", got };
+fn leaf_key(certificate: Role, leaf: &Certificate) -> Result<P384PublicKey, ChainError> {
+    let wrong = |got| ChainError::Key { certificate, expected: "a key on P-384", got };
     let point = leaf.p384_point().map_err(wrong)?;
     P384PublicKey::from_sec1(point).map_err(|_| wrong("no point of the curve".to_owned()))
+}
+
+/// The common name of the intermediate above endorsement keys of a kind.
+fn issuer_name(kind: SigningKey, product: Product) -> String {
+    match kind {
+        SigningKey::Vcek => format!("SEV-{product}"),
+        SigningKey::Vlek => format!("SEV-VLEK-{product}"),
+    }
 }
 
 /// Checks CN, O and OU of a subject.

@@ -12,12 +12,13 @@
 //! The numbered steps of verifying a report are in [`snp`]. Time and trust roots are arguments; there is no clock
 //! here, no network and no file. This crate must never take a root, a revocation list or a time from the evidence's
 //! sender, compare anything but the bytes that were signed, or decide what is good enough: that is `policy`'s.
+//! [`examine`] goes through the same checks for people, past the first that fails, and gives no claims.
 //!
 //! Beside that way stands [`measure`]: reference values worked out from files, before anything is launched.
 //!
 //! Errors are split by blame: [`VerifyError`] (the report), [`ChainError`] and [`CertificateError`] (its
-//! certificates), [`BindError`] (its answer to the challenge), [`ChallengeError`] (the token), [`AnchorError`] (the
-//! operator).
+//! certificates), [`RevocationError`] (AMD, or a list that is missing), [`BindError`] (its answer to the challenge),
+//! [`ChallengeError`] (the token), [`AnchorError`] and [`CrlError`] (the operator).
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -26,14 +27,20 @@ mod authenticated;
 mod cache;
 mod certificate;
 mod chain;
+mod chain_error;
 pub mod challenge;
 mod check;
+mod crl;
 mod endorsements;
 mod error;
+mod examine;
 mod leaf;
 pub mod measure;
 mod pem;
 mod product;
+mod report;
+mod revocation;
+mod signed;
 pub mod snp;
 
 use core::fmt;
@@ -44,13 +51,16 @@ use evidence::Evidence;
 pub use anchors::{AnchorError, TrustAnchors};
 pub use authenticated::{Authenticated, BindError, BoundRequest, VerifiedClaims};
 pub use certificate::CertificateError;
-pub use chain::{ChainError, Role};
+pub use chain_error::{ChainError, Role};
 pub use challenge::ChallengeError;
-pub use check::Check;
+pub use check::{Check, Judge};
+pub use crl::CrlError;
 pub use endorsements::{Endorsements, EndorsementsError};
 pub use error::VerifyError;
+pub use examine::{Finding, Outcome, examine};
 pub use pem::{PemError, certificates_from_file};
 pub use product::of_cpu as product_of_cpu;
+pub use revocation::{CrlPolicy, RevocationError};
 
 /// Checks that evidence is genuine at `now` (seconds since 1970, UTC).
 ///

@@ -6,7 +6,7 @@
 use claims::snp::{CpuId, Product};
 use der::asn1::ObjectIdentifier;
 
-/// One byte of a TCB version, and the extension of a VCEK certificate that repeats it.
+/// One byte of a TCB version, and the extension of a VCEK or VLEK certificate that repeats it.
 pub(crate) struct Component {
     /// What AMD calls it; `reserved` for bytes without a meaning.
     pub(crate) name: &'static str,
@@ -30,23 +30,43 @@ pub(crate) fn hwid_len(product: Product) -> usize {
     }
 }
 
-/// The product of a CPU model, or `None` for one that has no root here.
-pub fn of_cpu(cpu: CpuId) -> Option<Product> {
+/// What a CPU model belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// A product with a root here.
+    Supported(Product),
+    /// A product by AMD's name whose layouts AMD has not published, so that nothing of it is read.
+    Unsupported(&'static str),
+}
+
+/// What a CPU model belongs to, or `None` for one that is not known.
+pub(crate) fn family_of_cpu(cpu: CpuId) -> Option<Family> {
     match (cpu.family, cpu.model) {
-        (0x19, 0x00..=0x0f) => Some(Product::Milan),
-        (0x19, 0x10..=0x1f | 0xa0..=0xaf) => Some(Product::Genoa),
-        (0x1a, 0x00..=0x11) => Some(Product::Turin),
+        (0x19, 0x00..=0x0f) => Some(Family::Supported(Product::Milan)),
+        (0x19, 0x10..=0x1f | 0xa0..=0xaf) => Some(Family::Supported(Product::Genoa)),
+        (0x1a, 0x00..=0x11) => Some(Family::Supported(Product::Turin)),
+        (0x1a, 0x50..=0x57 | 0x90..=0xaf | 0xc0..=0xc7) => Some(Family::Unsupported("Venice")),
         _ => None,
     }
 }
 
-/// AMD's arc for the extensions of VCEK certificates.
+/// The product of a CPU model, or `None` for one that has no root here.
+pub fn of_cpu(cpu: CpuId) -> Option<Product> {
+    match family_of_cpu(cpu) {
+        Some(Family::Supported(product)) => Some(product),
+        Some(Family::Unsupported(_)) | None => None,
+    }
+}
+
+/// AMD's arc for the extensions of endorsement keys' certificates.
 const fn oid(dotted: &str) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(dotted)
 }
 
 /// productName, an IA5String.
 pub(crate) const PRODUCT_NAME: ObjectIdentifier = oid("1.3.6.1.4.1.3704.1.2");
+/// CSP_ID, an IA5String: the cloud provider that a VLEK was made for.
+pub(crate) const CSP_ID: ObjectIdentifier = oid("1.3.6.1.4.1.3704.1.5");
 /// hwID, raw bytes.
 pub(crate) const HWID: ObjectIdentifier = oid("1.3.6.1.4.1.3704.1.4");
 
@@ -87,6 +107,17 @@ mod tests {
             [(0x19, 0x20), (0x19, 0x9f), (0x19, 0xb0), (0x1a, 0x12), (0x1a, 0x50), (0x17, 1)]
         {
             assert_eq!(product(family, model), None, "{family:#x}/{model:#x}");
+        }
+    }
+
+    #[test]
+    fn a_product_that_is_not_read_is_known_by_its_name() {
+        let family = |model| family_of_cpu(CpuId { family: 0x1a, model, stepping: 0 });
+        for model in [0x50, 0x57, 0x90, 0xaf, 0xc0, 0xc7] {
+            assert_eq!(family(model), Some(Family::Unsupported("Venice")), "{model:#x}");
+        }
+        for model in [0x12, 0x4f, 0x58, 0x8f, 0xb0, 0xbf, 0xc8, 0xff] {
+            assert_eq!(family(model), None, "{model:#x}");
         }
     }
 }

@@ -1,32 +1,49 @@
-//! Verifying an SEV-SNP report: the twelve checks, by the numbers that errors, tests and `keyfast evidence verify`
-//! use (AMD SEV-SNP ABI 1.58, table 23; AMD publication 57230 for the certificates).
+//! Verifying an SEV-SNP report: the eighteen checks, by the numbers that errors, tests and `keyfast evidence verify`
+//! use (AMD SEV-SNP ABI 1.58, table 23; AMD publication 57230 for certificates and lists).
 //!
-//! 1. exact length, version from the list (`evidence`);
+//! These are made here, on every report:
+//!
+//! 1. exact length; version 2, 3 or 5, or 4 in the layout of 3 where the operator believes it; others by number;
 //! 2. reserved bytes, bit 17 of the policy, reserved bits of KEY_INFO (`evidence`); reserved bytes of the four TCB
 //!    versions (here, as their layout is the product's);
-//! 3. the requester is a guest: VMPL 0 to 3;
+//! 3. the requester is a guest: VMPL 0 to 3. A report that the host asked for (0xffffffff) holds no report data;
 //! 4. the signature, over the bytes that came;
 //! 5. the root is one of ours, by its key;
 //! 6. root signed intermediate signed leaf, RSASSA-PSS with SHA-384 and a 48-byte salt, nothing else;
 //! 7. all three valid now;
-//! 8. names, CA flags, a leaf key on P-384;
-//! 9. the leaf is of the kind that KEY_INFO names; an unsigned report is refused;
-//! 10. the leaf's TCB extensions, all of them, are REPORTED_TCB, part by part in the product's layout;
-//! 11. the leaf's hardware id is CHIP_ID;
-//! 12. the CPU (from version 3 on) and the leaf's product name are of the root's product.
+//! 8. names, CA flags, a leaf key on P-384; a VCEK under an ASK, a VLEK under an ASVK;
+//! 9. the leaf is of the kind that KEY_INFO names; an unsigned report is refused, and one whose key is masked;
+//! 10. the leaf's TCB extensions, all of them, are REPORTED_TCB, part by part in the product's layout, never as an
+//!     integer;
+//! 11. a VCEK's hardware id is CHIP_ID (8 bytes on Turin), and a VLEK has a CSP_ID and no hardware id. A masked chip
+//!     id (zeros) under a VCEK is refused: its signature alone would tell the chip, but the report would say one
+//!     thing and its key another, and whoever lists chips could not tell the two apart;
+//! 12. the CPU (from version 3 on) and the leaf's product name are of the root's product;
+//! 13. no certificate was revoked ([`CrlPolicy`](crate::CrlPolicy));
+//! 15. the TCB versions are in order.
+//!
+//! These are a policy's, on the claims that come out, because only its author can say what is good enough:
+//!
+//! 14. floors of the TCB, for each product and processor model by itself, on the reported and the launch version;
+//! 16. debugging and migration agents;
+//! 17. measurement, host data, ID and author key (an author key only where AUTHOR_KEY_EN is set), VMPL, chips and
+//!     cloud providers; report data before that, by [`Authenticated::bind`](crate::Authenticated::bind);
+//! 18. bits of PLATFORM_INFO, unknown ones too, mitigation vectors (absent before version 5), and a product that is
+//!     given up as a whole.
 //!
 //! They run cheapest first and the signature last; all must pass, so the order only chooses which error is told.
-//! What is *good enough* (debug, versions, measurements, VMPL 0) is for policy, on the claims that come out.
 
 use core::fmt;
 
-use claims::snp::{SigningKey, SnpClaims, Tcb};
+use claims::snp::{SnpClaims, Tcb};
 use claims::{GuestIdentity, OsBinding, UnixTime};
-use evidence::snp::{Report, ReportFields, ReportSigner, SnpEvidence};
+use evidence::snp::{ReportFields, SnpEvidence};
 
 use crate::chain::VerifiedChain;
 use crate::check::Check;
-use crate::product;
+use crate::leaf::Holder;
+use crate::report;
+use crate::revocation::ListWindow;
 use crate::{Authenticated, Endorsements, TrustAnchors, VerifyError};
 
 /// Told of each check that passed, and of what was compared.
@@ -40,141 +57,66 @@ pub(crate) fn authenticate(
     now: UnixTime,
     on_check: &mut OnCheck<'_>,
 ) -> Result<Authenticated, VerifyError> {
-    let (report, fields) = (&evidence.report, evidence.report.fields());
-    // 1, 2: parsing did them.
-    on_check(Check::Layout, format_args!("{} bytes, version {}", Report::LEN, fields.version));
-    check_requester(fields, on_check)?; // 3
-    check_signer(fields, on_check)?; // 9, and the leaf's side of it in the chain
-    let chain = anchors.chain_for(fields, endorsements, now, on_check)?; // 5 to 9
-    check_product(fields, &chain, on_check)?; // 12
-    check_tcb_layout(fields, &chain, on_check)?; // 2
-    check_tcb(fields, &chain, on_check)?; // 10
-    check_chip(fields, &chain, on_check)?; // 11
-    let verified = chain.key.verify_fixed(report.signed_bytes(), &report.signature_be()); // 4
-    verified.map_err(|_| VerifyError::Signature)?;
-    on_check(Check::Signature, format_args!("ECDSA P-384 with SHA-384 over bytes 0x000 to 0x29f"));
+    let fields = evidence.report.fields();
+    report::layout(fields, anchors, on_check)?; // 1; parsing did the rest of it, and of 2
+    report::requester(fields, on_check)?; // 3
+    let kind = report::signed(fields)?; // 9, the report's side
+    let chain = anchors.chain_for(fields, endorsements, now, on_check)?; // 5, 6, 8
+    report::signer(kind, &chain, on_check)?; // 9, the leaf's side
+    validity(&chain, now, on_check)?; // 7: at each use, never from the cache
+    let list = revocation(&chain, endorsements, anchors, now, on_check)?; // 13: the same
+    report::product(fields, &chain, on_check)?; // 12
+    report::reserved(fields, &chain, on_check)?; // 2
+    report::tcb(fields, &chain, on_check)?; // 10
+    report::chip(fields, &chain, on_check)?; // 11
+    report::order(fields, &chain, on_check)?; // 15
+    report::signature(&evidence.report, &chain, on_check)?; // 4
 
+    let list_end = list.filter(|_| anchors.requires_crl()).map(|list| list.next_update);
     Ok(Authenticated {
         simulated: chain.simulated,
-        os_binding: OS_BINDING,
+        os_binding: os_binding(&chain),
         guest_identity: guest_identity(fields),
-        snp: claims(fields, &chain),
-        not_after: chain.not_after(),
+        snp: claims(fields, &chain, list),
+        not_after: list_end.map_or(chain.not_after(), |end| end.min(chain.not_after())),
     })
 }
 
-/// 3: a guest asked, at a VMPL that exists.
-fn check_requester(fields: &ReportFields, on_check: &mut OnCheck<'_>) -> Result<(), VerifyError> {
-    match fields.vmpl {
-        0..=3 => on_check(Check::Vmpl, format_args!("a guest at vmpl {}", fields.vmpl)),
-        Report::HOST_VMPL => return Err(VerifyError::HostRequested),
-        got => return Err(VerifyError::Vmpl { got }),
-    }
-    Ok(())
-}
-
-/// 9: a VCEK signed.
-fn check_signer(fields: &ReportFields, on_check: &mut OnCheck<'_>) -> Result<(), VerifyError> {
-    if fields.key_info.chip_key_masked() {
-        return Err(VerifyError::ChipKeyMasked);
-    }
-    match fields.key_info.signer() {
-        ReportSigner::Vcek => on_check(Check::Signer, format_args!("the report names a VCEK")),
-        ReportSigner::Vlek => return Err(VerifyError::VlekUnsupported),
-        ReportSigner::None => return Err(VerifyError::NotSigned),
-        ReportSigner::Reserved(got) => return Err(VerifyError::ReservedSigner { got }),
-    }
-    Ok(())
-}
-
-/// 12: the CPU is of the root's product. Version 2 does not name the CPU; the leaf's productName still counts.
-fn check_product(
-    fields: &ReportFields,
+/// 7: all three certificates are valid.
+pub(crate) fn validity(
     chain: &VerifiedChain,
+    now: UnixTime,
     on_check: &mut OnCheck<'_>,
 ) -> Result<(), VerifyError> {
-    let expected = chain.product;
-    let Some(cpu) = fields.cpuid else {
-        on_check(
-            Check::Product,
-            format_args!("{expected} by root and certificate; this version names no cpu"),
-        );
-        return Ok(());
-    };
-    match product::of_cpu(cpu) {
-        Some(got) if got == expected => (),
-        Some(got) => return Err(VerifyError::Product { expected, got }),
-        None => return Err(VerifyError::UnknownCpu { family: cpu.family, model: cpu.model }),
-    }
-    let (family, model, stepping) = (cpu.family, cpu.model, cpu.stepping);
-    on_check(Check::Product, format_args!("{expected}; cpu {family:02x}/{model:02x}/{stepping:02x}"));
+    chain.check_windows(now)?;
+    on_check(Check::Validity, format_args!("all three certificates at {now}, until {}", chain.not_after()));
     Ok(())
 }
 
-/// 2: the reserved bytes of each TCB version, now that the layout is known.
-fn check_tcb_layout(
-    fields: &ReportFields,
+/// 13: nothing of it was revoked, as far as the lists say; `None` where there is no valid one and none is required.
+pub(crate) fn revocation(
     chain: &VerifiedChain,
+    endorsements: &Endorsements,
+    anchors: &TrustAnchors,
+    now: UnixTime,
     on_check: &mut OnCheck<'_>,
-) -> Result<(), VerifyError> {
-    let product = chain.product;
-    for (field, bytes) in [
-        ("current", fields.current_tcb),
-        ("reported", fields.reported_tcb),
-        ("committed", fields.committed_tcb),
-        ("launch", fields.launch_tcb),
-    ] {
-        let mut parts = bytes.into_iter().zip(product::components(product)).enumerate();
-        if let Some((byte, (got, _))) = parts.find(|(_, (got, part))| part.is_reserved() && *got != 0) {
-            return Err(VerifyError::TcbReserved { field, byte, product, got });
-        }
+) -> Result<Option<ListWindow>, VerifyError> {
+    let list = anchors.check_revocation(chain, endorsements, now)?;
+    if let Some(ListWindow { this_update, next_update }) = list {
+        let text = format_args!("not on the list of {this_update}, which ends {next_update}");
+        on_check(Check::Revocation, text);
     }
-    on_check(Check::Reserved, format_args!("all zero, those of the four tcb versions of {product} too"));
-    Ok(())
-}
-
-/// 10: the leaf's TCB is the reported one, part by part.
-fn check_tcb(
-    fields: &ReportFields,
-    chain: &VerifiedChain,
-    on_check: &mut OnCheck<'_>,
-) -> Result<(), VerifyError> {
-    let pairs = fields.reported_tcb.into_iter().zip(chain.facts.tcb);
-    let mut parts = pairs.zip(product::components(chain.product));
-    if let Some(((expected, got), part)) = parts.find(|((expected, got), _)| expected != got) {
-        return Err(VerifyError::Tcb { component: part.name, expected, got });
-    }
-    let tcb = Tcb::from_report_bytes(chain.facts.tcb, chain.product);
-    on_check(Check::Tcb, format_args!("{tcb}, as reported"));
-    Ok(())
-}
-
-/// 11: the leaf is of the chip that the report names.
-fn check_chip(
-    fields: &ReportFields,
-    chain: &VerifiedChain,
-    on_check: &mut OnCheck<'_>,
-) -> Result<(), VerifyError> {
-    if fields.chip_id.is_zero() {
-        return Err(VerifyError::ChipIdMasked);
-    }
-    let (product, hwid) = (chain.product, &chain.facts.hwid);
-    let len = product::hwid_len(product);
-    let (id, tail) = fields.chip_id.0.split_at_checked(len).unwrap_or((&fields.chip_id.0, &[]));
-    if id != hwid.as_slice() {
-        return Err(VerifyError::Chip { expected: id.to_vec(), got: hwid.clone() });
-    }
-    if tail.iter().any(|byte| *byte != 0) {
-        return Err(VerifyError::ChipIdTail { product, len });
-    }
-    on_check(Check::Chip, format_args!("hwID of the VCEK, {len} bytes, as reported"));
-    Ok(())
+    Ok(list)
 }
 
 /// The claims of a report under a verified chain.
-fn claims(fields: &ReportFields, chain: &VerifiedChain) -> SnpClaims {
+fn claims(fields: &ReportFields, chain: &VerifiedChain, list: Option<ListWindow>) -> SnpClaims {
     let tcb = |bytes| Tcb::from_report_bytes(bytes, chain.product);
     let author_key = fields.key_info.author_key_enabled().then_some(fields.author_key_digest);
+    let csp_id = match &chain.facts.holder {
+        Holder::Chip { .. } => None,
+        Holder::Csp { id } => Some(id.clone()),
+    };
     SnpClaims {
         version: fields.version,
         product: chain.product,
@@ -198,8 +140,10 @@ fn claims(fields: &ReportFields, chain: &VerifiedChain) -> SnpClaims {
         committed_firmware: fields.committed_firmware,
         launch_mit_vector: fields.launch_mit_vector,
         current_mit_vector: fields.current_mit_vector,
-        signing_key: SigningKey::Vcek,
-        chip_id: Some(fields.chip_id),
+        signing_key: chain.facts.kind(),
+        chip_id: Some(fields.chip_id).filter(|chip| !chip.is_zero()),
+        csp_id,
+        crl_issued: list.map(|list| list.this_update),
         report_id: fields.report_id,
     }
 }
@@ -224,6 +168,12 @@ fn guest_identity(fields: &ReportFields) -> GuestIdentity {
 ///
 /// That is the operating system only where the launch measured it (direct boot with hashes of kernel, initrd and
 /// command line, a unified image, a paravisor that is the whole guest). Whether this measurement is of such a launch,
-/// nothing in the report says: it rests on whoever put the measurement among the reference values. Platforms that
-/// measure firmware alone (AWS) must not have their measurements listed as launches.
-const OS_BINDING: OsBinding = OsBinding::Launch;
+/// nothing in the report says: under a VCEK it rests on whoever put the measurement among the reference values. Under
+/// a VLEK a cloud provider launched the guest, and the one that is known to load VLEKs (AWS) measures its firmware
+/// alone, the same for every tenant: nothing says which operating system runs.
+fn os_binding(chain: &VerifiedChain) -> OsBinding {
+    match chain.facts.holder {
+        Holder::Chip { .. } => OsBinding::Launch,
+        Holder::Csp { .. } => OsBinding::None,
+    }
+}

@@ -1,5 +1,7 @@
 //! KEY_INFO of a report: 32 bits that say which key signed (AMD SEV-SNP ABI 1.58, table 23, offset 0x48).
 
+use claims::snp::SigningKey;
+
 /// The 32 bits of KEY_INFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyInfo(pub u32);
@@ -15,6 +17,17 @@ pub enum ReportSigner {
     None,
     /// 2 to 6: no meaning yet.
     Reserved(u8),
+}
+
+impl ReportSigner {
+    /// The endorsement key that signed, or `None` for a report that is not signed by one.
+    pub fn key(self) -> Option<SigningKey> {
+        match self {
+            Self::Vcek => Some(SigningKey::Vcek),
+            Self::Vlek => Some(SigningKey::Vlek),
+            Self::None | Self::Reserved(_) => None,
+        }
+    }
 }
 
 impl KeyInfo {

@@ -20,7 +20,7 @@ pub struct Report {
 /// The fields of a report, in the order of the table. Plain data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportFields {
-    /// VERSION: 2, 3 or 5.
+    /// VERSION: 2, 3, 4 or 5. Version 4 is read as version 3; whether it is believed is the operator's to say.
     pub version: u32,
     /// GUEST_SVN, from the ID block.
     pub guest_svn: u32,
@@ -86,8 +86,8 @@ pub enum ReportError {
         /// Bytes given.
         got: usize,
     },
-    /// A version whose layout is not known for certain.
-    #[error("report version not supported: expected 2, 3 or 5, got {got}")]
+    /// A version whose layout is not known.
+    #[error("report version not supported: expected 2, 3, 4 or 5, got {got}")]
     Version {
         /// The version found.
         got: u32,
@@ -136,7 +136,7 @@ impl Report {
     /// VMPL of a report that the host asked for.
     pub const HOST_VMPL: u32 = u32::MAX;
 
-    /// Parses exactly [`Self::LEN`] bytes of a report of version 2, 3 or 5.
+    /// Parses exactly [`Self::LEN`] bytes of a report of version 2, 3, 4 or 5.
     ///
     /// # Errors
     /// Each variant of [`ReportError`], for what its name says; the first in the order of the bytes.
@@ -175,7 +175,7 @@ impl Report {
 /// Offsets 0x000 to 0x29f.
 fn parse_signed(cursor: &mut Cursor<'_>) -> Result<ReportFields, ReportError> {
     let version = match cursor.u32()? {
-        version @ (2 | 3 | 5) => version,
+        version @ 2..=5 => version,
         got => return Err(ReportError::Version { got }),
     };
     let fields = ReportFields {

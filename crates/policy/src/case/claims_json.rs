@@ -5,10 +5,10 @@
 use std::str::FromStr;
 
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, SigningKey, SnpClaims, Tcb};
-use claims::{ClaimsRecord, ParseHexError};
+use claims::{ClaimsRecord, ParseHexError, UnixTime};
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{GUEST_IDENTITIES, OS_BINDINGS, hex};
+use crate::vocabulary::{GUEST_IDENTITIES, OS_BINDINGS, hex, impossible_csp};
 
 /// A [`ClaimsRecord`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,6 +58,10 @@ struct SnpJson {
     signing_key: String,
     #[serde(deserialize_with = "Option::deserialize")]
     chip_id: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    csp_id: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    crl_issued: Option<String>,
     report_id: String,
 }
 
@@ -124,6 +128,8 @@ impl From<&SnpClaims> for SnpJson {
             current_mit_vector: snp.current_mit_vector.map(vector),
             signing_key: snp.signing_key.name().to_owned(),
             chip_id: snp.chip_id.map(|chip| chip.to_string()),
+            csp_id: snp.csp_id.clone(),
+            crl_issued: snp.crl_issued.map(|time| time.to_string()),
             report_id: hex(&snp.report_id),
         }
     }
@@ -192,6 +198,8 @@ impl TryFrom<SnpJson> for SnpClaims {
             current_mit_vector: bits("current_mit_vector", json.current_mit_vector)?,
             signing_key: named("signing_key", SIGNING_KEYS, |v| v.name(), &json.signing_key)?,
             chip_id: json.chip_id.map(|chip| parse("chip_id", &chip)).transpose()?,
+            csp_id: json.csp_id.map(csp_id).transpose()?,
+            crl_issued: json.crl_issued.map(|text| time("crl_issued", &text)).transpose()?,
             report_id: bytes("report_id", &json.report_id)?,
         })
     }
@@ -232,6 +240,20 @@ fn bytes<const N: usize>(what: &str, text: &str) -> Result<[u8; N], String> {
         *byte = parsed.ok_or_else(|| wrong(ParseHexError::Digit { at: start }))?;
     }
     Ok(out)
+}
+
+/// Reads a time.
+fn time(what: &str, text: &str) -> Result<UnixTime, String> {
+    let expected = "expected a time such as 2026-11-22T09:30:00Z";
+    UnixTime::parse(text).ok_or_else(|| format!("`{what}`: {expected}, got `{text}`"))
+}
+
+/// Takes a CSP_ID as `verify` does: 1 to 128 printable ASCII characters.
+fn csp_id(text: String) -> Result<String, String> {
+    match impossible_csp(&text) {
+        None => Ok(text),
+        Some(expected) => Err(format!("`csp_id`: expected {expected}, got `{}`", text.escape_debug())),
+    }
 }
 
 /// Reads 64 bits of `0x` and hexadecimal.

@@ -37,20 +37,20 @@ fn a_root_that_comes_along_never_becomes_one() {
     let chain = launch(&host).chain().clone();
     let bytes = launch(&host).attest(&ReportData([7; 64])).unwrap();
     let evidence = evidence::Evidence::parse(claims::EvidenceKind::SevSnp, &bytes).unwrap();
-    let all = Endorsements::from_certificates([chain.ark, chain.ask, chain.vcek]).unwrap();
+    let all = Endorsements::from_certificates([chain.ark, chain.ask, chain.vek]).unwrap();
     let error = verify::authenticate(evidence, &all, &TrustAnchors::none(), NOW).unwrap_err();
-    assert_eq!(error, ChainError::NoAnchor { issuer: "ARK-Milan".into() }.into());
+    assert_eq!(error, ChainError::NoAnchor { certificate: Role::Ask, issuer: "ARK-Milan".into() }.into());
 }
 
 #[test]
 fn a_leaf_directly_under_the_root_is_refused() {
     let host = host(Product::Genoa);
     let mut spec = host.chain_spec(GuestSpec::default_tcb(Product::Genoa)).unwrap();
-    (spec.vcek.issuer, spec.vcek.signer) = (Name::amd("ARK-Genoa"), Signer::Ark);
+    (spec.vek.issuer, spec.vek.signer) = (Name::amd("ARK-Genoa"), Signer::Ark);
     let chain = host.issue(&spec).unwrap();
     let evidence =
         evidence::Evidence::parse(claims::EvidenceKind::SevSnp, &with_chain(&host, chain.clone())).unwrap();
-    let all = Endorsements::from_certificates([chain.vcek, chain.ark]).unwrap();
+    let all = Endorsements::from_certificates([chain.vek, chain.ark]).unwrap();
     let error = verify::authenticate(evidence, &all, &trust(&host), NOW).unwrap_err();
     let (expected, got) = ("SEV-Genoa".into(), "ARK-Genoa".into());
     assert_eq!(error, ChainError::Name { certificate: Role::Ask, attribute: "CN", expected, got }.into());
@@ -60,7 +60,7 @@ fn a_leaf_directly_under_the_root_is_refused() {
 fn signatures_by_another_key_are_refused() {
     let error = chain_refusal(|spec| spec.ask.signer = Signer::Ask);
     assert_eq!(error, ChainError::Signature { certificate: Role::Ask, issuer: "ARK-Genoa".into() });
-    let error = chain_refusal(|spec| spec.vcek.signer = Signer::Ark);
+    let error = chain_refusal(|spec| spec.vek.signer = Signer::Ark);
     assert_eq!(error, ChainError::Signature { certificate: Role::Vcek, issuer: "SEV-Genoa".into() });
 }
 
@@ -79,16 +79,16 @@ fn only_the_exact_pss_parameters_are_taken() {
             (spec.inner_algorithm, spec.outer_algorithm) = (algorithm, algorithm);
         };
         assert_eq!(chain_refusal(|spec| both(&mut spec.ask)), wrong(Role::Ask));
-        assert_eq!(chain_refusal(|spec| both(&mut spec.vcek)), wrong(Role::Vcek));
+        assert_eq!(chain_refusal(|spec| both(&mut spec.vek)), wrong(Role::Vcek));
     }
 }
 
 #[test]
 fn the_algorithm_beside_the_signature_is_the_one_within() {
     let got = || "1.2.840.113549.1.1.10 with other parameters".to_owned();
-    let error = chain_refusal(|spec| spec.vcek.inner_algorithm = SignatureAlgorithm::PssSha256);
+    let error = chain_refusal(|spec| spec.vek.inner_algorithm = SignatureAlgorithm::PssSha256);
     assert_eq!(error, ChainError::SignatureAlgorithm { certificate: Role::Vcek, got: got() });
-    let error = chain_refusal(|spec| spec.vcek.inner_algorithm = SignatureAlgorithm::PssSha384);
+    let error = chain_refusal(|spec| spec.vek.inner_algorithm = SignatureAlgorithm::PssSha384);
     assert_eq!(error, ChainError::SignatureAlgorithm { certificate: Role::Vcek, got: got() });
 }
 
@@ -96,15 +96,15 @@ fn the_algorithm_beside_the_signature_is_the_one_within() {
 fn every_certificate_must_be_valid_now() {
     let day = 86_400;
     let early = |certificate| ChainError::NotYetValid { certificate, not_before: NOW.plus(1), now: NOW };
-    assert_eq!(chain_refusal(|spec| spec.vcek.not_before = NOW.plus(1)), early(Role::Vcek));
+    assert_eq!(chain_refusal(|spec| spec.vek.not_before = NOW.plus(1)), early(Role::Vcek));
     assert_eq!(chain_refusal(|spec| spec.ask.not_before = NOW.plus(1)), early(Role::Ask));
     let end = CREATED.plus(day - 1);
     let late = |certificate| ChainError::Expired { certificate, not_after: end, now: NOW };
-    assert_eq!(chain_refusal(|spec| spec.vcek.not_after = end), late(Role::Vcek));
+    assert_eq!(chain_refusal(|spec| spec.vek.not_after = end), late(Role::Vcek));
     assert_eq!(chain_refusal(|spec| spec.ask.not_after = end), late(Role::Ask));
     let early_root = SimHost::with_keys(crate::machine::keys(), Product::Genoa, NOW.plus(1)).unwrap();
     let bytes = altered_chain(&early_root, |spec| {
-        (spec.ask.not_before, spec.vcek.not_before) = (CREATED, CREATED);
+        (spec.ask.not_before, spec.vek.not_before) = (CREATED, CREATED);
     });
     assert_eq!(refusal(&bytes, &early_root), early(Role::Ark).into());
 }
@@ -130,17 +130,23 @@ fn a_chain_that_was_verified_needs_its_leaf_only() {
     let host = host(Product::Genoa);
     let anchors = trust(&host);
     let bytes = launch(&host).attest(&ReportData([7; 64])).unwrap();
-    let leaf_only = || Endorsements::from_certificates([launch(&host).chain().vcek.clone()]).unwrap();
+    let leaf_only = || Endorsements::from_certificates([launch(&host).chain().vek.clone()]).unwrap();
     let parse = || evidence::Evidence::parse(claims::EvidenceKind::SevSnp, &bytes).unwrap();
     let known = Endorsements::from_evidence(&parse());
     let leaf = Endorsements::from_certificates([known.certificates().next().unwrap().to_vec()]).unwrap();
     let error = verify::authenticate(parse(), &leaf, &anchors, NOW).unwrap_err();
-    assert_eq!(error, ChainError::NoIntermediate { issuer: "SEV-Genoa".into() }.into());
+    assert_eq!(
+        error,
+        ChainError::NoIntermediate { certificate: Role::Vcek, issuer: "SEV-Genoa".into() }.into()
+    );
     assert!(verify::authenticate(parse(), &known, &anchors, NOW).is_ok());
     assert!(verify::authenticate(parse(), &leaf, &anchors, NOW).is_ok());
     // The same leaf with another signature is another certificate.
     let error = verify::authenticate(parse(), &leaf_only(), &anchors, NOW).unwrap_err();
-    assert_eq!(error, ChainError::NoIntermediate { issuer: "SEV-Genoa".into() }.into());
+    assert_eq!(
+        error,
+        ChainError::NoIntermediate { certificate: Role::Vcek, issuer: "SEV-Genoa".into() }.into()
+    );
 }
 
 #[test]
@@ -151,28 +157,30 @@ fn names_are_amds() {
         expected: expected.into(),
         got: got.into(),
     };
-    let error = chain_refusal(|spec| spec.vcek.subject.common_name = "SEV-VLEK".into());
-    assert_eq!(error, name(Role::Vcek, "CN", "SEV-VCEK", "SEV-VLEK"));
-    let error = chain_refusal(|spec| spec.vcek.subject.organization = "Advanced Micro Devices, Inc.".into());
+    for got in ["SEV-VCEK2", "VCEK", "SEV-Genoa", ""] {
+        let error = chain_refusal(|spec| spec.vek.subject.common_name = got.into());
+        assert_eq!(error, ChainError::LeafName { got: got.into() });
+    }
+    let error = chain_refusal(|spec| spec.vek.subject.organization = "Advanced Micro Devices, Inc.".into());
     assert_eq!(error, name(Role::Vcek, "O", "Advanced Micro Devices", "Advanced Micro Devices, Inc."));
-    let error = chain_refusal(|spec| spec.vcek.subject.organizational_unit = String::new());
+    let error = chain_refusal(|spec| spec.vek.subject.organizational_unit = String::new());
     assert_eq!(error, name(Role::Vcek, "OU", "Engineering", ""));
     let error = chain_refusal(|spec| {
-        (spec.ask.subject, spec.vcek.issuer) = (Name::amd("SEV-Milan"), Name::amd("SEV-Milan"));
+        (spec.ask.subject, spec.vek.issuer) = (Name::amd("SEV-Milan"), Name::amd("SEV-Milan"));
     });
     assert_eq!(error, name(Role::Ask, "CN", "SEV-Genoa", "SEV-Milan"));
     let error = chain_refusal(|spec| {
-        (spec.ask.subject, spec.vcek.issuer) = (Name::amd("SEV-VLEK-Genoa"), Name::amd("SEV-VLEK-Genoa"));
+        (spec.ask.subject, spec.vek.issuer) = (Name::amd("SEV-VLEK-Genoa"), Name::amd("SEV-VLEK-Genoa"));
     });
     assert_eq!(error, name(Role::Ask, "CN", "SEV-Genoa", "SEV-VLEK-Genoa"));
 }
 
 #[test]
 fn names_that_do_not_meet_make_no_chain() {
-    let error = chain_refusal(|spec| spec.vcek.issuer = Name::amd("SEV-Turin"));
-    assert_eq!(error, ChainError::NoIntermediate { issuer: "SEV-Turin".into() });
+    let error = chain_refusal(|spec| spec.vek.issuer = Name::amd("SEV-Turin"));
+    assert_eq!(error, ChainError::NoIntermediate { certificate: Role::Vcek, issuer: "SEV-Turin".into() });
     let error = chain_refusal(|spec| spec.ask.issuer = Name::amd("ARK-Turin"));
-    assert_eq!(error, ChainError::NoAnchor { issuer: "ARK-Turin".into() });
+    assert_eq!(error, ChainError::NoAnchor { certificate: Role::Ask, issuer: "ARK-Turin".into() });
 }
 
 #[test]
@@ -185,16 +193,16 @@ fn an_intermediate_must_be_a_ca_and_a_leaf_must_not() {
         *spec.ask.extension_mut(authority::BASIC_CONSTRAINTS).unwrap() = is_no_ca;
     });
     assert_eq!(error, not_ca);
-    let error = chain_refusal(|spec| spec.vcek.extensions.push(authority::basic_constraints(true, None)));
-    assert_eq!(error, ChainError::LeafIsCa);
+    let error = chain_refusal(|spec| spec.vek.extensions.push(authority::basic_constraints(true, None)));
+    assert_eq!(error, ChainError::LeafIsCa { certificate: Role::Vcek });
 }
 
 #[test]
 fn the_leafs_key_is_on_p384() {
-    let error = chain_refusal(|spec| spec.vcek.spki = p256_spki());
+    let error = chain_refusal(|spec| spec.vek.spki = p256_spki());
     let got = "1.2.840.10045.3.1.7".to_owned();
     assert_eq!(error, ChainError::Key { certificate: Role::Vcek, expected: "a key on P-384", got });
-    let error = chain_refusal(|spec| spec.vcek.spki = spec.ask.spki.clone());
+    let error = chain_refusal(|spec| spec.vek.spki = spec.ask.spki.clone());
     assert_eq!(error, ChainError::NoLeaf { got: 2 });
 }
 
@@ -212,12 +220,15 @@ fn every_extension_of_amds_must_be_there() {
         (amd::MICROCODE_SPL, "microcode"),
         (amd::HWID, "hwID"),
     ] {
-        let error = chain_refusal(|spec| assert!(spec.vcek.remove_extension(oid)));
-        assert_eq!(error, ChainError::ExtensionMissing { name });
+        let error = chain_refusal(|spec| assert!(spec.vek.remove_extension(oid)));
+        assert_eq!(error, ChainError::ExtensionMissing { certificate: Role::Vcek, name });
     }
     let host = host(Product::Turin);
-    let bytes = altered_chain(&host, |spec| assert!(spec.vcek.remove_extension(amd::FMC_SPL)));
-    assert_eq!(refusal(&bytes, &host), ChainError::ExtensionMissing { name: "fmc" }.into());
+    let bytes = altered_chain(&host, |spec| assert!(spec.vek.remove_extension(amd::FMC_SPL)));
+    assert_eq!(
+        refusal(&bytes, &host),
+        ChainError::ExtensionMissing { certificate: Role::Vcek, name: "fmc" }.into()
+    );
 }
 
 #[test]
@@ -230,12 +241,15 @@ fn malformed_extensions_are_shown() {
         b"\x02\x01\x03\x00",
         b"",
     ] {
-        let error = chain_refusal(|spec| *spec.vcek.extension_mut(amd::SNP_SPL).unwrap() = got.to_vec());
-        assert_eq!(error, ChainError::ExtensionMalformed { name: "snp", got: got.to_vec() });
+        let error = chain_refusal(|spec| *spec.vek.extension_mut(amd::SNP_SPL).unwrap() = got.to_vec());
+        assert_eq!(
+            error,
+            ChainError::ExtensionMalformed { certificate: Role::Vcek, name: "snp", got: got.to_vec() }
+        );
     }
-    let error = chain_refusal(|spec| _ = spec.vcek.extension_mut(amd::HWID).unwrap().pop());
+    let error = chain_refusal(|spec| _ = spec.vek.extension_mut(amd::HWID).unwrap().pop());
     assert_eq!(error, ChainError::HwidLength { expected: 64, got: 63 });
-    let error = chain_refusal(|spec| spec.vcek.extension_mut(amd::HWID).unwrap().truncate(8));
+    let error = chain_refusal(|spec| spec.vek.extension_mut(amd::HWID).unwrap().truncate(8));
     assert_eq!(error, ChainError::HwidLength { expected: 64, got: 8 });
 }
 
@@ -243,7 +257,7 @@ fn malformed_extensions_are_shown() {
 fn a_hardware_id_may_stand_in_an_octet_string() {
     let host = host(Product::Genoa);
     let bytes = altered_chain(&host, |spec| {
-        let hwid = spec.vcek.extension_mut(amd::HWID).unwrap();
+        let hwid = spec.vek.extension_mut(amd::HWID).unwrap();
         *hwid = [&[0x04, 0x40], &hwid[..]].concat();
     });
     assert!(check(&bytes, &trust(&host), NOW).is_ok());
@@ -251,12 +265,15 @@ fn a_hardware_id_may_stand_in_an_octet_string() {
 
 #[test]
 fn the_leafs_product_is_its_roots() {
-    let error = chain_refusal(|spec| assert!(spec.vcek.set_product_name("Milan-B0")));
-    assert_eq!(error, ChainError::Product { expected: Product::Genoa, got: Product::Milan });
-    let error = chain_refusal(|spec| assert!(spec.vcek.set_product_name("Venice")));
-    assert_eq!(error, ChainError::UnknownProduct { got: "Venice".into() });
-    let error = chain_refusal(|spec| assert!(spec.vcek.set_product_name("")));
-    assert_eq!(error, ChainError::UnknownProduct { got: String::new() });
+    let error = chain_refusal(|spec| assert!(spec.vek.set_product_name("Milan-B0")));
+    assert_eq!(
+        error,
+        ChainError::Product { certificate: Role::Vcek, expected: Product::Genoa, got: Product::Milan }
+    );
+    let error = chain_refusal(|spec| assert!(spec.vek.set_product_name("Venice")));
+    assert_eq!(error, ChainError::UnknownProduct { certificate: Role::Vcek, got: "Venice".into() });
+    let error = chain_refusal(|spec| assert!(spec.vek.set_product_name("")));
+    assert_eq!(error, ChainError::UnknownProduct { certificate: Role::Vcek, got: String::new() });
 }
 
 #[test]
@@ -264,12 +281,12 @@ fn certificates_of_a_form_that_is_not_understood_are_refused() {
     let malformed = |source| ChainError::Certificate { index: 0, source };
     let oid = "1.3.6.1.4.1.3704.1.99";
     let unknown = Extension { oid: &[1, 3, 6, 1, 4, 1, 3704, 1, 99], critical: true, value: vec![5, 0] };
-    let error = chain_refusal(|spec| spec.vcek.extensions.push(unknown.clone()));
+    let error = chain_refusal(|spec| spec.vek.extensions.push(unknown.clone()));
     assert_eq!(error, malformed(CertificateError::CriticalExtension { oid: oid.into() }));
     let known = Extension { critical: false, ..unknown };
-    let error = chain_refusal(|spec| spec.vcek.extensions.extend([known.clone(), known]));
+    let error = chain_refusal(|spec| spec.vek.extensions.extend([known.clone(), known]));
     assert_eq!(error, malformed(CertificateError::RepeatedExtension { oid: oid.into() }));
-    let error = chain_refusal(|spec| spec.vcek.version = 1);
+    let error = chain_refusal(|spec| spec.vek.version = 1);
     assert_eq!(error, malformed(CertificateError::Version { got: "v2" }));
 }
 
@@ -291,14 +308,14 @@ fn the_leaf_that_fits_is_found_among_others() {
     let host = host(Product::Milan);
     let tcb = GuestSpec::default_tcb(Product::Milan);
     let older = claims::snp::Tcb { microcode: tcb.microcode - 1, ..tcb };
-    let other = host.issue(&host.chain_spec(older).unwrap()).unwrap().vcek;
+    let other = host.issue(&host.chain_spec(older).unwrap()).unwrap().vek;
     let mut reissued = host.chain_spec(tcb).unwrap();
-    reissued.vcek.not_after = claims::UnixTime(NOW.0 - 1);
-    let expired = host.issue(&reissued).unwrap().vcek;
+    reissued.vek.not_after = claims::UnixTime(NOW.0 - 1);
+    let expired = host.issue(&reissued).unwrap().vek;
     let chain = launch(&host).chain().clone();
     let bytes = with_chain(&host, chain.clone());
     for order in
-        [[&chain.vcek, &other, &expired], [&expired, &chain.vcek, &other], [&other, &expired, &chain.vcek]]
+        [[&chain.vek, &other, &expired], [&expired, &chain.vek, &other], [&other, &expired, &chain.vek]]
     {
         let certificates = order.into_iter().chain([&chain.ask, &chain.ark]).cloned();
         let endorsements = Endorsements::from_certificates(certificates).unwrap();

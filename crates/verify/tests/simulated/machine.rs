@@ -48,6 +48,22 @@ pub fn altered_chain(host: &SimHost, alter: impl FnOnce(&mut ChainSpec)) -> Vec<
     with_chain(host, host.issue(&spec).unwrap())
 }
 
+/// A cloud provider, in AMD's words.
+pub const CSP_ID: &str = "CN=cc-us-east-2.amazonaws.com";
+
+/// A guest whose report a VLEK signs.
+pub fn launch_at_provider(host: &SimHost) -> Guest {
+    host.launch(&GuestSpec::new(host.product(), "test").at_provider(CSP_ID)).unwrap()
+}
+
+/// The evidence of a guest at a provider whose chain was altered by `alter` before it was signed.
+pub fn altered_vlek_chain(host: &SimHost, alter: impl FnOnce(&mut ChainSpec)) -> Vec<u8> {
+    let mut spec = host.vlek_chain_spec(GuestSpec::default_tcb(host.product()), CSP_ID).unwrap();
+    alter(&mut spec);
+    let guest = launch_at_provider(host).with_chain(host.issue(&spec).unwrap());
+    guest.attest(&ReportData([7; 64])).unwrap()
+}
+
 /// The evidence of a guest that hands out this chain.
 pub fn with_chain(host: &SimHost, chain: Chain) -> Vec<u8> {
     launch(host).with_chain(chain).attest(&ReportData([7; 64])).unwrap()

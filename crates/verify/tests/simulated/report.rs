@@ -1,12 +1,12 @@
 //! Checks 2 to 4 and 9 to 12: the report against its chain.
 
-use claims::snp::{CpuId, Product, Tcb};
+use claims::snp::{Product, Tcb};
 use claims::{GuestIdentity, OsBinding, ReportData};
 use simtee::{GuestSpec, amd, field, flip_bit};
-use verify::{TrustAnchors, VerifyError};
+use verify::{Role, TrustAnchors, VerifyError};
 
 use crate::machine::{
-    NOW, VCEK_LIFE, altered_chain, altered_report, check, host, refusal, trust, with_chain,
+    CSP_ID, NOW, VCEK_LIFE, altered_chain, altered_report, check, host, refusal, trust, with_chain,
 };
 
 const PRODUCTS: [Product; 3] = [Product::Milan, Product::Genoa, Product::Turin];
@@ -45,7 +45,7 @@ fn every_processor_model_of_a_product_is_taken_and_every_other_is_named() {
     };
     assert_eq!(cpu(0x19, 0x11), VerifyError::Product { expected: Product::Milan, got: Product::Genoa });
     assert_eq!(cpu(0x1a, 0x02), VerifyError::Product { expected: Product::Milan, got: Product::Turin });
-    assert_eq!(cpu(0x1a, 0x50), VerifyError::UnknownCpu { family: 0x1a, model: 0x50 });
+    assert_eq!(cpu(0x1a, 0x60), VerifyError::UnknownCpu { family: 0x1a, model: 0x60 });
 }
 
 #[test]
@@ -60,15 +60,93 @@ fn a_report_that_no_guest_asked_for_is_refused() {
 }
 
 #[test]
-fn only_a_vcek_may_have_signed() {
+fn only_an_endorsement_key_may_have_signed() {
     let host = host(Product::Genoa);
     let signer = |info: u32| {
         refusal(&altered_report(&host, |r| _ = r.put(field::KEY_INFO, info.to_le_bytes())), &host)
     };
-    assert_eq!(signer(1 << 2), VerifyError::VlekUnsupported);
     assert_eq!(signer(7 << 2), VerifyError::NotSigned);
-    assert_eq!(signer(3 << 2), VerifyError::ReservedSigner { got: 3 });
-    assert_eq!(signer(2), VerifyError::ChipKeyMasked);
+    for got in 2..=6 {
+        assert_eq!(signer(u32::from(got) << 2), VerifyError::ReservedSigner { got });
+    }
+    for info in [2, 2 | 1 << 2, 2 | 7 << 2] {
+        assert_eq!(signer(info), VerifyError::ChipKeyMasked);
+    }
+}
+
+#[test]
+fn version_4_is_believed_only_where_the_operator_says_so() {
+    let host = host(Product::Milan);
+    let spec = GuestSpec { version: 4, ..GuestSpec::new(Product::Milan, "test") };
+    let bytes = host.attest(&spec, &ReportData([7; 64])).unwrap();
+    assert_eq!(refusal(&bytes, &host), VerifyError::Version4);
+    let snp = check(&bytes, &trust(&host).with_report_version_4(), NOW).unwrap().snp().clone();
+    assert_eq!((snp.version, snp.cpuid), (4, Some(spec.cpuid)));
+    assert_eq!((snp.launch_mit_vector, snp.current_mit_vector), (None, None));
+}
+
+#[test]
+fn venice_is_refused_by_its_name() {
+    let host = host(Product::Turin);
+    for model in [0x50, 0x57, 0x90, 0xaf, 0xc0, 0xc7] {
+        let bytes = altered_report(&host, |report| _ = report.put(field::CPUID, [0x1a, model, 0]));
+        let expected = VerifyError::UnsupportedProduct { name: "Venice", family: 0x1a, model };
+        assert_eq!(refusal(&bytes, &host), expected);
+    }
+}
+
+#[test]
+fn tcb_versions_are_in_order_part_by_part() {
+    // Microcode far lower in the version that bounds it, although it is higher as an integer.
+    let host = host(Product::Genoa);
+    let low = GuestSpec::default_tcb(Product::Genoa);
+    let high = Tcb { bootloader: low.bootloader + 1, tee: 1, snp: low.snp + 1, microcode: 0xff, fmc: None };
+    let usual = || GuestSpec {
+        reported_tcb: low,
+        committed_tcb: high,
+        ..GuestSpec::new(Product::Genoa, "t").tcb(high)
+    };
+    let attest = |spec: &GuestSpec| host.attest(spec, &ReportData([7; 64])).unwrap();
+    let snp = check(&attest(&usual()), &trust(&host), NOW).unwrap().snp().clone();
+    assert!(!snp.is_provisional());
+    type Part = (&'static str, fn(&mut Tcb) -> &mut u8);
+    let parts: [Part; 4] = [
+        ("bootloader", |tcb| &mut tcb.bootloader),
+        ("tee", |tcb| &mut tcb.tee),
+        ("snp", |tcb| &mut tcb.snp),
+        ("microcode", |tcb| &mut tcb.microcode),
+    ];
+    for (component, part) in parts {
+        let mut spec = usual();
+        let limit = part(&mut spec.reported_tcb).checked_sub(1);
+        if let Some(limit) = limit {
+            *part(&mut spec.committed_tcb) = limit;
+            let (lower, higher, got) = ("reported", "committed", limit + 1);
+            let expected = VerifyError::TcbOrder { component, lower, higher, limit, got };
+            assert_eq!(refusal(&attest(&spec), &host), expected);
+        }
+        let mut spec = usual();
+        let got = *part(&mut spec.current_tcb);
+        *part(&mut spec.current_tcb) = got - 1;
+        let (lower, higher) = ("committed", "current");
+        let expected = VerifyError::TcbOrder { component, lower, higher, limit: got - 1, got };
+        assert_eq!(refusal(&attest(&spec), &host), expected);
+    }
+}
+
+#[test]
+fn committed_firmware_is_not_newer_than_what_runs_and_older_is_provisional() {
+    let host = host(Product::Genoa);
+    let attest = |current, committed| {
+        let usual = GuestSpec::new(Product::Genoa, "test");
+        let spec = GuestSpec { current_firmware: current, committed_firmware: committed, ..usual };
+        host.attest(&spec, &ReportData([7; 64])).unwrap()
+    };
+    for (limit, got) in [((1, 58, 3), (1, 58, 4)), ((1, 58, 3), (1, 59, 0)), ((1, 58, 3), (2, 0, 0))] {
+        assert_eq!(refusal(&attest(limit, got), &host), VerifyError::FirmwareOrder { limit, got });
+    }
+    let authenticated = check(&attest((1, 58, 3), (1, 57, 9)), &trust(&host), NOW).unwrap();
+    assert!(authenticated.snp().is_provisional());
 }
 
 #[test]
@@ -95,7 +173,12 @@ fn each_part_of_the_tcb_must_be_the_certificates() {
             let expected = if component.starts_with("reserved") {
                 VerifyError::TcbReserved { field: "reported", byte, product, got: 1 }
             } else {
-                VerifyError::Tcb { component, expected: tcb[byte], got: tcb[byte] - 1 }
+                VerifyError::Tcb {
+                    certificate: Role::Vcek,
+                    component,
+                    expected: tcb[byte],
+                    got: tcb[byte] - 1,
+                }
             };
             assert_eq!(refusal(&bytes, &host), expected);
         }
@@ -116,14 +199,20 @@ fn each_part_of_the_certificates_tcb_must_be_the_reports() {
     for (oid, component, part) in parts {
         let expected = part(GuestSpec::default_tcb(Product::Turin));
         let got = expected ^ 0x80;
-        let bytes = altered_chain(&host, |spec| assert!(spec.vcek.set_integer(oid, got)));
-        assert_eq!(refusal(&bytes, &host), VerifyError::Tcb { component, expected, got });
+        let bytes = altered_chain(&host, |spec| assert!(spec.vek.set_integer(oid, got)));
+        assert_eq!(
+            refusal(&bytes, &host),
+            VerifyError::Tcb { certificate: Role::Vcek, component, expected, got }
+        );
     }
     for (oid, component) in
         [(amd::SPL_5, "reserved (spl5)"), (amd::SPL_6, "reserved (spl6)"), (amd::SPL_7, "reserved (spl7)")]
     {
-        let bytes = altered_chain(&host, |spec| assert!(spec.vcek.set_integer(oid, 0xff)));
-        assert_eq!(refusal(&bytes, &host), VerifyError::Tcb { component, expected: 0, got: 0xff });
+        let bytes = altered_chain(&host, |spec| assert!(spec.vek.set_integer(oid, 0xff)));
+        assert_eq!(
+            refusal(&bytes, &host),
+            VerifyError::Tcb { certificate: Role::Vcek, component, expected: 0, got: 0xff }
+        );
     }
 }
 
@@ -133,7 +222,8 @@ fn the_key_of_another_tcb_of_the_same_chip_is_refused() {
     let tcb = GuestSpec::default_tcb(Product::Milan);
     let older = Tcb { snp: tcb.snp - 1, ..tcb };
     let bytes = with_chain(&host, host.issue(&host.chain_spec(older).unwrap()).unwrap());
-    let expected = VerifyError::Tcb { component: "snp", expected: tcb.snp, got: older.snp };
+    let expected =
+        VerifyError::Tcb { certificate: Role::Vcek, component: "snp", expected: tcb.snp, got: older.snp };
     assert_eq!(refusal(&bytes, &host), expected);
 }
 
@@ -228,14 +318,21 @@ fn an_author_key_counts_only_where_it_is_enabled() {
 }
 
 #[test]
-fn no_flipped_bit_of_a_simulated_report_is_believed() {
-    let host = host(Product::Turin);
-    let anchors = trust(&host);
-    let bytes = altered_report(&host, |report| _ = report.put(field::CPUID, [0x1a, 2, 1]));
-    assert_eq!(
-        check(&bytes, &anchors, NOW).unwrap().snp().cpuid,
-        Some(CpuId { family: 0x1a, model: 2, stepping: 1 })
-    );
+fn no_flipped_bit_of_a_chips_report_is_believed() {
+    no_flipped_bit_is_believed(Product::Turin, &GuestSpec::new(Product::Turin, "test"));
+}
+
+#[test]
+fn no_flipped_bit_of_a_providers_report_is_believed() {
+    let spec = GuestSpec { version: 3, ..GuestSpec::new(Product::Milan, "test") };
+    no_flipped_bit_is_believed(Product::Milan, &spec.at_provider(CSP_ID));
+}
+
+fn no_flipped_bit_is_believed(product: Product, spec: &GuestSpec) {
+    let host = host(product);
+    let anchors = trust(&host).with_report_version_4();
+    let bytes = host.attest(spec, &ReportData([7; 64])).unwrap();
+    assert_eq!(check(&bytes, &anchors, NOW).unwrap().snp().cpuid, Some(spec.cpuid));
     let certificates = check_certificates(&bytes);
     for bit in 0..simtee::REPORT_LEN * 8 {
         let mut altered = bytes[..simtee::REPORT_LEN].to_vec();

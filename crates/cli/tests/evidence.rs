@@ -1,0 +1,185 @@
+//! `keyfast evidence show` and `verify` as people and programs meet them: output, exit codes, flags.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, OnceLock};
+
+use claims::snp::Product;
+use claims::{ReportData, UnixTime};
+use serde_json::Value;
+use simtee::{GuestSpec, HostKeys, Revoked, SimHost, field};
+
+const CREATED: UnixTime = UnixTime(1_790_000_000);
+const AT: &str = "1790086400";
+const CSP_ID: &str = "CN=cc-us-east-2.amazonaws.com";
+
+fn host() -> &'static SimHost {
+    static HOST: OnceLock<SimHost> = OnceLock::new();
+    HOST.get_or_init(|| {
+        let keys = Arc::new(HostKeys::generate().unwrap());
+        SimHost::with_keys(keys, Product::Genoa, CREATED).unwrap()
+    })
+}
+
+/// A file of this name with these contents, in a folder of its own for each test.
+fn file(test: &str, name: &str, contents: &[u8]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("evidence").join(test);
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    fs::write(&path, contents).unwrap();
+    path
+}
+
+fn evidence(test: &str, spec: &GuestSpec) -> PathBuf {
+    file(test, "evidence.bin", &host().attest(spec, &ReportData([7; 64])).unwrap())
+}
+
+fn usual() -> GuestSpec {
+    GuestSpec::new(Product::Genoa, "web")
+}
+
+/// Runs `keyfast evidence`, with the host's root trusted where the command verifies.
+fn keyfast(test: &str, args: &[&str], file_arg: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfast"));
+    command.arg("evidence").args(args).arg(file_arg);
+    if args[0] == "verify" {
+        command.args(["--at", AT, "--simulated-root"]).arg(file(test, "ark.der", host().ark_der()));
+    }
+    command.output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The outcome of each check, by number.
+fn outcomes(output: &Output) -> Vec<(u8, String)> {
+    let is_head = |line: &&str| line.get(..2).is_some_and(|number| number.trim().parse::<u8>().is_ok());
+    let text = text(output);
+    let heads = text.lines().filter(is_head);
+    heads.map(|line| (line[..2].trim().parse().unwrap(), line[28..35].trim().to_owned())).collect()
+}
+
+fn failed(output: &Output) -> Vec<u8> {
+    outcomes(output).into_iter().filter(|(_, outcome)| outcome == "FAIL").map(|(number, _)| number).collect()
+}
+
+#[test]
+fn an_honest_guest_passes_and_every_check_is_shown() {
+    let output = keyfast("honest", &["verify"], &evidence("honest", &usual()));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(outcomes(&output).len(), 18);
+    let of = |word: &str| outcomes(&output).into_iter().filter(|(_, outcome)| outcome == word).count();
+    assert_eq!((of("pass"), of("policy"), of("-")), (13, 4, 1));
+    let text = text(&output);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert!(text.contains("authenticated: Genoa at") && text.contains("under a simulated root"));
+    assert!(!text.contains('\u{1b}'), "no colours where nobody looks");
+}
+
+#[test]
+fn all_that_is_wrong_is_shown_and_the_exit_code_says_so() {
+    let guest = host().launch(&usual()).unwrap();
+    let mut report = guest.report(&ReportData([7; 64]));
+    report.put(field::CHIP_ID, [0; 64]).put(field::VMPL, [9, 0, 0, 0]);
+    let bytes = guest.evidence(&guest.sign(report).unwrap());
+    let output = keyfast("wrong", &["verify", "--require-crl"], &file("wrong", "evidence.bin", &bytes));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(failed(&output), [3, 11, 13]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("keyfast: not authenticated: vmpl out of range"), "{said}");
+}
+
+#[test]
+fn a_root_that_nobody_named_is_not_believed() {
+    let evidence = evidence("unknown-root", &usual());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfast"));
+    let output = command.args(["evidence", "verify", "--at", AT]).arg(evidence).output().unwrap();
+    assert_eq!((output.status.code(), failed(&output)), (Some(1), vec![5]));
+    assert!(text(&output).contains("not made: it rests on what failed"));
+}
+
+#[test]
+fn revocation_lists_are_asked_for_given_and_heeded() {
+    let evidence = evidence("crl", &usual());
+    let list = |name, revoked| {
+        let mut spec = host().crl_spec(CREATED);
+        spec.revoked = revoked;
+        file("crl", name, &host().sign_crl(&spec).unwrap())
+    };
+    let clean = list("clean.crl", Vec::new());
+    let listed = list("listed.crl", vec![Revoked::new(0x20001, CREATED)]);
+    let verify = |args: &[&str]| keyfast("crl", &[&["verify"], args].concat(), &evidence);
+    let (clean, listed) = (clean.to_str().unwrap(), listed.to_str().unwrap());
+    assert_eq!(verify(&["--require-crl=1", "--crl", clean]).status.code(), Some(0));
+    let stale = verify(&["--require-crl=0", "--crl", clean]);
+    assert_eq!((stale.status.code(), failed(&stale)), (Some(1), vec![13]));
+    let revoked = verify(&["--crl", clean, "--crl", listed]);
+    assert_eq!((revoked.status.code(), failed(&revoked)), (Some(1), vec![13]));
+    assert!(text(&revoked).contains("the ASK was revoked on 2026-"), "{}", text(&revoked));
+    let no_list = file("crl", "no.crl", b"no list");
+    assert_eq!(verify(&["--crl", no_list.to_str().unwrap()]).status.code(), Some(2));
+}
+
+#[test]
+fn a_providers_guest_is_shown_with_its_provider() {
+    let output = keyfast("vlek", &["verify"], &evidence("vlek", &usual().at_provider(CSP_ID)));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output).contains(&format!("provider        {CSP_ID}")), "{}", text(&output));
+}
+
+#[test]
+fn version_4_is_asked_for() {
+    let evidence = evidence("version-4", &GuestSpec { version: 4, ..usual() });
+    let refused = keyfast("version-4", &["verify"], &evidence);
+    assert_eq!((refused.status.code(), failed(&refused)), (Some(1), vec![1]));
+    let believed = keyfast("version-4", &["verify", "--accept-version-4"], &evidence);
+    assert_eq!(believed.status.code(), Some(0));
+}
+
+#[test]
+fn programs_get_json_of_what_is_right_and_wrong() {
+    let evidence = evidence("json", &usual());
+    let parse = |output: &Output| serde_json::from_slice::<Value>(&output.stdout).unwrap();
+    let right = parse(&keyfast("json", &["verify", "--json"], &evidence));
+    assert_eq!((&right["authenticated"], &right["error"]), (&Value::Bool(true), &Value::Null));
+    assert_eq!(right["checks"].as_array().unwrap().len(), 18);
+    assert_eq!(right["checks"][3]["outcome"], "pass");
+    assert_eq!(right["checks"][13]["outcome"], "policy");
+    assert_eq!((&right["claims"]["product"], &right["claims"]["simulated"]), (&"Genoa".into(), &true.into()));
+    assert_eq!(right["claims"]["crl_issued"], Value::Null);
+
+    let wrong = keyfast("json", &["verify", "--json", "--require-crl"], &evidence);
+    assert_eq!(wrong.status.code(), Some(1));
+    let wrong = parse(&wrong);
+    assert_eq!((&wrong["authenticated"], &wrong["claims"]), (&Value::Bool(false), &Value::Null));
+    assert_eq!(wrong["checks"][12]["outcome"], "fail");
+    assert_eq!(wrong["checks"][12]["error"], wrong["error"]);
+}
+
+#[test]
+fn bytes_that_are_no_report_fail_the_check_that_they_fail() {
+    let short = keyfast("malformed", &["verify"], &file("malformed", "short.bin", b"short"));
+    assert_eq!((short.status.code(), failed(&short)), (Some(1), vec![1]));
+    let guest = host().launch(&usual()).unwrap();
+    let mut report = guest.report(&ReportData([7; 64]));
+    report.bytes_mut()[0x04c] = 1;
+    let bytes = guest.evidence(&guest.sign(report).unwrap());
+    let reserved = keyfast("malformed", &["verify"], &file("malformed", "reserved.bin", &bytes));
+    assert_eq!((reserved.status.code(), failed(&reserved)), (Some(1), vec![2]));
+}
+
+#[test]
+fn show_prints_every_field_and_believes_nothing() {
+    let evidence = evidence("show", &usual().at_provider(CSP_ID));
+    let output = keyfast("show", &["show"], &evidence);
+    let text = text(&output);
+    assert!(output.status.success() && text.starts_with("sev-snp report, not verified"));
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let json: Value =
+        serde_json::from_slice(&keyfast("show", &["show", "--json"], &evidence).stdout).unwrap();
+    assert_eq!((&json["version"], &json["key_info.signing_key"]), (&5.into(), &"vlek".into()));
+    assert_eq!(json["certificates"][0]["name"], "VLEK");
+}
