@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use claims::Sha256Digest;
 use serde::Deserialize;
 
+use crate::endorsing::Endorsing;
+
 /// Most bytes of a configuration file.
 const MAX_CONFIG: u64 = 64 * 1024;
 
@@ -31,8 +33,9 @@ pub struct Config {
     /// Whose evidence counts.
     #[serde(default)]
     pub trust: Trust,
-    /// Directory of certificates for guests whose evidence carries none.
-    pub endorsements: Option<PathBuf>,
+    /// Where certificates come from that evidence lacks.
+    #[serde(default)]
+    pub endorsements: Endorsing,
     /// How long a challenge is good for, in seconds, 5 to 300.
     #[serde(default = "default_challenge_lifetime")]
     pub challenge_lifetime_s: u64,
@@ -170,7 +173,7 @@ impl Config {
     fn relative_to(mut self, base: &Path) -> Self {
         self.state = base.join(&self.state);
         self.policies = base.join(&self.policies);
-        self.endorsements = self.endorsements.map(|dir| base.join(dir));
+        self.endorsements = self.endorsements.relative_to(base);
         self.admin_socket = self.admin_socket.map(|path| base.join(path));
         for root in &mut self.trust.simulated {
             root.certificate = base.join(&root.certificate);

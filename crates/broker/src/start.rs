@@ -8,7 +8,7 @@ use journal::{Event, LogSequencer, RebuildError, Started};
 use store::{GroupCommit, Options, Store, Transaction};
 use tlog::note::VerifierKey;
 use tlog::{Checkpoint, VerifiedCheckpoint};
-use verify::{AnchorError, Endorsements, TrustAnchors};
+use verify::{AnchorError, Endorsements, EndorsementsError, TrustAnchors};
 
 use crate::app::{App, PolicyError, load_policy};
 use crate::config::{Config, Trust};
@@ -105,8 +105,11 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
     let spawned = GroupCommit::spawn(store, sequencer);
     let commits =
         spawned.map_err(|source| StartError::Io { what: "cannot start a thread".to_owned(), source })?;
+    let sources = config.endorsements.sources(&config.state, crypto::random_array()?);
+    tracing::info!(%sources, "certificates that evidence lacks");
     let app = Arc::new(App {
         core,
+        sources,
         signed_statement: identity.signed_statement,
         statement: identity.statement,
         journal_key: identity.journal.verifier().to_string(),
@@ -164,8 +167,11 @@ fn anchors(trust: &Trust) -> Result<TrustAnchors, StartError> {
 }
 
 fn endorsements(config: &Config) -> Result<Endorsements, StartError> {
-    let Some(dir) = &config.endorsements else { return Ok(Endorsements::default()) };
+    let Some(dir) = &config.endorsements.directory else { return Ok(Endorsements::default()) };
     let certificates =
         endorsements::read_directory(dir).map_err(|e| StartError::Endorsements(e.to_string()))?;
-    Endorsements::from_certificates(certificates).map_err(|e| StartError::Endorsements(e.to_string()))
+    let import = "`keyfast endorsements import` puts any number under names of their own";
+    let unusable =
+        |e: EndorsementsError| StartError::Endorsements(format!("{e} in `{}`; {import}", dir.display()));
+    Endorsements::from_certificates(certificates).map_err(unusable)
 }

@@ -134,17 +134,25 @@ impl TrustAnchors {
             return Ok(chain);
         }
         let (leaf, issuers) = sort(endorsements, report, now)?;
-        let chain = match self.cache.find(leaf.der()) {
-            Some(chain) => chain,
-            None => {
-                let chain = Arc::new(chain::verify(&leaf, &issuers, &self.anchors, on_check)?);
-                self.cache.insert(leaf.der(), Arc::clone(&chain));
-                chain
-            }
-        };
+        let chain = self.verified_chain(&leaf, &issuers, on_check)?;
         // 7: at each use, never from the cache.
         chain.check_windows(now)?;
         on_check(Check::Validity, format_args!("ARK, ASK and VCEK at {now}, until {}", chain.not_after()));
+        Ok(chain)
+    }
+
+    /// The chain of a leaf, from the cache or verified here; its windows are for the caller to check.
+    pub(crate) fn verified_chain(
+        &self,
+        leaf: &Certificate,
+        issuers: &[Certificate],
+        on_check: &mut OnCheck<'_>,
+    ) -> Result<Arc<VerifiedChain>, ChainError> {
+        if let Some(chain) = self.cache.find(leaf.der()) {
+            return Ok(chain);
+        }
+        let chain = Arc::new(chain::verify(leaf, issuers, &self.anchors, on_check)?);
+        self.cache.insert(leaf.der(), Arc::clone(&chain));
         Ok(chain)
     }
 }

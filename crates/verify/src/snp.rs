@@ -64,7 +64,7 @@ pub(crate) fn authenticate(
 }
 
 /// 3: a guest asked, at a VMPL that exists.
-fn check_requester(fields: &ReportFields, on_check: &mut OnCheck<'_>) -> Result<(), VerifyError> {
+pub(crate) fn check_requester(fields: &ReportFields, on_check: &mut OnCheck<'_>) -> Result<(), VerifyError> {
     match fields.vmpl {
         0..=3 => on_check(Check::Vmpl, format_args!("a guest at vmpl {}", fields.vmpl)),
         Report::HOST_VMPL => return Err(VerifyError::HostRequested),
@@ -74,7 +74,7 @@ fn check_requester(fields: &ReportFields, on_check: &mut OnCheck<'_>) -> Result<
 }
 
 /// 9: a VCEK signed.
-fn check_signer(fields: &ReportFields, on_check: &mut OnCheck<'_>) -> Result<(), VerifyError> {
+pub(crate) fn check_signer(fields: &ReportFields, on_check: &mut OnCheck<'_>) -> Result<(), VerifyError> {
     if fields.key_info.chip_key_masked() {
         return Err(VerifyError::ChipKeyMasked);
     }

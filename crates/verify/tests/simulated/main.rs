@@ -6,5 +6,6 @@
 mod anchors;
 mod bind;
 mod chain;
+mod endorsed;
 mod machine;
 mod report;
