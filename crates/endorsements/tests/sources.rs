@@ -1,5 +1,5 @@
 //! Sources against a server on this machine that plays AMD's, Azure's, or a bad one.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

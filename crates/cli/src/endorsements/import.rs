@@ -32,7 +32,7 @@ struct Verified {
 
 pub(super) fn run(args: &Import) -> Result<(), Failure> {
     let (anchors, now, store) = (args.roots.anchors()?, clock()?, Store::new(&args.dir));
-    let (leaves, issuers) = read(&args.files)?;
+    let Sorted { leaves, issuers } = read(&args.files)?;
     if leaves.is_empty() {
         return Err(Failure::NoLeaf);
     }
@@ -52,22 +52,28 @@ pub(super) fn run(args: &Import) -> Result<(), Failure> {
     Ok(())
 }
 
-type Certificates = Vec<Vec<u8>>;
+/// Certificates by what they may be, in DER.
+#[derive(Default)]
+struct Sorted {
+    /// Those of chips, each with its file.
+    leaves: Vec<(PathBuf, Vec<u8>)>,
+    /// All others.
+    issuers: Vec<Vec<u8>>,
+}
 
-/// The certificates of chips with the files that they are from, and all others.
-fn read(files: &[PathBuf]) -> Result<(Vec<(PathBuf, Vec<u8>)>, Certificates), Failure> {
-    let (mut leaves, mut issuers) = (Vec::new(), Vec::new());
+fn read(files: &[PathBuf]) -> Result<Sorted, Failure> {
+    let mut sorted = Sorted::default();
     for path in files {
         for der in read_file(path)? {
             let unverified = |reason: String| Failure::Unverified { path: path.clone(), reason };
             if is_leaf(&der).map_err(|e| unverified(e.to_string()))? {
-                leaves.push((path.clone(), der));
+                sorted.leaves.push((path.clone(), der));
             } else {
-                issuers.push(der);
+                sorted.issuers.push(der);
             }
         }
     }
-    Ok((leaves, issuers))
+    Ok(sorted)
 }
 
 /// A chip's certificate with the one issuer, given or known, that makes a chain of it.
