@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod agent_failures;
+mod endorsements;
 mod exchange;
 mod files;
 mod guest;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use claims::{Nonce, PolicyDigest, RequestId, UnixTime};
+use endorsements::Sources;
 use journal::{Event, SignedGroup};
 use policy::{Bundle, Policy};
 use store::{CommitError, Committed, GroupCommit, KeyRow, KeyWrite, LeafRow, Reader, Transaction};
@@ -20,6 +21,8 @@ use crate::ring::KeyRing;
 pub struct App {
     /// What decisions rest on.
     pub core: Core,
+    /// Where certificates come from that evidence lacks.
+    pub(crate) sources: Sources,
     /// The signed statement, as it is sent.
     pub signed_statement: Vec<u8>,
     /// What it says.
@@ -115,7 +118,7 @@ impl App {
         let _place = self.room.try_acquire().map_err(busy)?;
         let policy = Arc::clone(&read(&self.policy));
         let ring = Arc::clone(&read(&self.ring));
-        let Prepared { transaction, pending } = self.core.prepare(body, request, &policy, &ring, now)?;
+        let Prepared { transaction, pending } = self.prepare(body, request, &policy, &ring, now).await?;
         let committed = self.commit(transaction).await?;
         pending.trace();
         let consistency = self.log.consistency(&self.reader, pending.known_size, committed.group().size())?;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use claims::Sha256Digest;
 use serde::Deserialize;
 
+use crate::endorsing::Endorsing;
+
 /// Most bytes of a configuration file.
 const MAX_CONFIG: u64 = 64 * 1024;
 /// Most connections, or releases at a time, that can be configured.
@@ -33,8 +35,9 @@ pub struct Config {
     /// Whose evidence counts.
     #[serde(default)]
     pub trust: Trust,
-    /// Directory of certificates for guests whose evidence carries none.
-    pub endorsements: Option<PathBuf>,
+    /// Where certificates come from that evidence lacks.
+    #[serde(default)]
+    pub endorsements: Endorsing,
     /// How long a challenge is good for, in seconds, 5 to 300.
     #[serde(default = "default_challenge_lifetime")]
     pub challenge_lifetime_s: u64,
@@ -60,6 +63,10 @@ pub struct Trust {
     /// AMD's own roots, pinned in the binary.
     #[serde(default = "yes")]
     pub amd: bool,
+    /// Evidence is believed only under a revocation list of its root that was issued at most so many days ago. Not
+    /// given: a list that is there counts, and none is needed. Lists are read from the directory of `[endorsements]`
+    /// when the broker starts.
+    pub crl_max_age_days: Option<u32>,
     /// Roots of simulated TEEs. Whatever chains to one is simulated, always.
     #[serde(default)]
     pub simulated: Vec<SimulatedRoot>,
@@ -77,7 +84,7 @@ pub struct SimulatedRoot {
 
 impl Default for Trust {
     fn default() -> Self {
-        Self { amd: true, simulated: Vec::new() }
+        Self { amd: true, crl_max_age_days: None, simulated: Vec::new() }
     }
 }
 
@@ -184,7 +191,7 @@ impl Config {
     fn relative_to(mut self, base: &Path) -> Self {
         self.state = base.join(&self.state);
         self.policies = base.join(&self.policies);
-        self.endorsements = self.endorsements.map(|dir| base.join(dir));
+        self.endorsements = self.endorsements.relative_to(base);
         self.admin_socket = self.admin_socket.map(|path| base.join(path));
         for root in &mut self.trust.simulated {
             root.certificate = base.join(&root.certificate);

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use claims::{BrokerId, RequestId, Sha256Digest, UnixTime};
+use endorsements::FindError;
 use evidence::{Evidence, EvidenceError};
 use policy::Policy;
 use release::{RootKey, UnwrapInput};
@@ -36,6 +37,8 @@ pub struct Core {
     pub anchors: TrustAnchors,
     /// Certificates for guests whose evidence carries none.
     pub endorsements: Endorsements,
+    /// The operator's revocation lists.
+    pub crls: Endorsements,
     /// Opens KEKs for grants.
     pub root: RootKey,
 }
@@ -59,6 +62,14 @@ pub enum Refusal {
     /// The evidence is not genuine.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The evidence lacks a certificate, and no source had it.
+    #[error("{refused}; {error}")]
+    NotEndorsed {
+        /// What the evidence was refused with as it came.
+        refused: Box<VerifyError>,
+        /// Each source that was asked, and what came of it.
+        error: Arc<FindError>,
+    },
     /// The evidence is genuine and does not answer this challenge with this request.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -75,6 +86,7 @@ impl Refusal {
             Self::Challenge(ChallengeError::Expired { .. }) => ProblemCode::ChallengeExpired,
             Self::Challenge(_) => ProblemCode::ChallengeInvalid,
             Self::Verify(VerifyError::Unsupported { .. }) => ProblemCode::Unsupported,
+            Self::NotEndorsed { error, .. } if error.retry_after().is_some() => ProblemCode::Unavailable,
             Self::Internal(_) => ProblemCode::Internal,
             _ => ProblemCode::EvidenceRefused,
         }
@@ -86,7 +98,7 @@ impl Refusal {
             Self::Message(_) => "message",
             Self::Challenge(_) => "challenge",
             Self::Evidence(_) => "evidence",
-            Self::Endorsements(_) => "endorsements",
+            Self::Endorsements(_) | Self::NotEndorsed { .. } => "endorsements",
             Self::Verify(_) => "verification",
             Self::Bind(_) => "binding",
             Self::Internal(_) => "broker",
@@ -103,7 +115,8 @@ pub struct Prepared {
 }
 
 impl Core {
-    /// Verifies a request, decides it, and seals what is granted.
+    /// Verifies a request, decides it, and seals what is granted. `fetched` are certificates that were found for
+    /// this evidence, where it brings none that will do.
     ///
     /// # Errors
     /// [`Refusal`] if the evidence is not believed. What policy denies is no refusal but an answer.
@@ -113,12 +126,13 @@ impl Core {
         request_id: RequestId,
         policy: &Arc<Policy>,
         ring: &KeyRing,
+        fetched: &Endorsements,
         now: UnixTime,
     ) -> Result<Prepared, Refusal> {
         let message: ReleaseRequest = wire::decode(body)?;
         let challenge = self.challenge.open(&message.token, now)?;
         let nonce = SpentNonce { nonce: challenge.nonce(), expires: challenge.expires() };
-        let claims = self.believe(&message, challenge, now)?;
+        let claims = self.believe(&message, challenge, fetched, now)?;
         let mut transaction = Transaction::new(now);
         transaction.nonce = Some(nonce);
         transaction.policy = Some(policy.digest());
@@ -143,14 +157,19 @@ impl Core {
         &self,
         message: &ReleaseRequest,
         challenge: Challenge,
+        fetched: &Endorsements,
         now: UnixTime,
     ) -> Result<VerifiedClaims, Refusal> {
         let evidence = Evidence::parse(message.kind, &message.evidence)?;
         let endorsements = Endorsements::from_evidence(&evidence);
-        let endorsements = match self.endorsements.certificates().next() {
-            Some(_) => endorsements.merge(self.endorsements.clone())?,
+        // What was fetched is a whole chain; then the operator's few are not needed.
+        let known =
+            [fetched, &self.endorsements].into_iter().find(|known| known.certificates().next().is_some());
+        let endorsements = match known {
+            Some(known) => endorsements.merge(known.clone())?,
             None => endorsements,
         };
+        let endorsements = endorsements.merge(self.crls.clone())?;
         let authenticated = authenticate(evidence, &endorsements, &self.anchors, now)?;
         let sha256 = |bytes: &[u8]| Sha256Digest(crypto::sha256(&[bytes]));
         let transcript = message.transcript(self.broker, challenge.nonce(), sha256);

@@ -4,6 +4,7 @@
 //!   answer once the transaction is durable.
 //! - [`app`] holds what handlers share; [`start`] puts it together; [`serve`] has the sockets.
 //! - [`public`] is what guests and auditors reach over TLS, [`admin`] what operators reach over a Unix socket.
+//! - [`endorsing`] says where certificates come from that evidence lacks; a release looks there before it gives up.
 //! - [`identity`], [`tls`] and [`files`] are the broker's own keys on disk.
 //! - [`log`] publishes the journal as C2SP tiles; [`refusals`] sums what strangers send.
 //!
@@ -16,6 +17,8 @@ pub mod answer;
 pub mod app;
 pub mod config;
 pub mod core;
+mod endorse;
+pub mod endorsing;
 pub mod explain;
 pub mod files;
 pub mod identity;

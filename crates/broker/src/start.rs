@@ -4,11 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex, RwLock};
 
 use claims::UnixTime;
+use claims::snp::Product;
+use endorsements::Store as Certificates;
 use journal::{Event, LogSequencer, RebuildError, Started};
 use store::{GroupCommit, Options, Store, Transaction};
 use tlog::note::VerifierKey;
 use tlog::{Checkpoint, VerifiedCheckpoint};
-use verify::{AnchorError, Endorsements, TrustAnchors};
+use verify::{AnchorError, CrlPolicy, Endorsements, EndorsementsError, TrustAnchors};
 
 use crate::app::{App, PolicyError, load_policy};
 use crate::config::{Config, Trust};
@@ -92,6 +94,7 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
         challenge: identity.challenge,
         anchors: anchors(&config.trust)?,
         endorsements: endorsements(&config)?,
+        crls: crls(&config)?,
         root: identity.root,
     };
     let store = Store::open(&config.state.join("keyfast.sqlite"), Options::default())?;
@@ -106,9 +109,12 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
     let commits =
         spawned.map_err(|source| StartError::Io { what: "cannot start a thread".to_owned(), source })?;
     let room = tokio::sync::Semaphore::new(config.max_releases);
+    let sources = config.endorsements.sources(&config.state, crypto::random_array()?);
+    tracing::info!(%sources, "certificates that evidence lacks");
     let app = Arc::new(App {
         room,
         core,
+        sources,
         signed_statement: identity.signed_statement,
         statement: identity.statement,
         journal_key: identity.journal.verifier().to_string(),
@@ -162,12 +168,29 @@ fn anchors(trust: &Trust) -> Result<TrustAnchors, StartError> {
         let sha256 = root.digest().map_err(|e| anchor(e.to_string()))?;
         anchors = anchors.with_simulated(der, sha256).map_err(|e: AnchorError| anchor(e.to_string()))?;
     }
-    Ok(anchors)
+    Ok(match trust.crl_max_age_days {
+        Some(days) => anchors.with_crl_policy(CrlPolicy::Required { max_age_s: u64::from(days) * 86_400 }),
+        None => anchors,
+    })
+}
+
+/// The revocation lists of the operator's directory.
+fn crls(config: &Config) -> Result<Endorsements, StartError> {
+    let unusable = |e: String| StartError::Endorsements(e);
+    let Some(dir) = &config.endorsements.directory else { return Ok(Endorsements::default()) };
+    let lists =
+        [Product::Milan, Product::Genoa, Product::Turin].map(|product| Certificates::new(dir).crl(product));
+    let lists: Vec<Option<Vec<u8>>> =
+        lists.into_iter().collect::<Result<_, _>>().map_err(|e| unusable(e.to_string()))?;
+    Endorsements::default().with_crls(lists.into_iter().flatten()).map_err(|e| unusable(e.to_string()))
 }
 
 fn endorsements(config: &Config) -> Result<Endorsements, StartError> {
-    let Some(dir) = &config.endorsements else { return Ok(Endorsements::default()) };
+    let Some(dir) = &config.endorsements.directory else { return Ok(Endorsements::default()) };
     let certificates =
         endorsements::read_directory(dir).map_err(|e| StartError::Endorsements(e.to_string()))?;
-    Endorsements::from_certificates(certificates).map_err(|e| StartError::Endorsements(e.to_string()))
+    let import = "`keyfast endorsements import` puts any number under names of their own";
+    let unusable =
+        |e: EndorsementsError| StartError::Endorsements(format!("{e} in `{}`; {import}", dir.display()));
+    Endorsements::from_certificates(certificates).map_err(unusable)
 }

@@ -7,6 +7,7 @@
 //! | [`audit`] | `keyfast audit` | the admin socket, the published log |
 //! | [`evidence`] | `keyfast evidence` | nobody |
 //! | [`measure`] | `keyfast measure` | nobody |
+//! | [`endorsements`] | `keyfast endorsements` | AMD, Azure, or a mirror of theirs |
 //! | [`dev`] | `keyfast dev` | processes that it starts |
 //!
 //! The command holds no key but the public halves that owners encrypt to, and must never print a secret or take one
@@ -16,6 +17,7 @@ pub mod admin;
 pub mod audit;
 pub mod dev;
 pub mod encrypt;
+pub mod endorsements;
 pub mod evidence;
 pub mod keys;
 pub mod measure;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cli::admin::Admin;
-use cli::{audit, dev, encrypt, evidence, keys, measure};
+use cli::{audit, dev, encrypt, endorsements, evidence, keys, measure};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ use cli::{audit, dev, encrypt, evidence, keys, measure};
         keyfast dev guest web -- keyfast-agent decrypt data.kf -o data.out\n  \
         keyfast audit verify\n  \
         keyfast dev down",
-    after_help = "Exit codes:\n  0  done\n  1  the evidence or the log does not verify\n  \
+    after_help = "Exit codes:\n  0  done\n  1  evidence, certificates or the log do not verify\n  \
         2  wrong arguments, or something could not be looked at\n  3  the broker refused or does not answer\n  \
         4  a file cannot be read, written or encrypted\n  5  the development set-up failed",
     max_term_width = 100
@@ -51,6 +51,9 @@ enum Command {
     /// Work out reference values from firmware, kernels and images
     #[command(subcommand)]
     Measure(measure::Command),
+    /// Fetch, import and list certificates of chips, for brokers without a network
+    #[command(subcommand)]
+    Endorsements(endorsements::Command),
     /// A broker and a simulated TEE on this machine, to try things out
     #[command(subcommand)]
     Dev(dev::Command),
@@ -75,6 +78,9 @@ fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Evidence(command) => evidence::run(command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Measure(command) => measure::run(command).map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Endorsements(command) => {
+            endorsements::run(command).map_err(|e| (e.exit_code(), e.to_string()))
+        }
         Command::Dev(command) => match dev::run(command) {
             Ok(code) => return code,
             Err(error) => Err((5, error.to_string())),

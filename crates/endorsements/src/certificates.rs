@@ -79,6 +79,20 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificatesError
     if found.is_empty() { Err(CertificatesError::Neither) } else { Ok(found) }
 }
 
+/// Certificates in DER as a PEM file.
+pub fn to_pem(certificates: &[Vec<u8>]) -> String {
+    let mut text = String::new();
+    for der in certificates {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in STANDARD.encode(der).as_bytes().chunks(64) {
+            text.push_str(&String::from_utf8_lossy(line));
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text
+}
+
 /// The contents of the block that line `opened` opens, up to its end line.
 fn block<'a>(opened: usize, lines: impl Iterator<Item = &'a str>) -> Result<Vec<u8>, CertificatesError> {
     let mut base64 = String::new();
@@ -132,6 +146,8 @@ mod tests {
         assert_eq!(read_certificates(bundle.as_bytes()), Ok(vec![der(1), der(2)]));
         let wrapped = "-----BEGIN CERTIFICATE-----\nMAMC\nAQE=\n-----END CERTIFICATE-----";
         assert_eq!(read_certificates(wrapped.as_bytes()), Ok(vec![der(1)]));
+        let long = [&[0x30, 0x81, 200, 4, 0x81, 197][..], &[7; 197]].concat();
+        assert_eq!(read_certificates(to_pem(&[long.clone(), der(2)]).as_bytes()), Ok(vec![long, der(2)]));
     }
 
     #[test]

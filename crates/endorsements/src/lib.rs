@@ -1,17 +1,36 @@
-//! Where VCEKs and certificate chains come from. Finds them and trusts nothing: what a certificate is worth,
-//! `verify` decides under its own pinned roots.
+//! Where VCEKs, certificate chains and revocation lists come from. Finds them and trusts nothing: what a certificate
+//! is worth, `verify` decides under its own pinned roots.
 //!
-//! Today's only source is a directory that an operator fills, [`read_directory`]; guests whose evidence carries
-//! its certificates need none. AMD's key distribution service and a cache of its answers will stand beside it; the
-//! cache is a directory of the same shape, so that it can be carried to a machine without a network.
+//! After the evidence itself, [`Sources`] looks, in this order, in
+//!
+//! 1. a directory that an operator filled ([`Store`]), for machines without a network;
+//! 2. what it kept of earlier answers, a [`Store`] too: never expired, judged again each time;
+//! 3. services ([`Service`]): Azure's, AMD's, or a mirror with AMD's paths.
+//!
+//! A service is asked once for each key at a time, with bounds on lengths, time and number; it is asked again after
+//! 429 and 5xx as it says, and left alone if it says so. Nothing is kept that the caller's [`Judge`] did not find to
+//! verify, and no request is made but for a [`VcekName`], which evidence must earn by the checks that need no
+//! certificate. [`read_directory`] reads certificates under any names, for an operator's few.
 //!
 //! This crate must never verify, and never keep a file that is no certificate: a private key among certificates is
-//! an error with the file's name, and no byte of the file.
+//! an error with the file's name, and no byte of the file. Time is an argument, except for limits.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 mod certificates;
 mod directory;
+mod find_error;
+mod flights;
+mod service;
+mod sources;
+mod store;
+mod vcek;
 
-pub use certificates::{CertificatesError, MAX_CERTIFICATE, read_certificates};
+pub use certificates::{CertificatesError, MAX_CERTIFICATE, read_certificates, to_pem};
 pub use directory::{DirectoryError, MAX_ENTRIES, MAX_FILE, MAX_TOTAL, read_directory, read_file};
+pub use find_error::{Failure, FindError};
+pub use service::{Service, Shape};
+pub use sources::{Found, Judge, Sources};
+pub use store::Store;
+pub use transport::{WebUrl, WebUrlError};
+pub use vcek::VcekName;

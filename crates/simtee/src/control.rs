@@ -8,6 +8,8 @@
 //! {"socket":"/run/sim/guests/web.sock","measurement":"c19d…"}
 //! {"op":"status"}
 //! {"product":"Milan","created":"2026-11-22T09:30:00Z","ark_sha256":"53bd…","guests":[…]}
+//! {"op":"kds","busy":2,"retry_after_s":1}
+//! {"url":"http://127.0.0.1:41234","requests":7}
 //! {"op":"stop"}
 //! {"stopped":true}
 //! {"op":"gest"}
@@ -40,6 +42,8 @@ pub enum Request {
     Guest(GuestRequest),
     /// Say which host this is, and which guests run.
     Status {},
+    /// Say where the key distribution service is, and have it turn requests away.
+    Kds(KdsRequest),
     /// End the process, once the answer is sent.
     Stop {},
 }
@@ -76,9 +80,24 @@ pub struct GuestRequest {
     /// VERSION of the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
+    /// Leave the certificates out of its evidence, as hosts do that were given none.
+    #[serde(default)]
+    pub without_certificates: bool,
     /// A bit of its evidence to flip after signing: bit 0 is the lowest of the first byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alter_bit: Option<usize>,
+}
+
+/// How the key distribution service is to behave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KdsRequest {
+    /// How many of the next requests get 429.
+    #[serde(default)]
+    pub busy: u32,
+    /// How long these are told to wait, in seconds.
+    #[serde(default)]
+    pub retry_after_s: u64,
 }
 
 /// Components of a TCB, each to be replaced where it is given.
@@ -110,6 +129,8 @@ pub enum Reply {
     Guest(GuestReply),
     /// The host and its guests.
     Status(StatusReply),
+    /// The key distribution service.
+    Kds(KdsReply),
     /// The process ends.
     Stopped(StoppedReply),
     /// Nothing was done. [`call`] gives this as [`CallError::Refused`].
@@ -152,6 +173,16 @@ pub struct GuestStatus {
     pub measurement: String,
 }
 
+/// The key distribution service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KdsReply {
+    /// Where it is.
+    pub url: String,
+    /// How many requests came so far, those that were turned away too.
+    pub requests: u64,
+}
+
 /// The process ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -164,7 +195,7 @@ pub struct StoppedReply {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefusedReply {
-    /// Why, for programs: `malformed`, `too-many-guests` or `failed`.
+    /// Why, for programs: `malformed`, `too-many-guests`, `no-kds` or `failed`.
     pub code: String,
     /// Why, for people.
     pub error: String,
@@ -237,6 +268,7 @@ impl GuestRequest {
             csp_id: None,
             vmpl: None,
             version: None,
+            without_certificates: false,
             alter_bit: None,
         }
     }

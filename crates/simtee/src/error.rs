@@ -20,6 +20,14 @@ pub enum SimError {
         /// What the system said.
         source: io::Error,
     },
+    /// The key distribution service cannot be offered at this address.
+    #[error("cannot listen at {address}: {source}")]
+    Address {
+        /// The address and port.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A stored file is not what this program writes.
     #[error("unusable root of trust: `{}`: {reason}; remove the directory to start with a new root", path.display())]
     Stored {

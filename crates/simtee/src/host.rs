@@ -126,6 +126,11 @@ impl SimHost {
         Sha256Digest(crypto::sha256(&[&self.ark]))
     }
 
+    /// Bytes of [`Self::chip_id`] that count: 64, on Turin 8.
+    pub(crate) fn hwid_len(&self) -> usize {
+        hwid_len(self.product)
+    }
+
     /// CHIP_ID: 64 bytes; on Turin 8 and zeros.
     pub fn chip_id(&self) -> ChipId {
         let chip = HmacKey::new(&*self.keys.chip);

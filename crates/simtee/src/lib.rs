@@ -27,7 +27,7 @@
 //! ```
 //!
 //! [`Server`] makes a process of a host (the binary `keyfast-simtee`), [`control`] is how to talk to it, and each guest's
-//! evidence socket speaks [`attester::codec`].
+//! evidence socket speaks [`attester::codec`]. Certificates are to be had from a service with AMD's paths too.
 //!
 //! The encoder is this crate's own. It must never depend on `evidence` or `verify`, lest a wrong offset cancel out,
 //! and nothing that ships may trust its root unless an operator adds it, which makes every claim a simulated one.
@@ -45,6 +45,7 @@ mod error;
 mod guest;
 mod host;
 mod json_text;
+mod kds;
 mod listener;
 mod report;
 mod root_dir;

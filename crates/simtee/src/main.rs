@@ -1,6 +1,7 @@
 //! `keyfast-simtee`: a simulated SEV-SNP host as a process of its own (see the library `simtee`).
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -38,6 +39,10 @@ enum Command {
         /// Which processor a new host plays: Milan, Genoa or Turin.
         #[arg(long, default_value = "Genoa")]
         product: Product,
+        /// Also offer the certificates over HTTP, with the paths of AMD's key distribution service, at this address
+        /// and port; port 0 is any that is free.
+        #[arg(long, value_name = "ADDRESS")]
+        kds: Option<SocketAddr>,
         /// How to write logs to standard error; RUST_LOG chooses how much.
         #[arg(long, value_enum, default_value_t = LogFormat::Text)]
         log_format: LogFormat,
@@ -51,11 +56,16 @@ enum LogFormat {
 }
 
 fn main() -> ExitCode {
-    let Command::Serve { dir, product, log_format } = Args::parse().command;
+    let Command::Serve { dir, product, kds, log_format } = Args::parse().command;
     start_logging(log_format);
     // Valid a little before now, so that a clock that is set back by a second finds it valid too.
     let now = unix_time_before(CLOCK_SLACK);
-    let server = match Server::open(&dir, product, now) {
+    let opened = Server::open(&dir, product, now);
+    let opened = match kds {
+        Some(address) => opened.and_then(|server| server.with_kds(address, now)),
+        None => opened,
+    };
+    let server = match opened {
         Ok(server) => server,
         Err(error) => return fail(&error),
     };
@@ -65,7 +75,8 @@ fn main() -> ExitCode {
     let (control, root) = (server.control_socket().display().to_string(), server.host().ark_sha256());
     tracing::info!(control, ark_sha256 = %root, product = %server.host().product(), "serving");
     // A reader that went away is no reason to end.
-    let _ = writeln!(std::io::stdout(), "control {control}\nark-sha256 {root}");
+    let kds = server.kds_url().map(|url| format!("\nkds {url}")).unwrap_or_default();
+    let _ = writeln!(std::io::stdout(), "control {control}\nark-sha256 {root}{kds}");
     server.run();
     ExitCode::SUCCESS
 }
@@ -125,6 +136,8 @@ Control protocol: one line of JSON asks, one answers.
   {\"op\":\"guest\",\"name\":\"web\",\"debug\":true}       ... that its host may debug
   {\"op\":\"guest\",\"name\":\"web\",\"tcb\":{\"snp\":5}}    ... on old firmware
   {\"op\":\"guest\",\"name\":\"web\",\"alter_bit\":1152}   ... whose reports are altered after signing
+  {\"op\":\"guest\",\"name\":\"web\",\"without_certificates\":true}   ... whose host has none to give out
+  {\"op\":\"kds\",\"busy\":2,\"retry_after_s\":1}      where --kds is; its next two requests get 429
   {\"op\":\"status\"}                                the root's fingerprint and the guests that run
   {\"op\":\"stop\"}                                  end
 
@@ -132,4 +145,4 @@ A guest also takes measurement, host_data, id_key_digest (hexadecimal), vmpl and
 Unless told otherwise its measurement is SHA-384 of \"keyfast simulated guest image 1\", and its host_data is
 SHA-256 of its name.
 
-On standard output: `control SOCKET` and `ark-sha256 FINGERPRINT`, once it serves.";
+On standard output: `control SOCKET` and `ark-sha256 FINGERPRINT`, and with --kds `kds URL`, once it serves.";

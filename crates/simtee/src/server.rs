@@ -5,6 +5,7 @@
 use core::fmt;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,10 @@ use claims::snp::Product;
 use claims::{EvidenceKind, KeyId, ReportData, UnixTime};
 
 use crate::control::{
-    GuestReply, GuestRequest, GuestStatus, MAX_LINE, RefusedReply, Reply, Request, StatusReply, StoppedReply,
+    GuestReply, GuestRequest, GuestStatus, KdsReply, KdsRequest, MAX_LINE, RefusedReply, Reply, Request,
+    StatusReply, StoppedReply,
 };
+use crate::kds::Kds;
 use crate::listener::Listener;
 use crate::root_dir::make_private_dir;
 use crate::stop::Stop;
@@ -33,6 +36,7 @@ pub struct Server {
     guests_dir: PathBuf,
     stop: Stop,
     control: Listener,
+    kds: Option<Kds>,
     // Last, so that the directory is free only when the sockets are gone.
     _dir: RootDir,
 }
@@ -49,7 +53,22 @@ impl Server {
         make_private_dir(&guests_dir)?;
         let control = Listener::bind(&dir.join("control.sock"))?;
         let stop = Stop::new().map_err(SimError::io("prepare to stop in", dir))?;
-        Ok(Self { host, guests: Mutex::default(), guests_dir, stop, control, _dir: root })
+        Ok(Self { host, guests: Mutex::default(), guests_dir, stop, control, kds: None, _dir: root })
+    }
+
+    /// Offers a key distribution service with AMD's paths at this address; port 0 is any that is free.
+    ///
+    /// # Errors
+    /// [`SimError::Address`] if the address cannot be bound.
+    pub fn with_kds(self, address: SocketAddr, now: UnixTime) -> Result<Self, SimError> {
+        let crl = self.host.sign_crl(&self.host.crl_spec(now))?;
+        let kds = Kds::bind(address, crl).map_err(|source| SimError::Address { address, source })?;
+        Ok(Self { kds: Some(kds), ..self })
+    }
+
+    /// Where the key distribution service is, if there is one: `http://127.0.0.1:41234`.
+    pub fn kds_url(&self) -> Option<String> {
+        self.kds.as_ref().map(Kds::url)
     }
 
     /// The host.
@@ -69,7 +88,12 @@ impl Server {
 
     /// Serves until it is stopped; then no socket is left.
     pub fn run(self) {
-        self.control.serve(&self.stop, |stream| self.converse(stream));
+        std::thread::scope(|scope| {
+            if let Some(kds) = &self.kds {
+                scope.spawn(|| kds.serve(&self.host, &self.stop));
+            }
+            self.control.serve(&self.stop, |stream| self.converse(stream));
+        });
         tracing::info!("stopped");
     }
 
@@ -104,6 +128,7 @@ impl Server {
             Err(error) => return refuse("malformed", &error),
             Ok(Request::Guest(guest)) => self.launch(&guest).map(Reply::Guest),
             Ok(Request::Status {}) => Ok(Reply::Status(self.status())),
+            Ok(Request::Kds(kds)) => return self.kds_reply(kds),
             Ok(Request::Stop {}) => Ok(Reply::Stopped(StoppedReply { stopped: true })),
         };
         reply.unwrap_or_else(|error| match error {
@@ -116,7 +141,8 @@ impl Server {
         let mut spec = request.spec(self.host.product());
         // Unlike the default, a launch has an id of its own: the same name again is another launch.
         spec.report_id = crypto::random_array()?;
-        let guest = AlteredGuest { guest: self.host.launch(&spec)?, alter_bit: request.alter_bit };
+        let GuestRequest { without_certificates, alter_bit, .. } = *request;
+        let guest = AlteredGuest { guest: self.host.launch(&spec)?, without_certificates, alter_bit };
         if let Some(bit) = request.alter_bit {
             flip_bit(&mut [0; REPORT_LEN], bit)?;
         }
@@ -133,6 +159,17 @@ impl Server {
         let GuestRequest { name, debug: debuggable, alter_bit, .. } = request;
         tracing::info!(guest = %name, debuggable, tcb = %spec.reported_tcb, alter_bit, "launched");
         Ok(reply)
+    }
+
+    fn kds_reply(&self, request: KdsRequest) -> Reply {
+        let Some(kds) = &self.kds else {
+            return refuse(
+                "no-kds",
+                &"there is no key distribution service; start keyfast-simtee with --kds",
+            );
+        };
+        kds.turn_away(request.busy, request.retry_after_s);
+        Reply::Kds(KdsReply { url: kds.url(), requests: kds.requests() })
     }
 
     fn status(&self) -> StatusReply {
@@ -194,9 +231,10 @@ impl Drop for Running {
     }
 }
 
-/// A guest, a bit of whose report is flipped after signing if so asked.
+/// A guest, a bit of whose report is flipped after signing if so asked, or whose certificates are left out.
 struct AlteredGuest {
     guest: Guest,
+    without_certificates: bool,
     alter_bit: Option<usize>,
 }
 
@@ -208,6 +246,9 @@ impl Attester for &AlteredGuest {
     fn attest(&mut self, report_data: &ReportData) -> Result<Vec<u8>, AttestError> {
         let device = |error: SimError| AttestError::Device(error.into());
         let mut evidence = self.guest.attest(report_data).map_err(device)?;
+        if self.without_certificates {
+            evidence.truncate(REPORT_LEN);
+        }
         if let Some(bit) = self.alter_bit {
             flip_bit(&mut evidence, bit).map_err(device)?;
         }

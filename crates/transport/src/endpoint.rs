@@ -12,7 +12,7 @@ pub struct Endpoint {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Host {
+pub(crate) enum Host {
     Name(String),
     Ip(IpAddr),
 }
@@ -44,10 +44,7 @@ pub enum EndpointError {
 impl Endpoint {
     /// The host without brackets: a DNS name in lower case, or an IP address.
     pub fn host(&self) -> String {
-        match &self.host {
-            Host::Name(name) => name.clone(),
-            Host::Ip(ip) => ip.to_string(),
-        }
+        self.host.name()
     }
 
     /// The port; 443 where none is given.
@@ -57,11 +54,26 @@ impl Endpoint {
 
     /// What the header `Host` carries.
     pub(crate) fn authority(&self) -> String {
-        let host = match &self.host {
-            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
-            _ => self.host(),
+        self.host.authority(self.port, HTTPS)
+    }
+}
+
+impl Host {
+    /// Without brackets.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Ip(ip) => ip.to_string(),
+        }
+    }
+
+    /// With brackets where it needs them, and with the port unless it is the `usual` one.
+    pub(crate) fn authority(&self, port: u16, usual: u16) -> String {
+        let host = match self {
+            Self::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+            _ => self.name(),
         };
-        if self.port == HTTPS { host } else { format!("{host}:{}", self.port) }
+        if port == usual { host } else { format!("{host}:{port}") }
     }
 }
 
@@ -75,27 +87,36 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(s: &str) -> Result<Self, EndpointError> {
-        let cut = |got: &str| got.chars().take(300).collect::<String>();
         let rest = s.strip_prefix("https://").ok_or_else(|| EndpointError::Scheme { got: cut(s) })?;
-        let bad_host = || EndpointError::Host { got: cut(rest) };
-        let (host, port) = match rest.strip_prefix('[') {
-            Some(rest) => {
-                let (ip, port) = rest.split_once(']').ok_or_else(bad_host)?;
-                (Host::Ip(ip.parse::<Ipv6Addr>().map_err(|_| bad_host())?.into()), port)
-            }
-            None => {
-                let (host, port) = rest.split_at(rest.find(':').unwrap_or(rest.len()));
-                (name_or_ipv4(host).ok_or_else(bad_host)?, port)
-            }
-        };
-        Ok(Self { host, port: parse_port(port).ok_or_else(|| EndpointError::Port { got: cut(port) })? })
+        let (host, port) = split_authority(rest, HTTPS)?;
+        Ok(Self { host, port })
     }
 }
 
+/// Host and port; `usual` where no port is given.
+pub(crate) fn split_authority(text: &str, usual: u16) -> Result<(Host, u16), EndpointError> {
+    let bad_host = || EndpointError::Host { got: cut(text) };
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (ip, port) = rest.split_once(']').ok_or_else(bad_host)?;
+            (Host::Ip(ip.parse::<Ipv6Addr>().map_err(|_| bad_host())?.into()), port)
+        }
+        None => {
+            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (name_or_ipv4(host).ok_or_else(bad_host)?, port)
+        }
+    };
+    Ok((host, parse_port(port, usual).ok_or_else(|| EndpointError::Port { got: cut(port) })?))
+}
+
+fn cut(got: &str) -> String {
+    got.chars().take(300).collect()
+}
+
 /// Nothing, or a colon and 1 to 65535 without leading zeros.
-fn parse_port(text: &str) -> Option<u16> {
+fn parse_port(text: &str, usual: u16) -> Option<u16> {
     if text.is_empty() {
-        return Some(HTTPS);
+        return Some(usual);
     }
     let digits = text.strip_prefix(':')?;
     let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
@@ -119,7 +140,8 @@ fn name_or_ipv4(text: &str) -> Option<Host> {
     well_formed.then(|| Host::Name(text.to_ascii_lowercase()))
 }
 
-const HTTPS: u16 = 443;
+/// The port of `https`.
+pub(crate) const HTTPS: u16 = 443;
 
 #[cfg(test)]
 mod tests {

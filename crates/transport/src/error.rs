@@ -8,6 +8,9 @@ use claims::Sha256Digest;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
+    /// This machine has no authorities to judge a web server by.
+    #[error(transparent)]
+    Authorities(#[from] NoAuthorities),
     /// No connection: name resolution, routing, or nobody listens.
     #[error("unreachable: {0}")]
     Unreachable(#[from] std::io::Error),
@@ -42,6 +45,17 @@ pub enum ClientError {
     /// The caller's path or media type is none.
     #[error("not a request: {0}")]
     Request(hyper::http::Error),
+}
+
+/// Why a public web server cannot be asked over `https`: this machine knows no authorities.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no certificate authorities of this system can be read ({reason}); install its package ca-certificates, or name a \
+     PEM file in SSL_CERT_FILE"
+)]
+pub struct NoAuthorities {
+    /// What was found instead.
+    pub reason: String,
 }
 
 /// Why a TLS server cannot be set up: certificate and key do not fit.

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
+use hyper::http::request::Builder;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,13 +60,28 @@ impl Connection {
         body: &[u8],
         max: usize,
     ) -> Result<Response, ClientError> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.host)
-            .header(CONTENT_TYPE, content_type)
-            .body(Full::new(Bytes::copy_from_slice(body)))
-            .map_err(ClientError::Request)?;
+        let body = Full::new(Bytes::copy_from_slice(body));
+        let request = self.head(method, path).header(CONTENT_TYPE, content_type).body(body);
+        self.exchange(request.map_err(ClientError::Request)?, max).await
+    }
+
+    /// Asks for what is at `path`, with these headers besides `Host`.
+    pub(crate) async fn fetch(
+        &mut self,
+        path: &str,
+        headers: &[(&'static str, &'static str)],
+        max: usize,
+    ) -> Result<Response, ClientError> {
+        let head = self.head(Method::GET, path);
+        let request = headers.iter().fold(head, |head, (name, value)| head.header(*name, *value));
+        self.exchange(request.body(Full::default()).map_err(ClientError::Request)?, max).await
+    }
+
+    fn head(&self, method: Method, path: &str) -> Builder {
+        Request::builder().method(method).uri(path).header(HOST, &self.host)
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>, max: usize) -> Result<Response, ClientError> {
         let exchange = async {
             self.sender.ready().await?;
             self.sender.send_request(request).await

@@ -1,5 +1,5 @@
 //! TLS 1.3 and nothing older (RFC 8446), X25519MLKEM768 first (draft-ietf-tls-ecdhe-mlkem), through `rustls` with
-//! AWS-LC.
+//! AWS-LC. Public web servers, whose answers are not believed, are also asked over TLS 1.2.
 //!
 //! No session is resumed: guests come once and keep their connection, and a resumed session would show a key that
 //! was not proved anew.
@@ -13,10 +13,10 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::version::TLS13;
-use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 
-use crate::ServerConfigError;
+use crate::{NoAuthorities, ServerConfigError};
 
 /// A server's configuration: TLS 1.3, `http/1.1`, no session tickets, no client certificates.
 ///
@@ -61,6 +61,22 @@ pub(crate) fn client_config() -> Result<Arc<ClientConfig>, rustls::Error> {
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// A client's configuration for public web servers: TLS 1.3 or 1.2, `http/1.1`, the system's authorities.
+pub(crate) fn web_config() -> Result<Arc<ClientConfig>, NoAuthorities> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _unusable) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let reason = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
+        return Err(NoAuthorities { reason });
+    }
+    let config = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13, &TLS12]);
+    let config = config.map_err(|e| NoAuthorities { reason: e.to_string() })?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -177,10 +177,20 @@ impl TrustAnchors {
             return Ok(chain);
         }
         let (leaf, issuers) = sort(endorsements, report, now)?;
+        self.verified_chain(&leaf, &issuers, on_check)
+    }
+
+    /// The chain of a leaf, from the cache or verified here. Its windows, and what was revoked, are for the caller.
+    pub(crate) fn verified_chain(
+        &self,
+        leaf: &Certificate,
+        issuers: &[Certificate],
+        on_check: &mut OnCheck<'_>,
+    ) -> Result<Arc<VerifiedChain>, ChainError> {
         if let Some(chain) = self.cache.find(leaf.der()) {
             return Ok(chain);
         }
-        let chain = Arc::new(chain::verify(&leaf, &issuers, &self.anchors, on_check)?);
+        let chain = Arc::new(chain::verify(leaf, issuers, &self.anchors, on_check)?);
         self.cache.insert(leaf.der(), Arc::clone(&chain));
         Ok(chain)
     }

@@ -38,7 +38,7 @@ pub enum ProblemCode {
     MethodNotAllowed,
     /// Too many requests at a time.
     Overloaded,
-    /// The journal or the store cannot record, so nothing is released.
+    /// The journal or the store cannot record, or a certificate cannot be fetched now, so nothing is released.
     Unavailable,
     /// The broker failed.
     Internal,
@@ -92,7 +92,7 @@ impl ProblemCode {
             Self::NotFound => ("not-found", 404, "There is nothing here", Fix),
             Self::MethodNotAllowed => ("method-not-allowed", 405, "Not with this method", Fix),
             Self::Overloaded => ("overloaded", 503, "The broker is busy", Wait),
-            Self::Unavailable => ("unavailable", 503, "The broker cannot record a release now", Wait),
+            Self::Unavailable => ("unavailable", 503, "The broker cannot release anything now", Wait),
             Self::Internal => ("internal", 500, "The broker failed", Wait),
         }
     }

@@ -5,3 +5,4 @@
 mod exchange;
 mod support;
 mod tls;
+mod web;

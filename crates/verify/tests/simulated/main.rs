@@ -6,6 +6,7 @@
 mod anchors;
 mod bind;
 mod chain;
+mod endorsed;
 mod examine;
 mod fields;
 mod machine;
