@@ -4,6 +4,7 @@
 //! compared, and never takes a root from the directory it is given.
 
 mod fields;
+mod quote;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -128,17 +129,15 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 
 fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let evidence = read_evidence(&args.file, args.kind)?;
-    let rows = match &evidence {
-        Evidence::SevSnp(snp) => fields::rows(snp),
-        other => return Err(EvidenceError::Unsupported { kind: other.kind() }.into()),
-    };
+    let rows = evidence.snp().map(fields::rows).into_iter().flatten().chain(quote::rows(&evidence));
+    let rows: Vec<_> = rows.collect();
     if args.json {
         let fields: Map<String, Value> =
             rows.into_iter().map(|row| (row.name.to_owned(), row.value)).collect();
         writeln!(out, "{:#}", Value::Object(fields))?;
         return Ok(());
     }
-    writeln!(out, "sev-snp report, not verified\n")?;
+    writeln!(out, "{} evidence, not verified\n", evidence.kind())?;
     rows.iter().try_for_each(|row| row.print(out))?;
     Ok(())
 }
@@ -167,18 +166,23 @@ fn print_authenticated(
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let snp = authenticated.snp();
     let root = if authenticated.simulated() { "a simulated root" } else { "AMD's root" };
-    writeln!(out, "\nauthenticated: {} at {now}, under {root}", snp.product)?;
-    writeln!(out, "  measurement\n    {}", snp.measurement)?;
-    writeln!(out, "  reported tcb    {}", snp.reported_tcb)?;
+    if let Some(snp) = authenticated.snp() {
+        writeln!(out, "\nauthenticated: {} at {now}, under {root}", snp.product)?;
+        writeln!(out, "  measurement\n    {}", snp.measurement)?;
+        writeln!(out, "  reported tcb    {}", snp.reported_tcb)?;
+    }
+    if let Some(tpm) = authenticated.tpm() {
+        writeln!(out, "  tpm key         {}", tpm.ak_binding.name())?;
+        let indices: Vec<_> = tpm.pcrs.keys().map(u8::to_string).collect();
+        writeln!(out, "  pcrs            {}: {}", tpm.bank, indices.join(", "))?;
+    }
     writeln!(out, "  os binding      {}", authenticated.os_binding().name())?;
     writeln!(out, "  guest identity  {}", authenticated.guest_identity().name())?;
-    writeln!(
-        out,
-        "  debugging       {}",
-        if snp.policy.debug_allowed() { "allowed" } else { "not allowed" }
-    )?;
+    if let Some(snp) = authenticated.snp() {
+        let debugging = if snp.policy.debug_allowed() { "allowed" } else { "not allowed" };
+        writeln!(out, "  debugging       {debugging}")?;
+    }
     writeln!(out, "  certificates    valid until {}", authenticated.not_after())?;
     writeln!(
         out,
@@ -187,10 +191,9 @@ fn print_authenticated(
     Ok(())
 }
 
-/// Reads a file as evidence. An HCL report says what it is by its first four bytes.
+/// Reads a file as evidence of this kind.
 fn read_evidence(path: &Path, kind: EvidenceKind) -> Result<Evidence, Failure> {
     let bytes = read_bounded(path, MAX_EVIDENCE)?;
-    let kind = if bytes.starts_with(b"HCLA") { EvidenceKind::AzureVtpm } else { kind };
     Ok(Evidence::parse(kind, &bytes)?)
 }
 

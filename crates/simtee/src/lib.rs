@@ -8,6 +8,7 @@
 //! | the launch | [`GuestSpec`], all fields open | |
 //! | the report | [`Guest::report`], [`ReportBuilder::put`], [`ReportBuilder::bytes_mut`], [`Guest::sign`] | [`flip_bit`] |
 //! | a certificate | [`SimHost::chain_spec`], [`CertificateSpec`], [`SimHost::issue`] | [`Chain`], all bytes open |
+//! | a quote, its key, a log | [`vtpm::QuoteSpec`], [`vtpm::KeySpec`], [`vtpm::log::EventLog`] | [`vtpm::Quote`], all bytes open |
 //! | the table | [`CertificateTable`] | its bytes |
 //!
 //! ```
@@ -49,6 +50,7 @@ mod root_dir;
 mod server;
 mod stop;
 pub mod table;
+pub mod vtpm;
 
 pub use certificate::{CertificateSpec, Extension, Name, SignatureAlgorithm, Signer, p256_spki};
 pub use chain::{Chain, ChainSpec};

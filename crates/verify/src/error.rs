@@ -5,6 +5,7 @@ use core::fmt;
 use claims::EvidenceKind;
 use claims::snp::Product;
 
+use crate::tpm::TpmVerifyError;
 use crate::{BindError, ChainError};
 
 /// Evidence that is well-formed and not genuine, or genuine and not for this challenge.
@@ -13,8 +14,8 @@ use crate::{BindError, ChainError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// There is no verifier for this kind yet.
-    #[error("evidence of kind {kind} is not supported yet; use sev-snp")]
+    /// There is no verifier for this kind.
+    #[error("evidence of kind {kind} is not supported")]
     Unsupported {
         /// The kind.
         kind: EvidenceKind,
@@ -110,6 +111,9 @@ pub enum VerifyError {
         "the report's signature does not verify under the VCEK: it was altered, or another key signed it"
     )]
     Signature,
+    /// A quote, its key or its event log.
+    #[error(transparent)]
+    Tpm(#[from] TpmVerifyError),
     /// Genuine, and no answer to this challenge.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -21,9 +21,10 @@
 use core::fmt;
 
 use claims::snp::{SigningKey, SnpClaims, Tcb};
-use claims::{GuestIdentity, OsBinding, UnixTime};
+use claims::{EvidenceKind, GuestIdentity, OsBinding, UnixTime};
 use evidence::snp::{Report, ReportFields, ReportSigner, SnpEvidence};
 
+use crate::authenticated::Binding;
 use crate::chain::VerifiedChain;
 use crate::check::Check;
 use crate::product;
@@ -55,10 +56,13 @@ pub(crate) fn authenticate(
     on_check(Check::Signature, format_args!("ECDSA P-384 with SHA-384 over bytes 0x000 to 0x29f"));
 
     Ok(Authenticated {
+        kind: EvidenceKind::SevSnp,
         simulated: chain.simulated,
         os_binding: OS_BINDING,
         guest_identity: guest_identity(fields),
-        snp: claims(fields, &chain),
+        snp: Some(claims(fields, &chain)),
+        tpm: None,
+        binding: Binding::Report(fields.report_data),
         not_after: chain.not_after(),
     })
 }
