@@ -191,7 +191,7 @@ fn genuine(name: &str, hcl: &[u8], quote: &Quote, certificates: Vec<Vec<u8>>) {
     let bytes = parts::azure(hcl, &simtee::CertificateTable::default().encode(), quote);
     let evidence = Evidence::parse(EvidenceKind::AzureVtpm, &bytes).unwrap();
     let endorsements = Endorsements::from_certificates(certificates).unwrap();
-    let now = UnixTime(1_735_689_600);
+    let now = UnixTime(1_767_225_600);
     let authenticated = authenticate(evidence, &endorsements, &TrustAnchors::amd(), now);
     let authenticated = authenticated.unwrap_or_else(|error| panic!("{name}: {error}"));
     assert!(!authenticated.simulated(), "{name}");
@@ -262,7 +262,7 @@ fn a_blob_beside_the_certificate_of_another_chip_is_refused() {
         Endorsements::from_certificates(certificates_from_file(&certificates).unwrap()).unwrap();
     let bytes = parts::azure(&hcl, &simtee::CertificateTable::default().encode(), &bincode(&quote));
     let evidence = Evidence::parse(EvidenceKind::AzureVtpm, &bytes).unwrap();
-    let error = authenticate(evidence, &endorsements, &TrustAnchors::amd(), UnixTime(1_735_689_600));
+    let error = authenticate(evidence, &endorsements, &TrustAnchors::amd(), UnixTime(1_767_225_600));
     assert!(matches!(error.unwrap_err(), VerifyError::Chip { .. }));
 }
 
