@@ -154,7 +154,10 @@ fn certificates_are_carried_to_a_broker_without_a_network() {
     let web = host.guest("web", 0x1b);
     let (code, said) = refused(&setup, ask(&setup, &web));
     assert_eq!(code, ProblemCode::EvidenceRefused);
-    assert!(said.contains("no VCEK or VLEK certificate") && said.contains(&format!("`{dir}`: has none")), "{said}");
+    assert!(
+        said.contains("no VCEK or VLEK certificate") && said.contains(&format!("`{dir}`: has none")),
+        "{said}"
+    );
     assert_eq!(host.requests(), 0);
 
     let report = setup.path("report.bin");

@@ -2,7 +2,7 @@
 
 use claims::{EvidenceKind, UnixTime};
 use evidence::snp::ReportError;
-use evidence::{Evidence, EvidenceError};
+use evidence::{Evidence, EvidenceError, SectionError};
 use verify::{
     ChainError, Endorsements, Role, TrustAnchors, VerifyError, authenticate, certificates_from_file,
 };
@@ -115,6 +115,6 @@ fn a_report_that_is_wrapped_is_no_plain_report() {
         let got = u32::from_le_bytes(*b"HCLA");
         assert_eq!(error, EvidenceError::Report(ReportError::Version { got }));
         let error = Evidence::parse(EvidenceKind::AzureVtpm, &wrapped).unwrap_err();
-        assert_eq!(error, EvidenceError::Unsupported { kind: EvidenceKind::AzureVtpm });
+        assert_eq!(error, EvidenceError::Sections(SectionError::UnknownTag { got: b'H' }));
     }
 }

@@ -31,7 +31,7 @@ fn verify(vector: &Vector, lists: &[Vec<u8>], now: UnixTime) -> Result<Option<Un
     let endorsements = vector.endorsements().with_crls(lists.iter().cloned()).unwrap();
     let anchors = TrustAnchors::amd().with_crl_policy(CrlPolicy::Required { max_age_s: YEAR + 30 * 86_400 });
     let authenticated = authenticate(vector.evidence(), &endorsements, &anchors, now)?;
-    Ok(authenticated.snp().crl_issued)
+    Ok(authenticated.snp().unwrap().crl_issued)
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn every_genuine_report_is_authenticated_throughout_its_window() {
         let (not_before, not_after) = vector.window();
         for now in [not_before, not_after] {
             let authenticated = vector.verify_at(&anchors, now).unwrap();
-            let snp = authenticated.snp();
+            let snp = authenticated.snp().unwrap();
             assert!(!authenticated.simulated(), "{}", vector.name);
             let (kind, _) = vector.kind();
             assert_eq!((snp.product, snp.signing_key), (vector.product(), kind), "{}", vector.name);
@@ -35,7 +35,7 @@ fn claims_are_what_the_independent_decoder_read() {
     let anchors = TrustAnchors::amd();
     for vector in load(&GENUINE).iter().filter(|vector| vector.name != OTHER_CHIP) {
         let authenticated = vector.verify_at(&anchors, vector.window().0).unwrap();
-        let (snp, report) = (authenticated.snp(), &vector.expected["report"]);
+        let (snp, report) = (authenticated.snp().unwrap(), &vector.expected["report"]);
         assert_eq!(snp.measurement.to_string(), report["measurement"].as_str().unwrap());
         let chip_id = snp.chip_id.map_or_else(|| "0".repeat(128), |chip| chip.to_string());
         assert_eq!(chip_id, report["chip_id"].as_str().unwrap());
@@ -59,7 +59,7 @@ fn claims_are_what_the_independent_decoder_read() {
 fn a_guest_that_allows_debugging_is_genuine_and_says_so() {
     for vector in load(&["milan-v2-debug-gosevguest"]) {
         let authenticated = vector.verify_at(&TrustAnchors::amd(), vector.window().0).unwrap();
-        assert!(authenticated.snp().policy.debug_allowed());
+        assert!(authenticated.snp().unwrap().policy.debug_allowed());
     }
 }
 

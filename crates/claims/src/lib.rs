@@ -19,6 +19,7 @@ mod record;
 mod request;
 pub mod snp;
 mod time;
+pub mod tpm;
 mod transcript;
 
 pub use attributes::{KeyAttributes, Origin};

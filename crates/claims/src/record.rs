@@ -7,6 +7,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::snp::SnpClaims;
+use crate::tpm::TpmClaims;
 use crate::{ConfigDigest, Suite};
 
 /// Which kind of evidence it is. The code is what stands in transcripts and messages.
@@ -135,4 +136,6 @@ pub struct ClaimsRecord {
     pub suite: Suite,
     /// What the SEV-SNP report says, where there is one.
     pub snp: Option<SnpClaims>,
+    /// What the TPM's quote says, where there is one.
+    pub tpm: Option<TpmClaims>,
 }

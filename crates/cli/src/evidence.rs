@@ -5,6 +5,7 @@
 
 mod fields;
 mod files;
+mod quote;
 mod style;
 mod verify_command;
 
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 
 use claims::{EvidenceKind, UnixTime};
 use clap::{Args, Subcommand};
-use evidence::{Evidence, EvidenceError};
+use evidence::EvidenceError;
 use serde_json::{Map, Value};
 use verify::{AnchorError, EndorsementsError, VerifyError};
 
@@ -152,17 +153,15 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 
 fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let evidence = files::read_evidence(&args.file, args.kind)??;
-    let rows = match &evidence {
-        Evidence::SevSnp(snp) => fields::rows(snp),
-        other => return Err(EvidenceError::Unsupported { kind: other.kind() }.into()),
-    };
+    let rows = evidence.snp().map(fields::rows).into_iter().flatten().chain(quote::rows(&evidence));
+    let rows: Vec<_> = rows.collect();
     if args.json {
         let fields: Map<String, Value> =
             rows.into_iter().map(|row| (row.name.to_owned(), row.value)).collect();
         writeln!(out, "{:#}", Value::Object(fields))?;
         return Ok(());
     }
-    writeln!(out, "sev-snp report, not verified\n")?;
+    writeln!(out, "{} evidence, not verified\n", evidence.kind())?;
     rows.iter().try_for_each(|row| row.print(out))?;
     Ok(())
 }

@@ -7,10 +7,11 @@
 //! |-|-|-|
 //! | AES-256-GCM | `aws-lc-rs` | `aes-gcm` |
 //! | SHA-2, HMAC-SHA256, HKDF-SHA512 | `aws-lc-rs` | `sha2`, `hmac`, `hkdf` |
+//! | AES-128-CFB, for TPM credentials; KDFa is on HMAC | `aws-lc-rs` | `aes-gcm`'s `aes` |
 //! | AES-256 key wrap with padding | `aws-lc-rs` | `aes-kw` |
-//! | ECDSA P-384 with SHA-384 | `aws-lc-rs` | `p384` |
+//! | ECDSA P-384 with SHA-384, P-256 with SHA-256 (verifying) | `aws-lc-rs` | `p384`, `p256` |
 //! | Ed25519 | `aws-lc-rs` | `ed25519-dalek` |
-//! | RSA-OAEP, RSA-PSS | `aws-lc-rs` | none: [`Error::Unsupported`] |
+//! | RSA: OAEP, PSS, PKCS #1 1.5 signatures | `aws-lc-rs` | none: [`Error::Unsupported`] |
 //! | HPKE, [`Suite::P384`] | `rustls` on `aws-lc-rs` | `hpke` on `p384` |
 //! | HPKE, [`Suite::XWing`] | sealing on `aws-lc-rs`, opening by `hpke` on `ml-kem` (not audited) | both by `hpke` |
 //! | randomness | `aws-lc-rs`, seeded by the system | the system, by `getrandom` |
@@ -29,8 +30,11 @@
 compile_error!("choose a back end: feature `aws-lc` (default) or `rust-crypto`");
 
 mod error;
+mod kdfa;
 mod rust_hpke;
 mod sec1;
+#[cfg(feature = "aws-lc")]
+mod spki;
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
@@ -45,6 +49,7 @@ pub mod rust_crypto;
 
 pub use claims::Suite;
 pub use error::Error;
+pub use kdfa::kdfa_sha256;
 
 /// Bytes of an AES-GCM nonce.
 pub const NONCE_LEN: usize = 12;
@@ -58,6 +63,23 @@ pub struct Sealed {
     pub encapsulated: Vec<u8>,
     /// The ciphertext and its 16-byte tag.
     pub ciphertext: Vec<u8>,
+}
+
+/// How an RSA key signs (RFC 8017, 8.1 and 8.2). In PSS, MGF1 has the same hash and the salt its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RsaScheme {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Pkcs1Sha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Pkcs1Sha384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Pkcs1Sha512,
+    /// RSASSA-PSS with SHA-256.
+    PssSha256,
+    /// RSASSA-PSS with SHA-384.
+    PssSha384,
+    /// RSASSA-PSS with SHA-512.
+    PssSha512,
 }
 
 /// Compares secrets in a time that depends on their lengths only.

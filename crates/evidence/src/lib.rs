@@ -6,21 +6,32 @@
 //! | kind | bytes | type |
 //! |-|-|-|
 //! | [`EvidenceKind::SevSnp`] | 1184-byte report, then optionally a certificate table | [`snp::SnpEvidence`] |
-//! | others | | [`EvidenceError::Unsupported`] until their verifier exists; each becomes a variant of [`Evidence`] |
+//! | [`EvidenceKind::Tpm`] | sections: attestation key, quote, event log | [`tpm::TpmEvidence`] |
+//! | [`EvidenceKind::AzureVtpm`] | sections: HCL blob, certificates, quote, event log | [`azure::AzureEvidence`] |
+//! | [`EvidenceKind::Svsm`] | sections: report, certificates, manifest, key, quote, log | [`svsm::SvsmEvidence`] |
+//!
+//! The container and its sections are specified in `SPEC.md` beside this crate.
 //!
 //! This crate must never panic on any input, allocate more than a small multiple of [`MAX_EVIDENCE`], check a
 //! signature, or change a byte that was signed: what is verified later are the bytes that came in.
 
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod azure;
 mod error;
+mod sections;
 pub mod snp;
+pub mod svsm;
+pub mod tpm;
 
 use claims::EvidenceKind;
 
 pub use error::EvidenceError;
+pub use sections::{SectionError, Tag};
 
 /// The most bytes that any evidence has: 64 KiB.
+///
+/// The largest genuine event log at hand has 50 430 bytes; report, certificates, key and quote take 8 KiB.
 pub const MAX_EVIDENCE: usize = 64 * 1024;
 
 /// Evidence of one kind, parsed and unverified.
@@ -31,21 +42,28 @@ pub const MAX_EVIDENCE: usize = 64 * 1024;
 pub enum Evidence {
     /// An SEV-SNP attestation report with the certificates that came along.
     SevSnp(snp::SnpEvidence),
+    /// A TPM's quote.
+    Tpm(tpm::TpmEvidence),
+    /// An Azure confidential VM's report, runtime data and quote.
+    AzureVtpm(azure::AzureEvidence),
+    /// A report that binds the vTPM of a secure VM service module, and that vTPM's quote.
+    Svsm(svsm::SvsmEvidence),
 }
 
 impl Evidence {
     /// Parses evidence of a kind; each kind's layout is in the table above.
     ///
     /// # Errors
-    /// [`EvidenceError::TooLarge`] above [`MAX_EVIDENCE`] bytes; [`EvidenceError::Unsupported`] for kinds without a
-    /// verifier; [`EvidenceError::Report`] and [`EvidenceError::Table`] for malformed SNP evidence.
+    /// [`EvidenceError::TooLarge`] above [`MAX_EVIDENCE`] bytes; else the error of whichever part is malformed.
     pub fn parse(kind: EvidenceKind, bytes: &[u8]) -> Result<Self, EvidenceError> {
         if bytes.len() > MAX_EVIDENCE {
             return Err(EvidenceError::TooLarge { limit: MAX_EVIDENCE, got: bytes.len() });
         }
         match kind {
             EvidenceKind::SevSnp => Ok(Self::SevSnp(snp::SnpEvidence::parse(bytes)?)),
-            kind => Err(EvidenceError::Unsupported { kind }),
+            EvidenceKind::Tpm => Ok(Self::Tpm(tpm::TpmEvidence::parse(bytes)?)),
+            EvidenceKind::AzureVtpm => Ok(Self::AzureVtpm(azure::AzureEvidence::parse(bytes)?)),
+            EvidenceKind::Svsm => Ok(Self::Svsm(svsm::SvsmEvidence::parse(bytes)?)),
         }
     }
 
@@ -53,6 +71,19 @@ impl Evidence {
     pub fn kind(&self) -> EvidenceKind {
         match self {
             Self::SevSnp(_) => EvidenceKind::SevSnp,
+            Self::Tpm(_) => EvidenceKind::Tpm,
+            Self::AzureVtpm(_) => EvidenceKind::AzureVtpm,
+            Self::Svsm(_) => EvidenceKind::Svsm,
+        }
+    }
+
+    /// The SNP report in it with its certificates, or `None` where the kind has none.
+    pub fn snp(&self) -> Option<&snp::SnpEvidence> {
+        match self {
+            Self::SevSnp(snp) => Some(snp),
+            Self::Tpm(_) => None,
+            Self::AzureVtpm(azure) => Some(&azure.snp),
+            Self::Svsm(svsm) => Some(&svsm.snp),
         }
     }
 }
@@ -62,16 +93,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_without_a_verifier_are_refused_by_name() {
-        for kind in [EvidenceKind::Tpm, EvidenceKind::AzureVtpm, EvidenceKind::Svsm] {
+    fn evidence_of_several_parts_says_which_one_is_missing() {
+        for (kind, missing) in [
+            (EvidenceKind::Tpm, Tag::Ak),
+            (EvidenceKind::AzureVtpm, Tag::Hcl),
+            (EvidenceKind::Svsm, Tag::Report),
+        ] {
             let error = Evidence::parse(kind, &[]).unwrap_err();
-            assert_eq!(error, EvidenceError::Unsupported { kind });
+            assert_eq!(error, EvidenceError::Sections(SectionError::Missing { kind, missing }));
         }
     }
 
     #[test]
     fn oversized_evidence_is_refused_before_it_is_read() {
-        let error = Evidence::parse(EvidenceKind::SevSnp, &vec![0; MAX_EVIDENCE + 1]).unwrap_err();
-        assert_eq!(error, EvidenceError::TooLarge { limit: MAX_EVIDENCE, got: MAX_EVIDENCE + 1 });
+        for kind in EvidenceKind::ALL {
+            let error = Evidence::parse(kind, &vec![0; MAX_EVIDENCE + 1]).unwrap_err();
+            assert_eq!(error, EvidenceError::TooLarge { limit: MAX_EVIDENCE, got: MAX_EVIDENCE + 1 });
+        }
     }
 }

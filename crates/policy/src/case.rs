@@ -30,6 +30,7 @@
 
 mod claims_json;
 mod key_json;
+mod tpm_json;
 
 use std::collections::BTreeMap;
 

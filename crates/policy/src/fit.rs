@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::{Entities, Entity, Schema};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, Tcb};
+use claims::tpm::{AkBinding, BootClaims, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims};
 use claims::{
     AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, InvalidKeyId, KeyAttributes, KeyId,
     KeyKind, KeyVersion, Measurement, Operation, Origin, ReportData, Sha256Digest, Suite, UnixTime,
@@ -76,6 +77,7 @@ pub(crate) fn record(turn: usize) -> ClaimsRecord {
         config: ConfigDigest([0; 32]),
         suite: pick(&[Suite::P384, Suite::XWing], turn, Suite::XWing),
         snp: (every_third > 0).then(|| snp(turn, every_third > 1)),
+        tpm: (!turn.is_multiple_of(5)).then(|| tpm(turn, turn % 5 > 2)),
     }
 }
 
@@ -112,6 +114,50 @@ fn snp(turn: usize, whole: bool) -> SnpClaims {
     }
 }
 
+fn tpm(turn: usize, whole: bool) -> TpmClaims {
+    let bank = pick(&[HashAlgorithm::Sha256, HashAlgorithm::Sha384], turn, HashAlgorithm::Sha256);
+    let digest = Digest(vec![0; bank.digest_len()]);
+    let pcrs = (0..16).filter(|index| whole || *index < 8).map(|index| (index, digest.clone())).collect();
+    TpmClaims {
+        ak_binding: pick(&AkBinding::ALL, turn, AkBinding::Enrolled),
+        ak_name: whole.then(|| ObjectName { algorithm: bank, digest: digest.clone() }),
+        bank,
+        pcrs,
+        clock_ms: u64::MAX,
+        reset_count: u32::MAX,
+        restart_count: 0,
+        safe: true,
+        firmware_version: u64::MAX,
+        boot: whole.then(|| boot(turn, &digest)),
+        paravisor: whole.then(|| ParavisorClaims {
+            vm_id: String::new(),
+            secure_boot: true,
+            console_enabled: true,
+            tpm_persisted: turn.is_multiple_of(2).then_some(true),
+        }),
+    }
+}
+
+fn boot(turn: usize, digest: &Digest) -> BootClaims {
+    if turn.is_multiple_of(2) {
+        return BootClaims::default();
+    }
+    let database = Some(Sha256Digest([0; 32]));
+    BootClaims {
+        secure_boot: Some(true),
+        pk: database,
+        kek: database,
+        db: database,
+        dbx: database,
+        applications: vec![digest.clone()],
+        sections: [".linux", ".initrd", ".other"].map(|name| (name.to_owned(), digest.clone())).into(),
+        phases: vec!["enter-initrd".to_owned()],
+        command_line: Some(digest.clone()),
+        initrd: Some(digest.clone()),
+        boot_services_exited: Some(true),
+    }
+}
+
 /// The key of a turn.
 pub(crate) fn key(turn: usize) -> Result<KeyAttributes, InvalidKeyId> {
     let rsa = [2048, 3072, 4096].map(|bits| KeyKind::Rsa { bits });
@@ -136,7 +182,7 @@ fn pick<T: Copy>(values: &[T], turn: usize, otherwise: T) -> T {
     turn.checked_rem(values.len()).and_then(|at| values.get(at)).copied().unwrap_or(otherwise)
 }
 
-/// A multiple of the size of each closed set, and of the three shapes of a record: none, bare and whole.
+/// A multiple of the size of each closed set, and of the shapes of the records: none, bare and whole.
 const TURNS: usize = 60;
 
 /// A floor for one product, so that processors are seen with and without.

@@ -4,7 +4,7 @@
 //! The file is TOML: `version = 1`, then any number of these tables; unknown keys are refused.
 //!
 //! ```toml
-//! [[measurement]]         # also host_data, id_key, chip
+//! [[measurement]]         # also host_data, id_key, chip, paravisor
 //! value = "…"             # lower-case hexadecimal
 //! name = "web 1.4"
 //! state = "active"        # or trial, retiring, expired
@@ -36,15 +36,17 @@ pub(crate) enum ValueKind {
     HostData,
     IdKey,
     Chip,
+    Paravisor,
 }
 
 impl ValueKind {
-    pub(crate) const ALL: [Self; 4] = [Self::Measurement, Self::HostData, Self::IdKey, Self::Chip];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Measurement, Self::HostData, Self::IdKey, Self::Chip, Self::Paravisor];
 
     /// Length of a value, in hexadecimal digits.
     fn digits(self) -> usize {
         match self {
-            Self::Measurement | Self::IdKey => 96,
+            Self::Measurement | Self::IdKey | Self::Paravisor => 96,
             Self::HostData => 64,
             Self::Chip => 128,
         }
@@ -101,9 +103,8 @@ impl References {
             let message = format!("unknown version: expected 1, got {}", file.version.get_ref());
             errors.push(problem(text, Some(file.version.span().start), message));
         }
-        for (kind, values) in
-            ValueKind::ALL.into_iter().zip([file.measurement, file.host_data, file.id_key, file.chip])
-        {
+        let values = [file.measurement, file.host_data, file.id_key, file.chip, file.paravisor];
+        for (kind, values) in ValueKind::ALL.into_iter().zip(values) {
             errors.extend(references.insert_values(text, kind, values));
         }
         errors.extend(file.tcb_floor.into_iter().filter_map(|floor| references.insert_floor(text, floor)));
@@ -188,6 +189,8 @@ struct File {
     id_key: Vec<Value>,
     #[serde(default)]
     chip: Vec<Value>,
+    #[serde(default)]
+    paravisor: Vec<Value>,
     #[serde(default)]
     tcb_floor: Vec<Floor>,
 }

@@ -4,6 +4,8 @@
 //! reference values give them, and whatever a policy names. So a decision costs the same with ten reference values
 //! and with a hundred thousand.
 
+mod tpm;
+
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{
@@ -68,6 +70,8 @@ impl Subjects {
             let known = |(kind, name): (ValueKind, String)| self.known(kind, &name);
             entities.extend(referable(snp).into_iter().filter_map(known));
         }
+        let paravisor = tpm::paravisor(record).and_then(|name| self.known(ValueKind::Paravisor, &name));
+        entities.extend(paravisor);
         let named = self.named.iter().filter(|entity| !entities.iter().any(|e| e.uid() == entity.uid()));
         let named: Vec<_> = named.cloned().collect();
         entities.extend(named);
@@ -88,6 +92,7 @@ impl Subjects {
             ValueKind::HostData => &self.vocabulary.host_data,
             ValueKind::IdKey => &self.vocabulary.id_key,
             ValueKind::Chip => &self.vocabulary.chip,
+            ValueKind::Paravisor => &self.vocabulary.paravisor,
         }
     }
 
@@ -116,6 +121,9 @@ impl Subjects {
         ]);
         if let Some(snp) = &record.snp {
             guest.insert("snp".to_owned(), self.snp(snp)?);
+        }
+        if let Some(claims) = &record.tpm {
+            guest.insert("tpm".to_owned(), tpm::tpm(v, claims, tpm::paravisor(record))?);
         }
         Ok(guest)
     }

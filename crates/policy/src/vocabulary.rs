@@ -25,9 +25,12 @@ macro_rules! vocabulary {
 
 vocabulary! {
     action: "Action",
+    ak_binding: "AkBinding",
+    ak_name: "AkName",
     chip: "Chip",
     config: "Config",
     csp: "Csp",
+    database: "Database",
     evidence_kind: "EvidenceKind",
     family_id: "FamilyId",
     guest: "Guest",
@@ -37,9 +40,13 @@ vocabulary! {
     image_id: "ImageId",
     key: "Key",
     key_kind: "KeyKind",
+    measured: "Measured",
     measurement: "Measurement",
     origin: "Origin",
     os_binding: "OsBinding",
+    paravisor: "Paravisor",
+    pcr: "Pcr",
+    pcr_bank: "PcrBank",
     processor: "Processor",
     product: "Product",
     reference_state: "ReferenceState",
@@ -77,7 +84,7 @@ pub(crate) fn impossible_name(literal: &EntityUid) -> Option<&'static str> {
     }
     let (_, digits, expected) = BYTES.iter().find(|(bytes, _, _)| *bytes == kind)?;
     let is_hex = name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    (!is_hex || name.len() != *digits).then_some(expected)
+    (!is_hex || !digits.contains(&name.len())).then_some(expected)
 }
 
 /// What a CSP_ID would have to be, if it is one that `verify` never lets through.
@@ -86,16 +93,21 @@ pub(crate) fn impossible_csp(name: &str) -> Option<&'static str> {
     (!possible).then_some("1 to 128 printable ASCII characters")
 }
 
-/// Types of bytes, with the length of their names and what those are.
-const BYTES: [(&str, usize, &str); 8] = [
-    ("Measurement", 96, "96 lower-case hexadecimal digits"),
-    ("HostData", 64, "64 lower-case hexadecimal digits"),
-    ("IdKey", 96, "96 lower-case hexadecimal digits"),
-    ("Chip", 128, "128 lower-case hexadecimal digits"),
-    ("FamilyId", 32, "32 lower-case hexadecimal digits"),
-    ("ImageId", 32, "32 lower-case hexadecimal digits"),
-    ("ReportId", 64, "64 lower-case hexadecimal digits"),
-    ("Config", 64, "64 lower-case hexadecimal digits"),
+/// Types of bytes, with the lengths of their names and what those are.
+const BYTES: [(&str, &[usize], &str); 13] = [
+    ("Measurement", &[96], "96 lower-case hexadecimal digits"),
+    ("Paravisor", &[96], "96 lower-case hexadecimal digits"),
+    ("HostData", &[64], "64 lower-case hexadecimal digits"),
+    ("IdKey", &[96], "96 lower-case hexadecimal digits"),
+    ("Chip", &[128], "128 lower-case hexadecimal digits"),
+    ("FamilyId", &[32], "32 lower-case hexadecimal digits"),
+    ("ImageId", &[32], "32 lower-case hexadecimal digits"),
+    ("ReportId", &[64], "64 lower-case hexadecimal digits"),
+    ("Config", &[64], "64 lower-case hexadecimal digits"),
+    ("Pcr", &[64, 96], "64 or 96 lower-case hexadecimal digits"),
+    ("Measured", &[64, 96], "64 or 96 lower-case hexadecimal digits"),
+    ("Database", &[64], "64 lower-case hexadecimal digits"),
+    ("AkName", &[68, 100, 132], "68, 100 or 132 lower-case hexadecimal digits"),
 ];
 
 /// Types of entities that have a placeholder for a name.
@@ -127,6 +139,8 @@ mod tests {
         assert!(possible("HostData", &"0f".repeat(32)));
         assert!(possible("Csp", "CN=cc-us-east-2.amazonaws.com"));
         assert!(!possible("Csp", "") && !possible("Csp", "CN=\n") && !possible("Csp", &"x".repeat(129)));
+        assert!(possible("Pcr", &"0f".repeat(32)) && possible("Pcr", &"0f".repeat(48)));
+        assert!(!possible("Pcr", &"0f".repeat(20)) && !possible("AkName", &"0f".repeat(32)));
         assert!(possible("Key", "db-1") && !possible("Key", "DB"));
         assert!(!possible("Guest", "web") && !possible("Processor", "Milan"));
         assert!(possible("Product", "whatever the validator let through"));

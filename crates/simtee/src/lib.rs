@@ -9,6 +9,7 @@
 //! | the report | [`Guest::report`], [`ReportBuilder::put`], [`ReportBuilder::bytes_mut`], [`Guest::sign`] | [`flip_bit`] |
 //! | a certificate | [`SimHost::chain_spec`], [`SimHost::vlek_chain_spec`], [`CertificateSpec`], [`SimHost::issue`] | [`Chain`], all bytes open |
 //! | a revocation list | [`SimHost::crl_spec`], [`CrlSpec`], [`SimHost::sign_crl`] | its bytes |
+//! | a quote, its key, a log | [`vtpm::QuoteSpec`], [`vtpm::KeySpec`], [`vtpm::log::EventLog`] | [`vtpm::Quote`], all bytes open |
 //! | the table | [`CertificateTable`] | its bytes |
 //!
 //! ```
@@ -52,6 +53,7 @@ mod root_dir;
 mod server;
 mod stop;
 pub mod table;
+pub mod vtpm;
 
 pub use certificate::{CertificateSpec, Extension, Name, SignatureAlgorithm, Signer, p256_spki};
 pub use chain::{Chain, ChainSpec};

@@ -3,9 +3,10 @@
 //! Both are proofs: private fields, no `Clone`, no other maker than the checks.
 
 use claims::snp::SnpClaims;
+use claims::tpm::TpmClaims;
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, EvidenceKind, GuestIdentity, MAX_REQUESTS, Nonce, Operation,
-    OsBinding, RecipientKey, ReportData, Suite, Transcript, TranscriptHash, UnixTime,
+    OsBinding, RecipientKey, ReportData, Sha256Digest, Suite, Transcript, TranscriptHash, UnixTime,
 };
 
 use crate::VerifyError;
@@ -14,11 +15,25 @@ use crate::challenge::Challenge;
 /// Genuine evidence: a real machine said this, at some time, to somebody.
 #[derive(Debug)]
 pub struct Authenticated {
+    pub(crate) kind: EvidenceKind,
     pub(crate) simulated: bool,
     pub(crate) os_binding: OsBinding,
     pub(crate) guest_identity: GuestIdentity,
-    pub(crate) snp: SnpClaims,
+    pub(crate) snp: Option<SnpClaims>,
+    pub(crate) tpm: Option<TpmClaims>,
+    pub(crate) binding: Binding,
     pub(crate) not_after: UnixTime,
+}
+
+/// Where the evidence carries what it answers (`crates/evidence/SPEC.md`, section 3). `bind` compares it.
+#[derive(Debug)]
+pub(crate) enum Binding {
+    /// REPORT_DATA is the transcript's hash.
+    Report(ReportData),
+    /// extraData of a quote, with SHA-256 of the report that vouches for its key, or of nothing.
+    Quote { extra_data: Vec<u8>, report: Sha256Digest },
+    /// extraData of a quote, and REPORT_DATA over the same hash and a service's manifest.
+    Service { extra_data: Vec<u8>, report: Sha256Digest, report_data: ReportData, manifest: Vec<u8> },
 }
 
 /// Genuine evidence that answers our challenge, for this recipient and these requests.
@@ -113,22 +128,35 @@ pub enum BindError {
     /// The evidence binds something else.
     #[error("the evidence binds another transcript: expected report data {expected}, got {got}")]
     ReportData {
-        /// SHA-512 of the transcript.
+        /// SHA-512 of the transcript; of that and the manifest, where a service's report carries both.
         expected: Box<TranscriptHash>,
         /// REPORT_DATA of the report.
         got: Box<ReportData>,
+    },
+    /// The quote answers something else, or was made beside another report.
+    #[error("the quote binds another transcript or report: expected extra data {expected}, got {}", crate::error::hex(.got))]
+    ExtraData {
+        /// SHA-256 of the transcript's hash and the report's.
+        expected: Sha256Digest,
+        /// extraData of the quote.
+        got: Vec<u8>,
     },
 }
 
 impl Authenticated {
     /// Which kind of evidence it is.
     pub fn evidence(&self) -> EvidenceKind {
-        EvidenceKind::SevSnp
+        self.kind
     }
 
-    /// What the report says.
-    pub fn snp(&self) -> &SnpClaims {
-        &self.snp
+    /// What the SNP report says, where there is one.
+    pub fn snp(&self) -> Option<&SnpClaims> {
+        self.snp.as_ref()
+    }
+
+    /// What the TPM's quote says, where there is one.
+    pub fn tpm(&self) -> Option<&TpmClaims> {
+        self.tpm.as_ref()
     }
 
     /// Whether the root is a simulated one.
@@ -165,16 +193,13 @@ impl Authenticated {
         self.check_times(&challenge, now)?;
         check_transcript(transcript, challenge.nonce(), self.evidence())?;
         let bytes = transcript.encode();
-        let expected = TranscriptHash(crypto::sha512(&[&bytes]));
-        if expected.0 != self.snp.report_data.0 {
-            let (expected, got) = (Box::new(expected), Box::new(self.snp.report_data));
-            return Err(BindError::ReportData { expected, got }.into());
-        }
+        let hash = TranscriptHash(crypto::sha512(&[&bytes]));
+        self.binding.check(hash)?;
         Ok(VerifiedClaims {
             recipient: transcript.recipient.clone(),
             requests: transcript.requests.clone(),
             transcript: bytes,
-            transcript_hash: expected,
+            transcript_hash: hash,
             nonce: transcript.nonce,
             broker: transcript.broker,
             valid_until: now.plus(CLAIMS_LIFETIME_S).min(self.not_after),
@@ -193,19 +218,58 @@ impl Authenticated {
         Ok(())
     }
 
-    /// For a report whose REPORT_DATA was found to be the transcript's: it is fresh.
+    /// For evidence whose binding was found to be the transcript's.
     fn into_record(self, transcript: &Transcript) -> ClaimsRecord {
         ClaimsRecord {
             evidence: self.evidence(),
             simulated: self.simulated,
-            snp_fresh: true,
+            snp_fresh: self.binding.report_is_fresh(),
             os_binding: self.os_binding,
             guest_identity: self.guest_identity,
             config: transcript.config,
             suite: transcript.recipient.suite,
-            snp: Some(self.snp),
+            snp: self.snp,
+            tpm: self.tpm,
         }
     }
+}
+
+impl Binding {
+    /// Whether the report itself answers the challenge, once [`Self::check`] has passed.
+    fn report_is_fresh(&self) -> bool {
+        match self {
+            Self::Report(_) | Self::Service { .. } => true,
+            Self::Quote { .. } => false,
+        }
+    }
+
+    /// Compares everything that the evidence carries with the transcript's hash.
+    fn check(&self, hash: TranscriptHash) -> Result<(), BindError> {
+        match self {
+            Self::Report(got) => check_report_data(hash, *got),
+            Self::Quote { extra_data, report } => check_extra_data(hash, *report, extra_data),
+            Self::Service { extra_data, report, report_data, manifest } => {
+                check_report_data(TranscriptHash(crypto::sha512(&[&hash.0, manifest])), *report_data)?;
+                check_extra_data(hash, *report, extra_data)
+            }
+        }
+    }
+}
+
+fn check_report_data(expected: TranscriptHash, got: ReportData) -> Result<(), BindError> {
+    if expected.0 == got.0 {
+        return Ok(());
+    }
+    Err(BindError::ReportData { expected: Box::new(expected), got: Box::new(got) })
+}
+
+/// Exactly the digest: nothing shorter, longer or padded.
+fn check_extra_data(hash: TranscriptHash, report: Sha256Digest, got: &[u8]) -> Result<(), BindError> {
+    let expected = Sha256Digest(crypto::sha256(&[&hash.0, &report.0]));
+    if expected.0 == got {
+        return Ok(());
+    }
+    Err(BindError::ExtraData { expected, got: got.to_vec() })
 }
 
 fn check_transcript(transcript: &Transcript, nonce: Nonce, kind: EvidenceKind) -> Result<(), BindError> {

@@ -81,9 +81,8 @@ impl Endorsements {
 
     /// The VCEK, VLEK and ASK of an extended report's table. Its ARK is left out: it could only mislead a reader.
     pub fn from_evidence(evidence: &Evidence) -> Self {
-        let table = match evidence {
-            Evidence::SevSnp(snp) => &snp.certificates,
-            _ => return Self::default(),
+        let Some(table) = evidence.snp().map(|snp| &snp.certificates) else {
+            return Self::default();
         };
         let found = [Guid::VCEK, Guid::VLEK, Guid::ASK].into_iter().filter_map(|guid| table.find(guid));
         Self { certificates: found.map(<[u8]>::to_vec).collect(), crls: Vec::new() }

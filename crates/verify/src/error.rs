@@ -5,6 +5,7 @@ use core::fmt;
 use claims::EvidenceKind;
 use claims::snp::Product;
 
+use crate::tpm::TpmVerifyError;
 use crate::{BindError, ChainError, Check, RevocationError, Role};
 
 /// Evidence that is well-formed and not genuine, or genuine and not for this challenge.
@@ -13,8 +14,8 @@ use crate::{BindError, ChainError, Check, RevocationError, Role};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// There is no verifier for this kind yet.
-    #[error("evidence of kind {kind} is not supported yet; use sev-snp")]
+    /// There is no verifier for this kind.
+    #[error("evidence of kind {kind} is not supported")]
     Unsupported {
         /// The kind.
         kind: EvidenceKind,
@@ -165,6 +166,9 @@ pub enum VerifyError {
         /// Whose key it should be by.
         certificate: Role,
     },
+    /// A quote, its key or its event log.
+    #[error(transparent)]
+    Tpm(#[from] TpmVerifyError),
     /// Genuine, and no answer to this challenge.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -190,7 +194,7 @@ impl VerifyError {
             Self::TcbOrder { .. } | Self::FirmwareOrder { .. } => Check::Order,
             Self::Signature { .. } => Check::Signature,
             Self::Bind(_) => Check::Launch,
-            Self::Unsupported { .. } => return None,
+            Self::Unsupported { .. } | Self::Tpm(_) => return None,
         })
     }
 }

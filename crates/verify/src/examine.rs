@@ -38,19 +38,19 @@ pub enum Outcome {
     ForPolicy,
 }
 
-/// Examines evidence as [`crate::authenticate`] would: one finding for each of [`Check::ALL`], by number.
+/// Examines the report in evidence as [`crate::authenticate`] would: one finding for each of [`Check::ALL`], by number.
 ///
 /// # Errors
-/// [`VerifyError::Unsupported`] for kinds of evidence without numbered checks.
+/// [`VerifyError::Unsupported`] for evidence without a report.
 pub fn examine(
     evidence: &Evidence,
     endorsements: &Endorsements,
     anchors: &TrustAnchors,
     now: UnixTime,
 ) -> Result<Vec<Finding>, VerifyError> {
-    match evidence {
-        Evidence::SevSnp(evidence) => Ok(examine_snp(evidence, endorsements, anchors, now)),
-        other => Err(VerifyError::Unsupported { kind: other.kind() }),
+    match evidence.snp() {
+        Some(report) => Ok(examine_snp(report, endorsements, anchors, now)),
+        None => Err(VerifyError::Unsupported { kind: evidence.kind() }),
     }
 }
 

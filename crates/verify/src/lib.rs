@@ -9,7 +9,7 @@
 //!    [`VerifiedClaims`]: it was said now, to us, about this recipient and these requests.
 //! 4. [`VerifiedClaims::request`] gives a [`BoundRequest`], the only thing that a policy decides on.
 //!
-//! The numbered steps of verifying a report are in [`snp`]. Time and trust roots are arguments; there is no clock
+//! The numbered steps of verifying a report are in [`snp`], those of a quote in [`tpm`]. Time and trust roots are arguments; there is no clock
 //! here, no network and no file. This crate must never take a root, a revocation list or a time from the evidence's
 //! sender, compare anything but the bytes that were signed, or decide what is good enough: that is `policy`'s.
 //! [`examine`] goes through the same checks for people, past the first that fails, and gives no claims.
@@ -43,11 +43,13 @@ mod report;
 mod revocation;
 mod signed;
 pub mod snp;
+pub mod tpm;
 
 use core::fmt;
 
 use claims::UnixTime;
 use evidence::Evidence;
+use evidence::snp::SnpEvidence;
 
 pub use anchors::{AnchorError, TrustAnchors};
 pub use authenticated::{Authenticated, BindError, BoundRequest, VerifiedClaims};
@@ -63,14 +65,17 @@ pub use examine::{Finding, Outcome, examine};
 pub use pem::{PemError, certificates_from_file};
 pub use product::of_cpu as product_of_cpu;
 pub use revocation::{CrlPolicy, RevocationError};
+pub use tpm::{EnrolledKey, EnrolledKeys, Enrolment, NoEnrolledKeys, TpmVerifyError};
 
 /// Checks that evidence is genuine at `now` (seconds since 1970, UTC).
 ///
 /// `endorsements` are certificates from anywhere; only a chain that ends in one of `anchors` counts.
 ///
+/// Attestation keys of bare TPMs and of service modules are believed only where they are enrolled: see
+/// [`authenticate_enrolled`].
+///
 /// # Errors
-/// [`VerifyError`], the first check that failed with what it expected and what it found;
-/// [`VerifyError::Unsupported`] for kinds of evidence without a verifier.
+/// [`VerifyError`], the first check that failed with what it expected and what it found.
 pub fn authenticate(
     evidence: Evidence,
     endorsements: &Endorsements,
@@ -80,7 +85,7 @@ pub fn authenticate(
     authenticate_with(evidence, endorsements, anchors, now, &mut |_, _| ())
 }
 
-/// As [`authenticate`], and tells `on_check` of each check that passed, with what was compared.
+/// As [`authenticate`], and tells `on_check` of each check on the SNP report that passed, with what was compared.
 ///
 /// # Errors
 /// As [`authenticate`].
@@ -91,8 +96,33 @@ pub fn authenticate_with(
     now: UnixTime,
     on_check: &mut dyn FnMut(Check, fmt::Arguments<'_>),
 ) -> Result<Authenticated, VerifyError> {
+    authenticate_enrolled(evidence, endorsements, anchors, &NoEnrolledKeys, now, on_check)
+}
+
+/// As [`authenticate_with`], and believes attestation keys that are in `enrolled`.
+///
+/// # Errors
+/// As [`authenticate`].
+pub fn authenticate_enrolled(
+    evidence: Evidence,
+    endorsements: &Endorsements,
+    anchors: &TrustAnchors,
+    enrolled: &dyn EnrolledKeys,
+    now: UnixTime,
+    on_check: &mut dyn FnMut(Check, fmt::Arguments<'_>),
+) -> Result<Authenticated, VerifyError> {
+    let mut snp = |snp: &SnpEvidence| snp::authenticate(snp, endorsements, anchors, now, on_check);
     match evidence {
-        Evidence::SevSnp(evidence) => snp::authenticate(&evidence, endorsements, anchors, now, on_check),
+        Evidence::SevSnp(evidence) => snp(&evidence),
+        Evidence::Tpm(evidence) => tpm::authenticate(evidence, enrolled),
+        Evidence::AzureVtpm(evidence) => {
+            let report = snp(&evidence.snp)?;
+            tpm::azure::authenticate(evidence, report)
+        }
+        Evidence::Svsm(evidence) => {
+            let report = snp(&evidence.snp)?;
+            tpm::svsm::authenticate(evidence, report, enrolled)
+        }
         other => Err(VerifyError::Unsupported { kind: other.kind() }),
     }
 }

@@ -36,9 +36,10 @@
 use core::fmt;
 
 use claims::snp::{SnpClaims, Tcb};
-use claims::{GuestIdentity, OsBinding, UnixTime};
+use claims::{EvidenceKind, GuestIdentity, OsBinding, UnixTime};
 use evidence::snp::{ReportFields, SnpEvidence};
 
+use crate::authenticated::Binding;
 use crate::chain::VerifiedChain;
 use crate::check::Check;
 use crate::leaf::Holder;
@@ -74,10 +75,13 @@ pub(crate) fn authenticate(
 
     let list_end = list.filter(|_| anchors.requires_crl()).map(|list| list.next_update);
     Ok(Authenticated {
+        kind: EvidenceKind::SevSnp,
         simulated: chain.simulated,
         os_binding: os_binding(&chain),
         guest_identity: guest_identity(fields),
-        snp: claims(fields, &chain, list),
+        snp: Some(claims(fields, &chain, list)),
+        tpm: None,
+        binding: Binding::Report(fields.report_data),
         not_after: list_end.map_or(chain.not_after(), |end| end.min(chain.not_after())),
     })
 }

@@ -49,11 +49,11 @@ impl Row {
     }
 }
 
-fn row(name: &'static str, value: impl Into<Value>) -> Row {
+pub(super) fn row(name: &'static str, value: impl Into<Value>) -> Row {
     Row { name, value: value.into(), note: String::new() }
 }
 
-fn noted(name: &'static str, value: impl Into<Value>, note: impl Into<String>) -> Row {
+pub(super) fn noted(name: &'static str, value: impl Into<Value>, note: impl Into<String>) -> Row {
     Row { name, value: value.into(), note: note.into() }
 }
 

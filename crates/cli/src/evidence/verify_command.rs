@@ -7,6 +7,7 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use claims::UnixTime;
+use claims::snp::SnpClaims;
 use evidence::EvidenceError;
 use evidence::snp::ReportError;
 use serde_json::{Value, json};
@@ -38,8 +39,9 @@ pub fn run(args: &VerifyArgs, style: Style, out: &mut dyn Write) -> Result<(), F
     let lists: Vec<Vec<u8>> = args.crl.iter().map(|path| read_crl(path)).collect::<Result<_, _>>()?;
     let endorsements = endorsements.with_crls(lists)?;
     let anchors = anchors(args)?;
-    let rows: Vec<Row> =
-        examine(&evidence, &endorsements, &anchors, now)?.into_iter().map(Row::from).collect();
+    // Evidence without a report has no numbered checks; the verdict is all there is.
+    let findings = examine(&evidence, &endorsements, &anchors, now).unwrap_or_default();
+    let rows: Vec<Row> = findings.into_iter().map(Row::from).collect();
     let verdict = authenticate(evidence, &endorsements, &anchors, now);
     let said = verdict.as_ref().map_err(ToString::to_string);
     print(args, style, now, &rows, said, out)?;
@@ -143,22 +145,29 @@ fn print_authenticated(
     style: Style,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let snp = authenticated.snp();
     let root = if authenticated.simulated() { "a simulated root" } else { "AMD's root" };
     let verdict = style.paint(Tone::Good, "authenticated");
-    writeln!(out, "\n{verdict}: {} at {now}, under {root}", snp.product)?;
-    writeln!(out, "  measurement\n    {}", snp.measurement)?;
-    writeln!(out, "  reported tcb    {}", snp.reported_tcb)?;
-    writeln!(out, "  os binding      {}", authenticated.os_binding().name())?;
-    writeln!(out, "  guest identity  {}", authenticated.guest_identity().name())?;
-    let (tone, debugging) =
-        if snp.policy.debug_allowed() { (Tone::Bad, "allowed") } else { (Tone::Good, "not allowed") };
-    writeln!(out, "  debugging       {}", style.paint(tone, debugging))?;
-    if let Some(csp_id) = &snp.csp_id {
-        for (index, line) in wrap(csp_id, TEXT_COLUMNS).into_iter().enumerate() {
+    match authenticated.snp() {
+        Some(snp) => writeln!(out, "\n{verdict}: {} at {now}, under {root}", snp.product)?,
+        None => writeln!(out, "\n{verdict}: {} at {now}", authenticated.evidence())?,
+    }
+    if let Some(snp) = authenticated.snp() {
+        writeln!(out, "  measurement\n    {}", snp.measurement)?;
+        writeln!(out, "  reported tcb    {}", snp.reported_tcb)?;
+        let (tone, debugging) =
+            if snp.policy.debug_allowed() { (Tone::Bad, "allowed") } else { (Tone::Good, "not allowed") };
+        writeln!(out, "  debugging       {}", style.paint(tone, debugging))?;
+        for (index, line) in snp.csp_id.iter().flat_map(|csp_id| wrap(csp_id, TEXT_COLUMNS)).enumerate() {
             writeln!(out, "  {:<14}  {line}", if index == 0 { "provider" } else { "" })?;
         }
     }
+    if let Some(tpm) = authenticated.tpm() {
+        writeln!(out, "  tpm key         {}", tpm.ak_binding.name())?;
+        let indices: Vec<_> = tpm.pcrs.keys().map(u8::to_string).collect();
+        writeln!(out, "  pcrs            {}: {}", tpm.bank, indices.join(", "))?;
+    }
+    writeln!(out, "  os binding      {}", authenticated.os_binding().name())?;
+    writeln!(out, "  guest identity  {}", authenticated.guest_identity().name())?;
     writeln!(out, "  certificates    valid until {}", authenticated.not_after())?;
     let aside = "Genuine says nothing of fresh or wanted: a broker also checks its challenge and its policy.";
     writeln!(out, "\n{}", style.paint(Tone::Aside, aside))?;
@@ -186,19 +195,23 @@ fn json(now: UnixTime, rows: &[Row], verdict: &Result<&Authenticated, String>) -
 
 fn claims_json(authenticated: &Authenticated) -> Value {
     let snp = authenticated.snp();
+    let tpm = authenticated.tpm();
     json!({
-        "product": snp.product.name(),
+        "evidence": authenticated.evidence().name(),
         "simulated": authenticated.simulated(),
-        "measurement": snp.measurement.to_string(),
-        "reported_tcb": snp.reported_tcb.to_string(),
         "os_binding": authenticated.os_binding().name(),
         "guest_identity": authenticated.guest_identity().name(),
-        "debug_allowed": snp.policy.debug_allowed(),
-        "provisional_firmware": snp.is_provisional(),
-        "signing_key": snp.signing_key.name(),
-        "chip_id": snp.chip_id.map(|chip| chip.to_string()),
-        "csp_id": snp.csp_id,
-        "crl_issued": snp.crl_issued.map(|time| time.to_string()),
+        "product": snp.map(|snp| snp.product.name()),
+        "measurement": snp.map(|snp| snp.measurement.to_string()),
+        "reported_tcb": snp.map(|snp| snp.reported_tcb.to_string()),
+        "debug_allowed": snp.map(|snp| snp.policy.debug_allowed()),
+        "provisional_firmware": snp.map(SnpClaims::is_provisional),
+        "signing_key": snp.map(|snp| snp.signing_key.name()),
+        "chip_id": snp.and_then(|snp| snp.chip_id).map(|chip| chip.to_string()),
+        "csp_id": snp.and_then(|snp| snp.csp_id.clone()),
+        "crl_issued": snp.and_then(|snp| snp.crl_issued).map(|time| time.to_string()),
+        "ak_binding": tpm.map(|tpm| tpm.ak_binding.name()),
+        "pcrs": tpm.map(|tpm| tpm.pcrs.keys().collect::<Vec<_>>()),
         "not_after": authenticated.not_after().to_string(),
     })
 }

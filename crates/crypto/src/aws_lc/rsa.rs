@@ -1,4 +1,4 @@
-//! RSA: OAEP with SHA-256 and PSS with SHA-384 (RFC 8017, 7.1 and 8.1).
+//! RSA: OAEP with SHA-256, signatures with PSS and PKCS #1 1.5 (RFC 8017, 7.1, 8.1 and 8.2).
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -6,11 +6,11 @@ use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
     PublicEncryptingKey,
 };
-use aws_lc_rs::signature::{self, ParsedPublicKey, RsaKeyPair};
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaEncoding, RsaKeyPair, RsaParameters};
 use secret::SecretBytes;
 use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::{Error, RsaScheme, spki};
 
 const BAD_PUBLIC: Error = Error::BadKey { expected: "an RSA public key of 2048 to 8192 bits" };
 const BAD_PRIVATE: Error =
@@ -40,9 +40,25 @@ impl RsaPublicKey {
         })
     }
 
+    /// Takes a modulus and an exponent, big-endian, without leading zeros.
+    ///
+    /// # Errors
+    /// [`Error::BadKey`] unless they are of an RSA key of 2048 to 8192 bits.
+    pub fn from_components(modulus: &[u8], exponent: &[u8]) -> Result<Self, Error> {
+        Self::from_spki(&spki::of_components(modulus, exponent).ok_or(BAD_PUBLIC)?)
+    }
+
     /// The SubjectPublicKeyInfo in DER.
     pub fn spki(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// Modulus and exponent, big-endian, without leading zeros.
+    ///
+    /// # Errors
+    /// [`Error::BadKey`] if the key came in an encoding with other parameters.
+    pub fn components(&self) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        spki::components(&self.spki).ok_or(BAD_PUBLIC)
     }
 
     /// Modulus length in bits.
@@ -59,15 +75,34 @@ impl RsaPublicKey {
         verified.map_err(|_| Error::Mismatch { what: "rsa-pss signature" })
     }
 
+    /// Checks a signature of this scheme.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if it is none of `message` by this key.
+    pub fn verify(&self, scheme: RsaScheme, message: &[u8], signature: &[u8]) -> Result<(), Error> {
+        let key = ParsedPublicKey::new(verification(scheme), &self.spki).map_err(|_| BAD_PUBLIC)?;
+        key.verify_sig(message, signature).map_err(|_| Error::Mismatch { what: "rsa signature" })
+    }
+
     /// Encrypts with OAEP, SHA-256, MGF1-SHA-256 and no label: as many bytes as the modulus has.
     ///
     /// # Errors
     /// [`Error::Length`] if `plaintext` is longer than the modulus less 66 bytes.
     pub fn encrypt_oaep_sha256(&self, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        self.encrypt_oaep_sha256_labelled(plaintext, &[])
+    }
+
+    /// As [`Self::encrypt_oaep_sha256`], with a label.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `plaintext` is longer than the modulus less 66 bytes.
+    pub fn encrypt_oaep_sha256_labelled(&self, plaintext: &[u8], label: &[u8]) -> Result<Vec<u8>, Error> {
         let expected = self.encrypting.max_plaintext_size(&OAEP_SHA256_MGF1SHA256);
         let too_long = Error::Length { what: "oaep plaintext, at most", expected, got: plaintext.len() };
         let mut out = vec![0; self.encrypting.ciphertext_size()];
-        self.encrypting.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut out, None).map_err(|_| too_long)?;
+        let label = (!label.is_empty()).then_some(label);
+        let sealed = self.encrypting.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut out, label);
+        sealed.map_err(|_| too_long)?;
         Ok(out)
     }
 }
@@ -132,8 +167,21 @@ impl RsaPrivateKey {
     /// # Errors
     /// [`Error::Mismatch`], the same for every cause.
     pub fn decrypt_oaep_sha256(&self, ciphertext: &[u8]) -> Result<SecretBytes, Error> {
+        self.decrypt_oaep_sha256_labelled(ciphertext, &[])
+    }
+
+    /// Decrypts what [`RsaPublicKey::encrypt_oaep_sha256_labelled`] made with this label.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], the same for every cause.
+    pub fn decrypt_oaep_sha256_labelled(
+        &self,
+        ciphertext: &[u8],
+        label: &[u8],
+    ) -> Result<SecretBytes, Error> {
+        let label = (!label.is_empty()).then_some(label);
         let mut room = Zeroizing::new(vec![0; self.decrypting.min_output_size()]);
-        let opened = self.decrypting.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut room, None);
+        let opened = self.decrypting.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut room, label);
         let opened = opened.map(SecretBytes::take);
         opened.map_err(|_| Error::Mismatch { what: "rsa-oaep ciphertext" })
     }
@@ -143,10 +191,40 @@ impl RsaPrivateKey {
     /// # Errors
     /// [`Error::Internal`] if the library fails.
     pub fn sign_pss_sha384(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sign(RsaScheme::PssSha384, message)
+    }
+
+    /// Signs with this scheme.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the library fails.
+    pub fn sign(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, Error> {
         let pair = RsaKeyPair::from_pkcs8(self.pkcs8.expose()).map_err(|_| BAD_PRIVATE)?;
         let mut signature = vec![0; pair.public_modulus_len()];
-        let signed = pair.sign(&signature::RSA_PSS_SHA384, &SystemRandom::new(), message, &mut signature);
-        signed.map_err(|_| Error::Internal { what: "rsa-pss sign" })?;
+        let signed = pair.sign(encoding(scheme), &SystemRandom::new(), message, &mut signature);
+        signed.map_err(|_| Error::Internal { what: "rsa sign" })?;
         Ok(signature)
+    }
+}
+
+fn verification(scheme: RsaScheme) -> &'static RsaParameters {
+    match scheme {
+        RsaScheme::Pkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        RsaScheme::Pkcs1Sha384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        RsaScheme::Pkcs1Sha512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        RsaScheme::PssSha256 => &signature::RSA_PSS_2048_8192_SHA256,
+        RsaScheme::PssSha384 => &signature::RSA_PSS_2048_8192_SHA384,
+        RsaScheme::PssSha512 => &signature::RSA_PSS_2048_8192_SHA512,
+    }
+}
+
+fn encoding(scheme: RsaScheme) -> &'static dyn RsaEncoding {
+    match scheme {
+        RsaScheme::Pkcs1Sha256 => &signature::RSA_PKCS1_SHA256,
+        RsaScheme::Pkcs1Sha384 => &signature::RSA_PKCS1_SHA384,
+        RsaScheme::Pkcs1Sha512 => &signature::RSA_PKCS1_SHA512,
+        RsaScheme::PssSha256 => &signature::RSA_PSS_SHA256,
+        RsaScheme::PssSha384 => &signature::RSA_PSS_SHA384,
+        RsaScheme::PssSha512 => &signature::RSA_PSS_SHA512,
     }
 }

@@ -1,16 +1,17 @@
-//! ECDSA on P-384 with SHA-384 (FIPS 186-5) and Ed25519 (RFC 8032).
+//! ECDSA on P-384 with SHA-384 and on P-256 with SHA-256 (FIPS 186-5), and Ed25519 (RFC 8032).
 
 use aws_lc_rs::digest::{Digest, SHA384};
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPublicKeyCompressedBin, PublicKeyX509Der};
 use aws_lc_rs::signature::{
-    ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaKeyPair,
-    Ed25519KeyPair, KeyPair, ParsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED,
+    ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey,
 };
 use secret::SecretBytes;
 
 use crate::{Error, sec1};
 
 const BAD_POINT: Error = Error::BadKey { expected: "a point on P-384, SEC 1, 49 or 97 bytes" };
+const BAD_P256_POINT: Error = Error::BadKey { expected: "a point on P-256, SEC 1, 65 bytes" };
 const BAD_PRIVATE: Error = Error::BadKey { expected: "a P-384 private key in PKCS #8" };
 const BAD_ECDSA: Error = Error::Mismatch { what: "ecdsa signature" };
 
@@ -50,6 +51,31 @@ impl P384PublicKey {
     pub fn verify_der_digest(&self, sha384: &[u8; 48], signature: &[u8]) -> Result<(), Error> {
         let digest = Digest::import_less_safe(sha384, &SHA384).map_err(|_| BAD_ECDSA)?;
         self.asn1.verify_digest_sig(&digest, signature).map_err(|_| BAD_ECDSA)
+    }
+}
+
+/// A public key for ECDSA on P-256, to verify with.
+#[derive(Clone, Debug)]
+pub struct P256PublicKey(ParsedPublicKey);
+
+impl P256PublicKey {
+    /// Reads a point: 65 bytes uncompressed (SEC 1, 2.3.3).
+    ///
+    /// # Errors
+    /// [`Error::BadKey`] if it is not on the curve or is the point at infinity.
+    pub fn from_sec1(point: &[u8; 65]) -> Result<Self, Error> {
+        if !sec1::is_p256_point(point) {
+            return Err(BAD_P256_POINT);
+        }
+        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map(Self).map_err(|_| BAD_P256_POINT)
+    }
+
+    /// Checks a signature over `message` with SHA-256: r then s, 32 bytes each, big-endian.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if it is none of `message` by this key.
+    pub fn verify_fixed(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Error> {
+        self.0.verify_sig(message, signature).map_err(|_| BAD_ECDSA)
     }
 }
 

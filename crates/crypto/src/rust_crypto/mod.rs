@@ -4,6 +4,7 @@
 //! cannot be made ([`Error::Unsupported`]).
 
 mod aead;
+mod cfb;
 mod hash;
 mod hpke;
 mod key_wrap;
@@ -11,11 +12,12 @@ mod rsa;
 mod sign;
 
 pub use aead::Aes256Gcm;
+pub use cfb::{aes128_cfb_decrypt, aes128_cfb_encrypt};
 pub use hash::{HmacKey, Sha256, Sha384, hkdf_sha512, sha256, sha384, sha512};
 pub use hpke::{hpke_generate, hpke_open, hpke_seal};
 pub use key_wrap::{kwp_unwrap, kwp_wrap};
 pub use rsa::{RsaPrivateKey, RsaPublicKey};
-pub use sign::{Ed25519PublicKey, Ed25519SigningKey, P384PublicKey, P384SigningKey};
+pub use sign::{Ed25519PublicKey, Ed25519SigningKey, P256PublicKey, P384PublicKey, P384SigningKey};
 
 use crate::Error;
 

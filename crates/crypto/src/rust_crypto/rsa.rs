@@ -6,7 +6,7 @@ use core::convert::Infallible;
 use secret::SecretBytes;
 
 use super::NAME;
-use crate::Error;
+use crate::{Error, RsaScheme};
 
 /// An RSA public key: here never made.
 #[derive(Debug)]
@@ -19,6 +19,22 @@ impl RsaPublicKey {
     /// [`Error::Unsupported`] always.
     pub fn from_spki(_der: &[u8]) -> Result<Self, Error> {
         Err(Error::Unsupported { operation: "rsa public key", back_end: NAME })
+    }
+
+    /// Takes no key.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] always.
+    pub fn from_components(_modulus: &[u8], _exponent: &[u8]) -> Result<Self, Error> {
+        Err(Error::Unsupported { operation: "rsa public key", back_end: NAME })
+    }
+
+    /// Modulus and exponent, big-endian, without leading zeros.
+    ///
+    /// # Errors
+    /// None: it cannot be called.
+    pub fn components(&self) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        match self.0 {}
     }
 
     /// The SubjectPublicKeyInfo in DER.
@@ -36,6 +52,22 @@ impl RsaPublicKey {
     /// # Errors
     /// None: it cannot be called.
     pub fn verify_pss_sha384(&self, _message: &[u8], _signature: &[u8]) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    /// Checks a signature of this scheme.
+    ///
+    /// # Errors
+    /// None: it cannot be called.
+    pub fn verify(&self, _scheme: RsaScheme, _message: &[u8], _signature: &[u8]) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    /// As [`Self::encrypt_oaep_sha256`], with a label.
+    ///
+    /// # Errors
+    /// None: it cannot be called.
+    pub fn encrypt_oaep_sha256_labelled(&self, _plaintext: &[u8], _label: &[u8]) -> Result<Vec<u8>, Error> {
         match self.0 {}
     }
 
@@ -83,6 +115,26 @@ impl RsaPrivateKey {
     /// # Errors
     /// None: it cannot be called.
     pub fn decrypt_oaep_sha256(&self, _ciphertext: &[u8]) -> Result<SecretBytes, Error> {
+        match self.0 {}
+    }
+
+    /// Decrypts what [`RsaPublicKey::encrypt_oaep_sha256_labelled`] made with this label.
+    ///
+    /// # Errors
+    /// None: it cannot be called.
+    pub fn decrypt_oaep_sha256_labelled(
+        &self,
+        _ciphertext: &[u8],
+        _label: &[u8],
+    ) -> Result<SecretBytes, Error> {
+        match self.0 {}
+    }
+
+    /// Signs with this scheme.
+    ///
+    /// # Errors
+    /// None: it cannot be called.
+    pub fn sign(&self, _scheme: RsaScheme, _message: &[u8]) -> Result<Vec<u8>, Error> {
         match self.0 {}
     }
 

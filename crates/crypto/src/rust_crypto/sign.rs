@@ -1,4 +1,4 @@
-//! ECDSA on P-384 with SHA-384 (FIPS 186-5; nonces as in RFC 6979) and Ed25519 (RFC 8032).
+//! ECDSA on P-384 with SHA-384 and on P-256 with SHA-256 (FIPS 186-5; nonces as in RFC 6979), and Ed25519 (RFC 8032).
 
 use ed25519_dalek::{Signer, Verifier, VerifyingKey};
 use getrandom::SysRng;
@@ -11,6 +11,7 @@ use secret::SecretBytes;
 use crate::{Error, sec1};
 
 const BAD_POINT: Error = Error::BadKey { expected: "a point on P-384, SEC 1, 49 or 97 bytes" };
+const BAD_P256_POINT: Error = Error::BadKey { expected: "a point on P-256, SEC 1, 65 bytes" };
 const BAD_PRIVATE: Error = Error::BadKey { expected: "a P-384 private key in PKCS #8" };
 const BAD_ECDSA: Error = Error::Mismatch { what: "ecdsa signature" };
 
@@ -46,6 +47,32 @@ impl P384PublicKey {
     pub fn verify_der_digest(&self, sha384: &[u8; 48], signature: &[u8]) -> Result<(), Error> {
         let signature = Signature::from_der(signature).map_err(|_| BAD_ECDSA)?;
         self.0.verify_prehash(sha384, &signature).map_err(|_| BAD_ECDSA)
+    }
+}
+
+/// A public key for ECDSA on P-256, to verify with.
+#[derive(Clone, Debug)]
+pub struct P256PublicKey(p256::ecdsa::VerifyingKey);
+
+impl P256PublicKey {
+    /// Reads a point: 65 bytes uncompressed (SEC 1, 2.3.3).
+    ///
+    /// # Errors
+    /// [`Error::BadKey`] if it is not on the curve or is the point at infinity.
+    pub fn from_sec1(point: &[u8; 65]) -> Result<Self, Error> {
+        if !sec1::is_p256_point(point) {
+            return Err(BAD_P256_POINT);
+        }
+        p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self).map_err(|_| BAD_P256_POINT)
+    }
+
+    /// Checks a signature over `message` with SHA-256: r then s, 32 bytes each, big-endian.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if it is none of `message` by this key.
+    pub fn verify_fixed(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Error> {
+        let signature = p256::ecdsa::Signature::from_slice(signature).map_err(|_| BAD_ECDSA)?;
+        self.0.verify_prehash(&super::sha256(&[message]), &signature).map_err(|_| BAD_ECDSA)
     }
 }
 

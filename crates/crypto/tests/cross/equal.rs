@@ -53,6 +53,19 @@ proptest! {
     }
 
     #[test]
+    fn feedback_ciphertexts_are_equal_and_open(
+        key in any::<[u8; 16]>(), plain in prop::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let (mut a, mut b) = (plain.clone(), plain.clone());
+        aws_lc::aes128_cfb_encrypt(&key, &mut a)?;
+        rust_crypto::aes128_cfb_encrypt(&key, &mut b)?;
+        prop_assert_eq!(&a, &b);
+        aws_lc::aes128_cfb_decrypt(&key, &mut a)?;
+        rust_crypto::aes128_cfb_decrypt(&key, &mut b)?;
+        prop_assert_eq!((&a, &b), (&plain, &plain));
+    }
+
+    #[test]
     fn derived_keys_are_equal(
         salt in prop::collection::vec(any::<u8>(), 0..200), secret in prop::collection::vec(any::<u8>(), 0..200),
         info in parts(), len in 0..1000_usize,

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crypto::aws_lc::{RsaPrivateKey, RsaPublicKey};
-use crypto::{Error, rust_crypto};
+use crypto::{Error, RsaScheme, rust_crypto};
 
 use crate::flipped;
 
@@ -52,6 +52,49 @@ fn every_altered_pss_signature_is_refused() {
 }
 
 #[test]
+fn a_signature_is_of_one_scheme_and_one_message() {
+    let all = [
+        RsaScheme::Pkcs1Sha256,
+        RsaScheme::Pkcs1Sha384,
+        RsaScheme::Pkcs1Sha512,
+        RsaScheme::PssSha256,
+        RsaScheme::PssSha384,
+        RsaScheme::PssSha512,
+    ];
+    let bad = Err(Error::Mismatch { what: "rsa signature" });
+    for made in all {
+        let signature = KEY.sign(made, b"message").unwrap();
+        for taken in all {
+            let expected = if made == taken { Ok(()) } else { bad };
+            assert_eq!(KEY.public().verify(taken, b"message", &signature), expected);
+        }
+        assert_eq!(KEY.public().verify(made, b"messagf", &signature), bad);
+        assert_eq!(KEY.public().verify(made, b"message", &flipped(&signature, 77)), bad);
+    }
+}
+
+#[test]
+fn a_label_is_part_of_what_was_encrypted() {
+    let sealed = KEY.public().encrypt_oaep_sha256_labelled(b"seed", b"IDENTITY\0").unwrap();
+    assert_eq!(KEY.decrypt_oaep_sha256_labelled(&sealed, b"IDENTITY\0").unwrap().expose(), b"seed");
+    for label in [&b"IDENTITY"[..], b"", b"DUPLICATE\0"] {
+        assert_eq!(KEY.decrypt_oaep_sha256_labelled(&sealed, label).unwrap_err(), BAD_OAEP);
+    }
+}
+
+#[test]
+fn a_key_is_its_modulus_and_exponent() {
+    let (modulus, exponent) = KEY.public().components().unwrap();
+    assert_eq!((modulus.len(), &exponent[..]), (256, &[1, 0, 1][..]));
+    let again = RsaPublicKey::from_components(&modulus, &exponent).unwrap();
+    assert_eq!(again.spki(), KEY.public().spki());
+    let padded = [&[0], &modulus[..]].concat();
+    for wrong in [&padded[..], &modulus[..128], &[]] {
+        assert_eq!(RsaPublicKey::from_components(wrong, &exponent).unwrap_err(), BAD_PUBLIC);
+    }
+}
+
+#[test]
 fn keys_survive_their_encoding_and_others_are_refused() {
     let again = RsaPrivateKey::from_pkcs8(KEY.pkcs8().expose()).unwrap();
     assert_eq!(again.public().spki(), KEY.public().spki());
@@ -74,6 +117,8 @@ fn the_other_back_end_says_that_it_has_no_rsa() {
     let unsupported = |operation| Some(Error::Unsupported { operation, back_end: "rust-crypto" });
     let (public, private) = (KEY.public().spki(), KEY.pkcs8().expose());
     assert_eq!(rust_crypto::RsaPublicKey::from_spki(public).err(), unsupported("rsa public key"));
+    let components = rust_crypto::RsaPublicKey::from_components(&[1], &[3]);
+    assert_eq!(components.err(), unsupported("rsa public key"));
     assert_eq!(rust_crypto::RsaPrivateKey::from_pkcs8(private).err(), unsupported("rsa private key"));
     assert_eq!(rust_crypto::RsaPrivateKey::generate(2048).err(), unsupported("rsa generate"));
 }

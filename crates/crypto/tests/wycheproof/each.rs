@@ -104,6 +104,23 @@ fn ecdsa_p384_sha384_fixed() {
 }
 
 #[test]
+fn ecdsa_p256_sha256_fixed() {
+    let mut count = Count::default();
+    for group in ecdsa::TestSet::load(ecdsa::TestName::EcdsaSecp256r1Sha256P1363).unwrap().test_groups {
+        let key = back_end::P256PublicKey::from_sec1(group.key.key[..].try_into().unwrap()).unwrap();
+        for test in group.tests {
+            // A signature of another length cannot be passed at all.
+            let verified = <&[u8; 64]>::try_from(&test.sig[..])
+                .map_err(|_| BAD_ECDSA)
+                .and_then(|signature| key.verify_fixed(&test.msg, signature));
+            let expected = if count.is_valid(test.result) { Ok(()) } else { Err(BAD_ECDSA) };
+            assert_eq!(verified, expected, "{test:?}");
+        }
+    }
+    count.finish("ecdsa p-256 sha-256, r then s", 173, 89, 0);
+}
+
+#[test]
 fn ed25519() {
     let mut count = Count::default();
     for group in eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap().test_groups {

@@ -5,9 +5,11 @@
 use std::str::FromStr;
 
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, SigningKey, SnpClaims, Tcb};
+use claims::tpm::TpmClaims;
 use claims::{ClaimsRecord, ParseHexError, UnixTime};
 use serde::{Deserialize, Serialize};
 
+use super::tpm_json::TpmJson;
 use crate::vocabulary::{GUEST_IDENTITIES, OS_BINDINGS, hex, impossible_csp};
 
 /// A [`ClaimsRecord`].
@@ -23,6 +25,9 @@ pub struct ClaimsJson {
     suite: String,
     #[serde(deserialize_with = "Option::deserialize")]
     snp: Option<SnpJson>,
+    // Records that were kept before there were quotes have no such member.
+    #[serde(default)]
+    tpm: Option<TpmJson>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,6 +100,7 @@ impl From<&ClaimsRecord> for ClaimsJson {
             config: record.config.to_string(),
             suite: record.suite.name().to_owned(),
             snp: record.snp.as_ref().map(SnpJson::from),
+            tpm: record.tpm.as_ref().map(TpmJson::from),
         }
     }
 }
@@ -161,6 +167,7 @@ impl TryFrom<ClaimsJson> for ClaimsRecord {
             config: parse("config", &json.config)?,
             suite: parse("suite", &json.suite)?,
             snp: json.snp.map(SnpClaims::try_from).transpose()?,
+            tpm: json.tpm.map(TpmClaims::try_from).transpose()?,
         })
     }
 }
@@ -257,7 +264,7 @@ fn csp_id(text: String) -> Result<String, String> {
 }
 
 /// Reads 64 bits of `0x` and hexadecimal.
-fn vector(what: &str, text: &str) -> Result<u64, String> {
+pub(super) fn vector(what: &str, text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x").filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
     let parsed = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
     parsed.ok_or_else(|| format!("`{what}`: expected 64 bits as `0x` and hexadecimal, got `{text}`"))

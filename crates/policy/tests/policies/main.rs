@@ -7,3 +7,4 @@ mod cases;
 mod decide;
 mod evaluate;
 mod load;
+mod quotes;

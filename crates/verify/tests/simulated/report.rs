@@ -19,7 +19,7 @@ fn an_honest_guest_of_each_product_and_version_is_authenticated() {
             let spec = GuestSpec { version, ..GuestSpec::new(product, "test") };
             let bytes = host.attest(&spec, &ReportData([7; 64])).unwrap();
             let authenticated = check(&bytes, &trust(&host), NOW).unwrap();
-            let snp = authenticated.snp();
+            let snp = authenticated.snp().unwrap();
             assert!(authenticated.simulated());
             assert_eq!((snp.version, snp.product, snp.reported_tcb), (version, product, spec.reported_tcb));
             assert_eq!((snp.measurement, snp.report_data), (spec.measurement, ReportData([7; 64])));
@@ -53,7 +53,7 @@ fn a_report_that_no_guest_asked_for_is_refused() {
     let host = host(Product::Genoa);
     let vmpl = |value: u32| altered_report(&host, |report| _ = report.put(field::VMPL, value.to_le_bytes()));
     for value in 0..=3 {
-        assert_eq!(check(&vmpl(value), &trust(&host), NOW).unwrap().snp().vmpl, value);
+        assert_eq!(check(&vmpl(value), &trust(&host), NOW).unwrap().snp().unwrap().vmpl, value);
     }
     assert_eq!(refusal(&vmpl(4), &host), VerifyError::Vmpl { got: 4 });
     assert_eq!(refusal(&vmpl(u32::MAX), &host), VerifyError::HostRequested);
@@ -80,7 +80,7 @@ fn version_4_is_believed_only_where_the_operator_says_so() {
     let spec = GuestSpec { version: 4, ..GuestSpec::new(Product::Milan, "test") };
     let bytes = host.attest(&spec, &ReportData([7; 64])).unwrap();
     assert_eq!(refusal(&bytes, &host), VerifyError::Version4);
-    let snp = check(&bytes, &trust(&host).with_report_version_4(), NOW).unwrap().snp().clone();
+    let snp = check(&bytes, &trust(&host).with_report_version_4(), NOW).unwrap().snp().unwrap().clone();
     assert_eq!((snp.version, snp.cpuid), (4, Some(spec.cpuid)));
     assert_eq!((snp.launch_mit_vector, snp.current_mit_vector), (None, None));
 }
@@ -107,7 +107,7 @@ fn tcb_versions_are_in_order_part_by_part() {
         ..GuestSpec::new(Product::Genoa, "t").tcb(high)
     };
     let attest = |spec: &GuestSpec| host.attest(spec, &ReportData([7; 64])).unwrap();
-    let snp = check(&attest(&usual()), &trust(&host), NOW).unwrap().snp().clone();
+    let snp = check(&attest(&usual()), &trust(&host), NOW).unwrap().snp().unwrap().clone();
     assert!(!snp.is_provisional());
     type Part = (&'static str, fn(&mut Tcb) -> &mut u8);
     let parts: [Part; 4] = [
@@ -146,7 +146,7 @@ fn committed_firmware_is_not_newer_than_what_runs_and_older_is_provisional() {
         assert_eq!(refusal(&attest(limit, got), &host), VerifyError::FirmwareOrder { limit, got });
     }
     let authenticated = check(&attest((1, 58, 3), (1, 57, 9)), &trust(&host), NOW).unwrap();
-    assert!(authenticated.snp().is_provisional());
+    assert!(authenticated.snp().unwrap().is_provisional());
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn numbers_from_128_on_are_read_as_der_writes_them() {
         let fmc = (product == Product::Turin).then_some(0xff);
         let tcb = Tcb { fmc, bootloader: 0x80, tee: 0x81, snp: 0xfe, microcode: 0xff };
         let bytes = host.attest(&GuestSpec::new(product, "test").tcb(tcb), &ReportData([7; 64])).unwrap();
-        assert_eq!(check(&bytes, &trust(&host), NOW).unwrap().snp().reported_tcb, tcb);
+        assert_eq!(check(&bytes, &trust(&host), NOW).unwrap().snp().unwrap().reported_tcb, tcb);
     }
 }
 
@@ -297,7 +297,7 @@ fn what_sets_a_guest_apart_is_its_id_key_then_its_host_data_then_nothing() {
         });
         let authenticated = check(&bytes, &trust(&host), NOW).unwrap();
         assert_eq!(authenticated.os_binding(), OsBinding::Launch);
-        assert_eq!(authenticated.snp().id_key_digest, (id_key != 0).then_some([id_key; 48]));
+        assert_eq!(authenticated.snp().unwrap().id_key_digest, (id_key != 0).then_some([id_key; 48]));
         authenticated.guest_identity()
     };
     assert_eq!(identity(1, 1), GuestIdentity::IdKey);
@@ -312,7 +312,7 @@ fn an_author_key_counts_only_where_it_is_enabled() {
         let bytes = altered_report(&host, |report| {
             report.put(field::AUTHOR_KEY_DIGEST, [5; 48]).put(field::KEY_INFO, enabled.to_le_bytes());
         });
-        check(&bytes, &trust(&host), NOW).unwrap().snp().author_key_digest
+        check(&bytes, &trust(&host), NOW).unwrap().snp().unwrap().author_key_digest
     };
     assert_eq!((author(1), author(0)), (Some([5; 48]), None));
 }
@@ -332,7 +332,7 @@ fn no_flipped_bit_is_believed(product: Product, spec: &GuestSpec) {
     let host = host(product);
     let anchors = trust(&host).with_report_version_4();
     let bytes = host.attest(spec, &ReportData([7; 64])).unwrap();
-    assert_eq!(check(&bytes, &anchors, NOW).unwrap().snp().cpuid, Some(spec.cpuid));
+    assert_eq!(check(&bytes, &anchors, NOW).unwrap().snp().unwrap().cpuid, Some(spec.cpuid));
     let certificates = check_certificates(&bytes);
     for bit in 0..simtee::REPORT_LEN * 8 {
         let mut altered = bytes[..simtee::REPORT_LEN].to_vec();

@@ -29,7 +29,7 @@ fn an_honest_guest_of_a_provider_is_authenticated_on_each_product() {
         let host = host(product);
         let bytes = launch_at_provider(&host).attest(&REPORT_DATA).unwrap();
         let authenticated = check(&bytes, &trust(&host), NOW).unwrap();
-        let snp = authenticated.snp();
+        let snp = authenticated.snp().unwrap();
         assert_eq!((snp.signing_key, snp.csp_id.as_deref()), (SigningKey::Vlek, Some(CSP_ID)));
         assert_eq!((snp.chip_id, snp.vmpl, snp.product), (None, 1, product));
         assert_eq!(authenticated.os_binding(), OsBinding::None);
@@ -194,7 +194,7 @@ fn a_chip_that_firmware_names_under_a_vlek_is_a_claim() {
         let host = host(product);
         let spec = GuestSpec { mask_chip_id: false, ..GuestSpec::new(product, "t").at_provider(CSP_ID) };
         let bytes = host.attest(&spec, &REPORT_DATA).unwrap();
-        assert_eq!(check(&bytes, &trust(&host), NOW).unwrap().snp().chip_id, Some(host.chip_id()));
+        assert_eq!(check(&bytes, &trust(&host), NOW).unwrap().snp().unwrap().chip_id, Some(host.chip_id()));
     }
     let host = host(Product::Turin);
     let provider = launch_at_provider(&host);

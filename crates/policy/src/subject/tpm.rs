@@ -1,0 +1,89 @@
+//! A TPM's quote in Cedar's terms.
+
+use cedar_policy::RestrictedExpression;
+use claims::ClaimsRecord;
+use claims::tpm::{AkBinding, BootClaims, ParavisorClaims, TpmClaims};
+
+use super::{Attributes, Unfit, long, name, truth, unfit};
+use crate::vocabulary::{Vocabulary, hex};
+
+/// The launch measurement of what runs the guest's vTPM, if a report binds one.
+pub(super) fn paravisor(record: &ClaimsRecord) -> Option<String> {
+    let in_tee = record.tpm.as_ref().is_some_and(|tpm| tpm.ak_binding == AkBinding::InTee);
+    record.snp.as_ref().filter(|_| in_tee).map(|snp| hex(&snp.measurement.0))
+}
+
+/// The record `tpm`.
+pub(super) fn tpm(
+    v: &Vocabulary,
+    tpm: &TpmClaims,
+    paravisor: Option<String>,
+) -> Result<RestrictedExpression, Unfit> {
+    let pcr = |(index, value): (&u8, &claims::tpm::Digest)| {
+        (format!("pcr{index}"), name(&v.pcr, &value.to_string()))
+    };
+    let clock = i64::try_from(tpm.clock_ms).unwrap_or(i64::MAX);
+    record_of([
+        ("ak_binding", Some(name(&v.ak_binding, tpm.ak_binding.name()))),
+        ("ak", tpm.ak_name.as_ref().map(|ak| name(&v.ak_name, &ak.to_string()))),
+        ("bank", Some(name(&v.pcr_bank, tpm.bank.name()))),
+        ("pcrs", Some(RestrictedExpression::new_record(tpm.pcrs.iter().map(pcr)).map_err(unfit)?)),
+        ("clock_ms", Some(RestrictedExpression::new_long(clock))),
+        ("reset_count", Some(long(tpm.reset_count))),
+        ("restart_count", Some(long(tpm.restart_count))),
+        ("safe", Some(truth(tpm.safe))),
+        ("firmware_version", Some(text(format!("{:016x}", tpm.firmware_version)))),
+        ("boot", tpm.boot.as_ref().map(|facts| boot(v, facts)).transpose()?),
+        ("paravisor", paravisor.map(|measurement| name(&v.paravisor, &measurement))),
+        ("azure", tpm.paravisor.as_ref().map(azure).transpose()?),
+    ])
+}
+
+fn boot(v: &Vocabulary, boot: &BootClaims) -> Result<RestrictedExpression, Unfit> {
+    let database = |digest: claims::Sha256Digest| name(&v.database, &digest.to_string());
+    let measured = |digest: &claims::tpm::Digest| name(&v.measured, &digest.to_string());
+    let sections = boot.sections.iter().filter_map(|(section, digest)| {
+        let known = SECTIONS.iter().find(|known| section.strip_prefix('.') == Some(**known))?;
+        Some(((*known).to_owned(), measured(digest)))
+    });
+    let names = boot.sections.iter().map(|(section, _)| text(section.clone()));
+    record_of([
+        ("secure_boot", boot.secure_boot.map(truth)),
+        ("pk", boot.pk.map(database)),
+        ("kek", boot.kek.map(database)),
+        ("db", boot.db.map(database)),
+        ("dbx", boot.dbx.map(database)),
+        ("applications", Some(RestrictedExpression::new_set(boot.applications.iter().map(measured)))),
+        ("sections", Some(RestrictedExpression::new_record(sections).map_err(unfit)?)),
+        ("section_names", Some(RestrictedExpression::new_set(names))),
+        ("phase", boot.phases.last().cloned().map(text)),
+        ("command_line", boot.command_line.as_ref().map(measured)),
+        ("initrd", boot.initrd.as_ref().map(measured)),
+        ("boot_services_exited", boot.boot_services_exited.map(truth)),
+    ])
+}
+
+fn azure(claims: &ParavisorClaims) -> Result<RestrictedExpression, Unfit> {
+    record_of([
+        ("vm_id", Some(text(claims.vm_id.clone()))),
+        ("secure_boot", Some(truth(claims.secure_boot))),
+        ("console_enabled", Some(truth(claims.console_enabled))),
+        ("tpm_persisted", claims.tpm_persisted.map(truth)),
+    ])
+}
+
+/// A record of those members that there are.
+fn record_of<const N: usize>(
+    members: [(&str, Option<RestrictedExpression>); N],
+) -> Result<RestrictedExpression, Unfit> {
+    let present = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    RestrictedExpression::new_record(present.collect::<Attributes>()).map_err(unfit)
+}
+
+fn text(text: String) -> RestrictedExpression {
+    RestrictedExpression::new_string(text)
+}
+
+/// Sections that the schema has members for, without their dot.
+const SECTIONS: [&str; 10] =
+    ["linux", "osrel", "cmdline", "initrd", "ucode", "splash", "dtb", "uname", "sbat", "pcrpkey"];

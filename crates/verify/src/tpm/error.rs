@@ -1,0 +1,116 @@
+//! Why a quote was not believed. The wording is for operators; guests learn less.
+
+use claims::Sha256Digest;
+use claims::tpm::{Digest, HashAlgorithm, ObjectName};
+
+use super::boot::BootError;
+
+/// A quote that is well-formed and proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TpmVerifyError {
+    /// The key is bound to no scheme, or to one that is not on the list.
+    #[error(
+        "scheme of the attestation key not supported: expected rsassa or rsapss with sha256, sha384 or sha512, \
+         ecdsa p-256 with sha256, or ecdsa p-384 with sha384, got {got}"
+    )]
+    AkScheme {
+        /// What the key is bound to.
+        got: String,
+    },
+    /// The key is none of its kind.
+    #[error("unsuitable attestation key: expected {expected}")]
+    AkKey {
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// An attribute that a key for quotes must have, or must not.
+    #[error("the attestation key is {}`{attribute}`: expected it {}to be", if *.expected { "not " } else { "" }, if *.expected { "" } else { "not " })]
+    AkAttribute {
+        /// Which attribute.
+        attribute: &'static str,
+        /// Whether it must be set.
+        expected: bool,
+    },
+    /// Nobody but the guest names the key.
+    #[error("nothing vouches for the attestation key {name}: expected an enrolled one; enrol it first")]
+    AkUnknown {
+        /// The key's Name.
+        name: ObjectName,
+    },
+    /// The key was activated with another endorsement key than the report binds.
+    #[error(
+        "the attestation key belongs to another endorsement key: expected {expected} as the report binds, got {got}"
+    )]
+    EkName {
+        /// Name of the report's endorsement key.
+        expected: ObjectName,
+        /// Name of the one that the key was enrolled with; `none` if it was enrolled without.
+        got: String,
+    },
+    /// The signature names another scheme than the key's.
+    #[error("the signature is not of the attestation key's scheme: expected {expected}, got {got}")]
+    Scheme {
+        /// The key's scheme and hash.
+        expected: String,
+        /// The signature's.
+        got: String,
+    },
+    /// The signature is none of these bytes by this key.
+    #[error(
+        "the quote's signature does not verify under the attestation key: it was altered, or another key signed it"
+    )]
+    Signature,
+    /// Another key, or one of another hierarchy, signed.
+    #[error("wrong qualified signer of the quote: expected {expected}, got {got}")]
+    QualifiedSigner {
+        /// The key's qualified Name.
+        expected: ObjectName,
+        /// The quote's.
+        got: ObjectName,
+    },
+    /// SHA-1 proves nothing.
+    #[error("the quote selects the sha1 bank: expected sha256, sha384 or sha512")]
+    Sha1Bank,
+    /// The values are of other PCRs than the quote's.
+    #[error("the pcr values are not those that the quote selects: expected {expected}, got {got}")]
+    Selection {
+        /// The signed selection.
+        expected: String,
+        /// What the values name.
+        got: String,
+    },
+    /// The values are others than were quoted.
+    #[error("the pcr values are not those that were quoted: expected digest {expected}, got {got}")]
+    PcrDigest {
+        /// The quote's.
+        expected: Digest,
+        /// That of the values.
+        got: Digest,
+    },
+    /// Neither SHA-256 nor SHA-384 was quoted.
+    #[error("no bank for claims in the quote: expected sha256 or sha384, got {got}")]
+    NoBank {
+        /// The bank found.
+        got: HashAlgorithm,
+    },
+    /// The report that should bind the key was asked for at a level that does not guard it.
+    #[error("the report that binds the key was asked for at vmpl {got}: expected 0")]
+    Vmpl {
+        /// The report's.
+        got: u32,
+    },
+    /// The report does not bind the runtime data.
+    #[error(
+        "the report binds other runtime data: expected sha-256 {expected} and zeros in its report data, got {got}"
+    )]
+    RuntimeData {
+        /// SHA-256 of the runtime data.
+        expected: Sha256Digest,
+        /// REPORT_DATA.
+        got: Box<claims::ReportData>,
+    },
+    /// The event log says something else than the quote.
+    #[error("event log: {0}")]
+    Boot(#[from] BootError),
+}

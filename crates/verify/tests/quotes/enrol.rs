@@ -1,0 +1,116 @@
+//! Enrolment: genuine endorsement certificates of swtpm's own CA, and credentials that a simulated TPM opens.
+
+use claims::UnixTime;
+use evidence::tpm::Public;
+use simtee::vtpm::KeySpec;
+use simtee::vtpm::log::BootSpec;
+use verify::TpmVerifyError;
+use verify::certificates_from_file;
+use verify::tpm::credential::{EnrolError, Enrolling};
+use verify::tpm::ek::{EkError, EkRoots};
+
+use crate::folder::read;
+use crate::simulated::boot;
+
+/// A week after the vectors were made.
+const LATER: UnixTime = UnixTime(1_796_000_000);
+
+struct Chain {
+    certificates: Vec<Vec<u8>>,
+    root: Vec<u8>,
+    ek: Public,
+    ak: Public,
+}
+
+fn chain(name: &str) -> Option<Chain> {
+    let part = |file: &str| read(&format!("tpm/qemu-ovmf/{file}"));
+    let pem = |file: &str| Some(certificates_from_file(&part(file)?).unwrap().remove(0));
+    Some(Chain {
+        certificates: vec![part(&format!("{name}/ek.crt"))?, pem("ca/issuercert.pem")?],
+        root: pem("ca/swtpm-localca-rootca-cert.pem")?,
+        ek: Public::parse_sized(&part(&format!("{name}/ek.pub"))?).unwrap(),
+        ak: Public::parse_sized(&part(&format!("{name}/ak.tss"))?).unwrap(),
+    })
+}
+
+fn roots(chain: &Chain) -> EkRoots {
+    EkRoots::default().with_root(&chain.root, true).unwrap()
+}
+
+#[test]
+fn a_genuine_endorsement_certificate_leads_to_the_operators_root() {
+    for name in ["tcg-crb", "tcg-tis", "tcg-snakeoil-uki"] {
+        let Some(chain) = chain(name) else { continue };
+        let (enrolling, ek) =
+            Enrolling::check(&chain.ak, &chain.ek, &chain.certificates, &roots(&chain), LATER).unwrap();
+        assert!(ek.simulated() && ek.not_after() > LATER);
+        assert_eq!(enrolling.ak_name().to_bytes(), read(&format!("tpm/qemu-ovmf/{name}/ak.name")).unwrap());
+        let quote = evidence::tpm::Attest::parse(&read(&format!("tpm/qemu-ovmf/{name}/quote.msg")).unwrap());
+        assert_eq!(enrolling.qualified_name(), &quote.unwrap().fields().qualified_signer);
+    }
+}
+
+#[test]
+fn certificates_of_others_are_refused() {
+    let (Some(first), Some(second)) = (chain("tcg-crb"), chain("tcg-tis")) else { return };
+    let verify =
+        |certificates: &[Vec<u8>], roots: &EkRoots, now| roots.verify(certificates, now).unwrap_err();
+    let all = &first.certificates;
+    let error = verify(all, &EkRoots::default(), LATER);
+    assert_eq!(error, EkError::Signature { index: 1, by_root: true });
+    let error = verify(&all[..1], &roots(&first), LATER);
+    assert_eq!(error, EkError::Signature { index: 0, by_root: true });
+    assert_eq!(verify(&[], &roots(&first), LATER), EkError::Count { limit: 4, got: 0 });
+    let error = verify(all, &roots(&first), UnixTime(1_700_000_000));
+    assert!(matches!(error, EkError::Validity { index: 0, .. }));
+    let expected = "a CA that may sign certificates";
+    let error = verify(&[all[0].clone(), all[0].clone()], &roots(&first), LATER);
+    assert_eq!(error, EkError::Certificate { index: 1, expected });
+    let error = verify(&all[1..], &roots(&first), LATER);
+    assert_eq!(error, EkError::Certificate { index: 0, expected: "no CA" });
+    let error = EkRoots::default().with_root(&all[0], false).unwrap_err();
+    assert_eq!(error, EkError::Certificate { index: 0, expected });
+    for at in (4..all[0].len()).step_by(7) {
+        let mut altered = all.clone();
+        altered[0][at] ^= 1;
+        assert!(roots(&first).verify(&altered, LATER).is_err(), "byte {at}");
+    }
+
+    let error = Enrolling::check(&first.ak, &second.ek, all, &roots(&first), LATER).unwrap_err();
+    assert_eq!(error, EnrolError::Certificate(EkError::OtherKey));
+    let error = Enrolling::check(&first.ak, &first.ak, all, &roots(&first), LATER).unwrap_err();
+    assert!(matches!(error, EnrolError::Ek { .. }));
+    let error = Enrolling::check(&first.ek, &first.ek, all, &roots(&first), LATER).unwrap_err();
+    let attribute = TpmVerifyError::AkAttribute { attribute: "sign", expected: true };
+    assert_eq!(error, EnrolError::Ak(attribute));
+}
+
+#[test]
+fn a_credential_opens_in_the_tpm_of_both_keys_and_nowhere_else() {
+    let mut vtpm = boot(&BootSpec::new("web"));
+    let keys = |vtpm: &simtee::vtpm::VTpm| {
+        let public = |bytes: Vec<u8>| Public::parse(&bytes).unwrap();
+        (public(vtpm.ak_public().unwrap()), public(vtpm.ek_public().unwrap()))
+    };
+    let (ak, ek) = keys(&vtpm);
+    let enrolling = Enrolling::without_certificate(&ak, &ek).unwrap();
+    let secret = [7; 32];
+    let credential = enrolling.credential(&secret).unwrap();
+    assert_eq!(vtpm.activate(&credential.blob, &credential.encrypted_seed), Some(secret.to_vec()));
+    assert_ne!(enrolling.credential(&secret).unwrap(), credential, "each has a seed of its own");
+    assert_eq!(enrolling.credential(&[0; 33]), Err(EnrolError::Secret { got: 33 }));
+
+    for at in 0..credential.blob.len() {
+        let mut altered = credential.clone();
+        altered.blob[at] ^= 1;
+        assert_eq!(vtpm.activate(&altered.blob, &altered.encrypted_seed), None, "byte {at}");
+    }
+    let other = boot(&BootSpec::new("web"));
+    assert_eq!(other.activate(&credential.blob, &credential.encrypted_seed), None);
+    // The same key with other attributes has another Name.
+    vtpm.ak_spec = KeySpec { attributes: 0x0004_0072, ..KeySpec::attestation() };
+    assert_eq!(vtpm.activate(&credential.blob, &credential.encrypted_seed), None);
+    let unrestricted = Enrolling::without_certificate(&keys(&vtpm).0, &ek).unwrap_err();
+    let attribute = TpmVerifyError::AkAttribute { attribute: "restricted", expected: true };
+    assert_eq!(unrestricted, EnrolError::Ak(attribute));
+}

@@ -1,0 +1,126 @@
+//! A vTPM in a secure VM service module, simulated: no public report of one exists.
+
+use claims::snp::Product;
+use claims::tpm::AkBinding;
+use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding, ReportData, Sha256Digest, TranscriptHash};
+use evidence::Evidence;
+use simtee::vtpm::log::BootSpec;
+use simtee::vtpm::{VTpm, evidence as parts};
+use simtee::{Guest, GuestSpec};
+use verify::{Authenticated, BindError, TpmVerifyError, VerifyError};
+
+use crate::azure::{anchors, host};
+use crate::simulated::{BITS, boot, booted, challenge, extra_data, object_name, table, transcript};
+use crate::table::{NOW, Table, activated, check};
+
+fn spec() -> GuestSpec {
+    GuestSpec { measurement: Measurement([0x53; 48]), ..GuestSpec::new(Product::Genoa, "svsm") }
+}
+
+/// Evidence of a service module whose report carries this over the manifest `ek`.
+struct Service<'a> {
+    vtpm: &'a VTpm,
+    guest: Guest,
+    report: Vec<u8>,
+    ek: Vec<u8>,
+}
+
+impl<'a> Service<'a> {
+    fn new(vtpm: &'a VTpm, spec: &GuestSpec, ek: Vec<u8>) -> Self {
+        let guest = host().launch(spec).unwrap();
+        let data = report_data(&ek);
+        let report = guest.sign(guest.report(&data)).unwrap().to_vec();
+        Self { vtpm, guest, report, ek }
+    }
+
+    fn evidence(&self) -> Vec<u8> {
+        let extra = extra_data(&transcript(EvidenceKind::Svsm), &self.report);
+        let quote = self.vtpm.quote(&self.vtpm.quote_spec(&extra, BITS).unwrap(), BITS).unwrap();
+        let ak = self.vtpm.ak_public().unwrap();
+        parts::svsm(&self.report, &parts::certificates(&self.guest), &self.ek, &ak, &quote)
+    }
+}
+
+fn report_data(manifest: &[u8]) -> ReportData {
+    let hash = crypto::sha512(&[&transcript(EvidenceKind::Svsm).encode()]);
+    ReportData(crypto::sha512(&[&hash, manifest]))
+}
+
+fn verify(bytes: &[u8], table: &Table) -> Result<Authenticated, VerifyError> {
+    check(Evidence::parse(EvidenceKind::Svsm, bytes).unwrap(), &anchors(), table, NOW)
+}
+
+#[test]
+fn a_key_under_the_manifests_endorsement_key_is_in_the_tee() {
+    let vtpm = booted();
+    let service = Service::new(vtpm, &spec(), vtpm.ek_public().unwrap());
+    let authenticated = verify(&service.evidence(), &table(vtpm)).unwrap();
+    let claims = authenticated.bind(challenge(), &transcript(EvidenceKind::Svsm), NOW).unwrap();
+    let record = claims.record();
+    assert_eq!((record.os_binding, record.snp_fresh), (OsBinding::InTeeVtpm, true));
+    assert_eq!(record.guest_identity, GuestIdentity::HostData);
+    assert!(record.simulated);
+    let tpm = record.tpm.as_ref().unwrap();
+    assert_eq!(tpm.ak_binding, AkBinding::InTee);
+    assert_eq!(tpm.ak_name, Some(object_name(&vtpm.ak_public().unwrap())));
+}
+
+#[test]
+fn a_key_that_was_not_activated_with_the_manifests_key_is_refused() {
+    let (vtpm, other) = (booted(), boot(&BootSpec::new("web")));
+    let service = Service::new(vtpm, &spec(), other.ek_public().unwrap());
+    let error = verify(&service.evidence(), &table(vtpm)).unwrap_err();
+    let expected = object_name(&other.ek_public().unwrap());
+    let got = object_name(&vtpm.ek_public().unwrap()).to_string();
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::EkName { expected, got }));
+
+    let name = object_name(&vtpm.ak_public().unwrap());
+    let error = verify(&service.evidence(), &Table::default()).unwrap_err();
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::AkUnknown { name: name.clone() }));
+    let mut by_operator = activated(name.clone(), None);
+    by_operator.ek = None;
+    let service = Service::new(vtpm, &spec(), vtpm.ek_public().unwrap());
+    let error = verify(&service.evidence(), &Table(vec![(name, by_operator)])).unwrap_err();
+    let expected = object_name(&vtpm.ek_public().unwrap());
+    let got = "none".to_owned();
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::EkName { expected, got }));
+}
+
+#[test]
+fn only_the_service_module_itself_vouches() {
+    let vtpm = booted();
+    for vmpl in 1..=3 {
+        let service = Service::new(vtpm, &GuestSpec { vmpl, ..spec() }, vtpm.ek_public().unwrap());
+        let error = verify(&service.evidence(), &table(vtpm)).unwrap_err();
+        assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: vmpl }));
+    }
+}
+
+#[test]
+fn report_and_quote_both_answer_the_challenge() {
+    let vtpm = booted();
+    let ek = vtpm.ek_public().unwrap();
+    let transcript = transcript(EvidenceKind::Svsm);
+    let bind = |service: &Service<'_>| {
+        let done = verify(&service.evidence(), &table(vtpm)).unwrap();
+        done.bind(challenge(), &transcript, NOW).unwrap_err()
+    };
+    // The transcript's hash without the manifest, as a plain report would carry it.
+    let mut service = Service::new(vtpm, &spec(), ek.clone());
+    let hash = crypto::sha512(&[&transcript.encode()]);
+    let got = ReportData(hash);
+    service.report = service.guest.sign(service.guest.report(&got)).unwrap().to_vec();
+    let expected = Box::new(TranscriptHash(report_data(&ek).0));
+    let error = VerifyError::Bind(BindError::ReportData { expected, got: Box::new(got) });
+    assert_eq!(bind(&service), error);
+
+    // A fresh report beside a quote that was made for another one.
+    let service = Service::new(vtpm, &spec(), ek);
+    let other = extra_data(&transcript, b"another report");
+    let quote = vtpm.quote(&vtpm.quote_spec(&other, BITS).unwrap(), BITS).unwrap();
+    let ak = vtpm.ak_public().unwrap();
+    let bytes = parts::svsm(&service.report, &parts::certificates(&service.guest), &service.ek, &ak, &quote);
+    let error = verify(&bytes, &table(vtpm)).unwrap().bind(challenge(), &transcript, NOW).unwrap_err();
+    let expected = Sha256Digest(extra_data(&transcript, &service.report));
+    assert_eq!(error, VerifyError::Bind(BindError::ExtraData { expected, got: other.to_vec() }));
+}
