@@ -176,7 +176,7 @@ fn show_prints_every_field_and_believes_nothing() {
     let evidence = evidence("show", &usual().at_provider(CSP_ID));
     let output = keyfast("show", &["show"], &evidence);
     let text = text(&output);
-    assert!(output.status.success() && text.starts_with("sev-snp report, not verified"));
+    assert!(output.status.success() && text.starts_with("sev-snp evidence, not verified"));
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     let json: Value =
         serde_json::from_slice(&keyfast("show", &["show", "--json"], &evidence).stdout).unwrap();
