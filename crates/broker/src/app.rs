@@ -48,7 +48,9 @@ pub struct App {
 #[non_exhaustive]
 pub enum AppError {
     /// Too many releases are under way; nothing was looked at.
-    #[error("too many releases are under way: expected at most {limit}")]
+    #[error(
+        "too many releases are under way: expected at most {limit}; let guests come back, or raise `max_releases`"
+    )]
     Busy {
         /// The configured bound.
         limit: usize,
