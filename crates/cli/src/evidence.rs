@@ -9,6 +9,8 @@ mod quote;
 mod style;
 mod verify_command;
 
+pub(crate) use style::{Style, Tone, wrap};
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 

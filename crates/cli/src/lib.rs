@@ -23,4 +23,5 @@ pub mod evidence;
 pub mod keys;
 pub mod measure;
 mod output;
+pub mod policy;
 mod progress;
