@@ -11,6 +11,7 @@
 
 pub mod command;
 pub mod config;
+mod enrol;
 pub mod failure;
 pub mod keep;
 pub mod session;

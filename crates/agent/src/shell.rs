@@ -7,12 +7,13 @@ use claims::BrokerId;
 use keys::Opened;
 use tokio::time::{Instant, sleep};
 use transport::{Backoff, Client, ClientError, Endpoint, Method, Pins, Response, Timeouts};
-use wire::{CHALLENGE_PATH, MEDIA_TYPE, Message, Problem, RELEASE_PATH, ReleaseResponse, Remedy};
+use wire::{CHALLENGE_PATH, Enrolled, MEDIA_TYPE, Message, Problem, RELEASE_PATH, ReleaseResponse, Remedy};
 
 use crate::config::Config;
+use crate::enrol;
 use crate::failure::Failure;
 use crate::keep::Keep;
-use crate::session::{Knowledge, Outcome, Session, Wanted};
+use crate::session::{Attesting, Knowledge, Outcome, Session, Wanted};
 use crate::statement::VerifiedStatement;
 
 /// How long each step with broker and attester may take.
@@ -23,9 +24,10 @@ const STEP: Duration = Duration::from_secs(10);
 /// # Errors
 /// [`Failure::Denied`] for the first request that the broker denied; else why the whole did not work.
 pub fn obtain(config: &Config, wanted: &[Wanted]) -> Result<Vec<Opened>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Failure::Internal(format!("cannot start: {e}")))?;
-    let outcome = runtime.block_on(until_time_is_up(config, wanted))?;
+    let mut may_enrol = true;
+    let outcome = runtime()?.block_on(until_time_is_up(config, async |config, keep, url| {
+        once(config, keep, url, wanted, &mut may_enrol).await
+    }))?;
     let request = outcome.request_id;
     let one = |(answer, wanted): (Result<Opened, String>, &Wanted)| {
         answer.map_err(|code| Failure::Denied { key: wanted.key.clone(), code, request })
@@ -41,15 +43,39 @@ pub fn evidence(config: &Config, report_data: &claims::ReportData) -> Result<Vec
     Ok(attester_of(config)?.attest(report_data)?)
 }
 
-async fn until_time_is_up(config: &Config, wanted: &[Wanted]) -> Result<Outcome, Failure> {
+/// Makes the broker know the attestation key of this guest's TPM.
+///
+/// # Errors
+/// [`Failure::Usage`] if the evidence of this guest needs no enrolment; else why it did not work.
+pub fn enrol(config: &Config) -> Result<Enrolled, Failure> {
+    runtime()?.block_on(until_time_is_up(config, async |config, keep, url| {
+        let (mut client, mut attester, _) = identified(config, keep, url, &[]).await?;
+        let kind = attester.kind();
+        let tpm = attester.activation()?.ok_or_else(|| {
+            Failure::Usage(format!("evidence of kind {kind} has no attestation key to enrol"))
+        })?;
+        enrol::enrol(&mut client, tpm).await
+    }))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| Failure::Internal(format!("cannot start: {e}")))
+}
+
+/// Tries one broker after the other, with pauses between.
+async fn until_time_is_up<T>(
+    config: &Config,
+    mut once: impl AsyncFnMut(&Config, &Keep, &str) -> Result<T, Attempt>,
+) -> Result<T, Failure> {
     let keep = Keep::new(config.state.clone());
     let deadline = Instant::now() + Duration::from_secs(config.wait_s);
     let mut backoff = Backoff::new(Duration::from_millis(100), STEP);
     let mut urls = config.urls.iter().cycle();
     loop {
         let url = urls.next().ok_or_else(|| Failure::Internal("no URL of a broker".to_owned()))?;
-        let (last, retry_after) = match once(config, &keep, url, wanted).await {
-            Ok(outcome) => return Ok(outcome),
+        let (last, retry_after) = match once(config, &keep, url).await {
+            Ok(done) => return Ok(done),
             Err(Attempt::Final(failure)) => return Err(failure),
             Err(Attempt::Again { last, retry_after }) => (last, retry_after),
         };
@@ -64,7 +90,7 @@ async fn until_time_is_up(config: &Config, wanted: &[Wanted]) -> Result<Outcome,
 }
 
 /// How a single try ended.
-enum Attempt {
+pub(crate) enum Attempt {
     /// Another try would end the same way.
     Final(Failure),
     /// Another try may go better.
@@ -81,20 +107,48 @@ fn again(error: &ClientError) -> Attempt {
     Attempt::Again { last: error.to_string(), retry_after: None }
 }
 
-/// One session with one broker: two round trips on one connection.
-async fn once(config: &Config, keep: &Keep, url: &str, wanted: &[Wanted]) -> Result<Outcome, Attempt> {
-    let endpoint: Endpoint = url.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
-    let mut client =
-        Client::connect(&endpoint, &Pins::unknown(), Timeouts::from(STEP)).await.map_err(|e| again(&e))?;
-    let mut attester = attester_of(config).map_err(Failure::from)?;
-    let session = Session::new(knowledge(config, keep, attester.kind())?, wanted.to_vec());
-    let challenge = post(&mut client, CHALLENGE_PATH, &session.challenge_request()?).await?;
-    let attesting = session.on_challenge(&challenge, client.peer_key())?;
-    let evidence = attester.attest(&attesting.report_data()).map_err(Failure::from)?;
+/// One session with one broker: two round trips on one connection. If the broker does not know the TPM's key, and
+/// `may_enrol`, two more make it known, and the next try may go better.
+async fn once(
+    config: &Config,
+    keep: &Keep,
+    url: &str,
+    wanted: &[Wanted],
+    may_enrol: &mut bool,
+) -> Result<Outcome, Attempt> {
+    let (mut client, mut attester, attesting) = identified(config, keep, url, wanted).await?;
+    let evidence = attester.attest(&attesting.report_data())?;
     let (request, awaiting) = attesting.with_evidence(evidence)?;
-    let outcome = awaiting.on_answer(&post(&mut client, RELEASE_PATH, &request).await?)?;
+    let answer = match client.post(RELEASE_PATH, &request).await {
+        Err(Attempt::Final(Failure::Refused { problem }))
+            if problem.code.remedy() == Remedy::Enrol && core::mem::take(may_enrol) =>
+        {
+            let tpm = attester.activation()?.ok_or(Failure::Refused { problem })?;
+            enrol::enrol(&mut client, tpm).await?;
+            return Err(Attempt::Again { last: "enrolled".to_owned(), retry_after: None });
+        }
+        answer => answer?,
+    };
+    let outcome = awaiting.on_answer(&answer)?;
     keep.put(&outcome.checkpoint, outcome.statement.as_bytes()).map_err(Failure::State)?;
     Ok(outcome)
+}
+
+/// A connection to the pinned broker, with a challenge of its own.
+async fn identified(
+    config: &Config,
+    keep: &Keep,
+    url: &str,
+    wanted: &[Wanted],
+) -> Result<(Connection, Box<dyn Attester + Send>, Attesting), Attempt> {
+    let endpoint: Endpoint = url.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
+    let client = Client::connect(&endpoint, &Pins::unknown(), Timeouts::from(STEP)).await;
+    let mut client = Connection(client.map_err(|e| again(&e))?);
+    let attester = attester_of(config)?;
+    let session = Session::new(knowledge(config, keep, attester.kind())?, wanted.to_vec());
+    let challenge = client.post(CHALLENGE_PATH, &session.challenge_request()?).await?;
+    let attesting = session.on_challenge(&challenge, client.0.peer_key())?;
+    Ok((client, attester, attesting))
 }
 
 /// The attester that the configuration, or the command line, names.
@@ -136,11 +190,16 @@ fn statement_at_hand(
     }))
 }
 
-/// Sends a message and returns the answer's body, or what the broker's refusal asks for.
-async fn post(client: &mut Client, path: &str, body: &[u8]) -> Result<Vec<u8>, Attempt> {
-    let response = client.request(Method::POST, path, MEDIA_TYPE, body, ReleaseResponse::MAX_LEN).await;
-    let response = response.map_err(|e| again(&e))?;
-    if response.status == 200 { Ok(response.body) } else { Err(refused(&response)) }
+/// A connection to a broker.
+pub(crate) struct Connection(Client);
+
+impl Connection {
+    /// Sends a message and returns the answer's body, or what the broker's refusal asks for.
+    pub(crate) async fn post(&mut self, path: &str, body: &[u8]) -> Result<Vec<u8>, Attempt> {
+        let response = self.0.request(Method::POST, path, MEDIA_TYPE, body, ReleaseResponse::MAX_LEN).await;
+        let response = response.map_err(|e| again(&e))?;
+        if response.status == 200 { Ok(response.body) } else { Err(refused(&response)) }
+    }
 }
 
 fn refused(response: &Response) -> Attempt {
@@ -151,7 +210,7 @@ fn refused(response: &Response) -> Attempt {
     let retry_after = problem.retry_after_s.map(Duration::from_secs);
     let last = problem.code.as_str().to_owned();
     match problem.code.remedy() {
-        Remedy::Fix => Attempt::Final(Failure::Refused { problem }),
+        Remedy::Fix | Remedy::Enrol => Attempt::Final(Failure::Refused { problem }),
         Remedy::NewChallenge | Remedy::Wait => Attempt::Again { last, retry_after },
     }
 }

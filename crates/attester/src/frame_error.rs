@@ -35,16 +35,16 @@ pub enum FrameError {
         got: u8,
     },
     /// The operation has no meaning.
-    #[error("unknown operation: expected 1 or 2, got {got}")]
+    #[error("unknown operation: expected 1 to 4, got {got}")]
     Operation {
         /// Code found.
         got: u8,
     },
-    /// Operation 2 carries report data.
-    #[error("report data in a request for the kind of evidence: expected zeros")]
+    /// Operation 2 or 3 carries report data.
+    #[error("report data in a request that takes none: expected zeros")]
     StrayReportData,
     /// The status has no meaning.
-    #[error("unknown status: expected 0 to 3, got {got}")]
+    #[error("unknown status: expected 0 to 4, got {got}")]
     Status {
         /// Code found.
         got: u8,
@@ -69,6 +69,22 @@ pub enum FrameError {
         /// What the operation asks for.
         expected: &'static str,
         /// Bytes found.
+        got: usize,
+    },
+    /// A part of the body is missing, or has another length than it may have.
+    #[error("malformed {field}: expected at most {limit}, all there and not empty, got {got}")]
+    Field {
+        /// Which part.
+        field: &'static str,
+        /// The most that it may have, with its length.
+        limit: usize,
+        /// What it says that it has; 0 where nothing says it.
+        got: usize,
+    },
+    /// Something stands behind the last part of the body.
+    #[error("bytes after the body's last part: expected none, got {got}")]
+    Stray {
+        /// How many.
         got: usize,
     },
     /// The text is no UTF-8.

@@ -14,6 +14,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod activate;
 mod choose;
 pub mod codec;
 mod configfs;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use claims::{EvidenceKind, ReportData};
 
+pub use activate::{Activate, Credential, TpmKeys};
 pub use choose::{Choice, Places};
 pub use codec::{Failure, FrameError, MAX_EVIDENCE};
 pub use configfs::{CONFIGFS_REPORTS, ConfigfsAttester, ConfigfsError};
@@ -48,6 +50,15 @@ pub trait Attester {
     /// # Errors
     /// [`AttestError`]; asking again is allowed.
     fn attest(&mut self, report_data: &ReportData) -> Result<Vec<u8>, AttestError>;
+
+    /// The TPM whose attestation key a broker must know before it believes the evidence; `None` where evidence needs no
+    /// enrolment.
+    ///
+    /// # Errors
+    /// [`AttestError`]; asking again is allowed.
+    fn activation(&mut self) -> Result<Option<&mut dyn Activate>, AttestError> {
+        Ok(None)
+    }
 }
 
 /// Why there is no evidence.

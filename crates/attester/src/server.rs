@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::codec::{Answer, Failure, FrameError, REQUEST_LEN, Request};
-use crate::{AttestError, Attester, DeadlineStream};
+use crate::codec::{Answer, Failure, FrameError, MAX_REQUEST, Request};
+use crate::{Activate, AttestError, Attester, DeadlineStream};
 
-/// Why a client got no evidence. The listener lives on.
+/// Why a client got nothing. The listener lives on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -25,12 +25,18 @@ pub enum ServeError {
     /// The client misbehaved; it was told so.
     #[error("malformed request: {0}")]
     Malformed(#[from] FrameError),
-    /// The platform gave more evidence than an answer may carry; the client was told that there is none.
-    #[error("unusable evidence: {0}")]
+    /// The platform gave what no answer may carry; the client was told that there is none.
+    #[error("unusable evidence or keys: {0}")]
     Unsendable(#[source] FrameError),
-    /// The platform gave no evidence; the client was told that, and not why.
+    /// The client asked to enrol a key of evidence that needs no enrolment; it was told so.
+    #[error("asked for the keys of evidence of kind {kind}, which needs no enrolment")]
+    NoActivation {
+        /// The kind of evidence.
+        kind: claims::EvidenceKind,
+    },
+    /// The platform gave no evidence, no keys or no secret; the client was told that, and not why.
     #[error(transparent)]
-    Attest(AttestError),
+    Attest(#[from] AttestError),
 }
 
 /// Reads one request, has `attester` answer it, and writes the answer, all within `limit`.
@@ -43,7 +49,7 @@ pub fn answer(stream: UnixStream, attester: &mut dyn Attester, limit: Duration) 
         io::ErrorKind::TimedOut => ServeError::TimedOut { limit },
         _ => ServeError::Broken(error),
     };
-    let bytes = stream.read_at_most(REQUEST_LEN).map_err(broken)?;
+    let bytes = stream.read_at_most(MAX_REQUEST).map_err(broken)?;
     let (answer, outcome) = decide(&bytes, attester);
     let (frame, outcome) = match answer.encode() {
         Ok(frame) => (frame, outcome),
@@ -54,9 +60,8 @@ pub fn answer(stream: UnixStream, attester: &mut dyn Attester, limit: Duration) 
 }
 
 fn decide(bytes: &[u8], attester: &mut dyn Attester) -> (Answer, Result<(), ServeError>) {
-    let evidence = match Request::decode(bytes) {
-        Ok(Request::Attest(report_data)) => attester.attest(&report_data),
-        Ok(Request::Kind) => Ok(Vec::new()),
+    let request = match Request::decode(bytes) {
+        Ok(request) => request,
         Err(error) => {
             let failure = match error {
                 FrameError::Version { .. } => Failure::Version,
@@ -65,10 +70,28 @@ fn decide(bytes: &[u8], attester: &mut dyn Attester) -> (Answer, Result<(), Serv
             return (failed(failure, &error.to_string()), Err(error.into()));
         }
     };
-    match evidence {
-        Ok(evidence) => (Answer::Done { kind: attester.kind(), evidence }, Ok(())),
-        Err(error) => (failed(Failure::Attestation, ""), Err(ServeError::Attest(error))),
+    match fulfil(&request, attester) {
+        Ok(answer) => (answer, Ok(())),
+        Err(error @ ServeError::NoActivation { .. }) => (failed(Failure::NoActivation, ""), Err(error)),
+        Err(error) => (failed(Failure::Attestation, ""), Err(error)),
     }
+}
+
+fn fulfil(request: &Request, attester: &mut dyn Attester) -> Result<Answer, ServeError> {
+    let kind = attester.kind();
+    Ok(match request {
+        Request::Attest(report_data) => Answer::Done { kind, evidence: attester.attest(report_data)? },
+        Request::Kind => Answer::Done { kind, evidence: Vec::new() },
+        Request::Keys => Answer::Keys { kind, keys: activation(attester)?.keys()? },
+        Request::Activate(credential) => {
+            Answer::Secret { kind, secret: activation(attester)?.activate(credential)? }
+        }
+    })
+}
+
+fn activation(attester: &mut dyn Attester) -> Result<&mut dyn Activate, ServeError> {
+    let kind = attester.kind();
+    attester.activation()?.ok_or(ServeError::NoActivation { kind })
 }
 
 fn failed(failure: Failure, message: &str) -> Answer {

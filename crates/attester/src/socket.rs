@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::codec::{Answer, MAX_ANSWER, Request};
-use crate::{AttestError, Attester, DeadlineStream};
+use crate::{Activate, AttestError, Attester, Credential, DeadlineStream, FrameError, TpmKeys};
 use claims::{EvidenceKind, ReportData};
 
 /// Asks an attester that listens on a Unix socket.
@@ -24,8 +24,10 @@ impl SocketAttester {
     /// # Errors
     /// [`AttestError`], all but [`AttestError::KindChanged`] and [`AttestError::Device`].
     pub fn connect(path: &Path, limit: Duration) -> Result<Self, AttestError> {
-        let (kind, _) = exchange(path, &Request::Kind, limit)?;
-        Ok(Self::with_kind(path, kind, limit))
+        match exchange(path, &Request::Kind, limit)? {
+            Answer::Done { kind, .. } => Ok(Self::with_kind(path, kind, limit)),
+            _ => Err(FrameError::Body { expected: "none", got: 0 }.into()),
+        }
     }
 
     /// Takes the caller's word for the kind, and asks nobody yet.
@@ -40,16 +42,53 @@ impl Attester for SocketAttester {
     }
 
     fn attest(&mut self, report_data: &ReportData) -> Result<Vec<u8>, AttestError> {
-        let (got, evidence) = exchange(&self.path, &Request::Attest(*report_data), self.limit)?;
-        if got != self.kind {
-            return Err(AttestError::KindChanged { expected: self.kind, got });
-        }
-        Ok(evidence)
+        self.ask(&Request::Attest(*report_data), |answer| match answer {
+            Answer::Done { kind, evidence } => Some((kind, evidence)),
+            _ => None,
+        })
+    }
+
+    /// By the kind that the other process said; it is asked when its keys are.
+    fn activation(&mut self) -> Result<Option<&mut dyn Activate>, AttestError> {
+        let enrolled = matches!(self.kind, EvidenceKind::Tpm | EvidenceKind::Svsm);
+        Ok(if enrolled { Some(self) } else { None })
     }
 }
 
-/// One exchange on a connection of its own.
-fn exchange(path: &Path, request: &Request, limit: Duration) -> Result<(EvidenceKind, Vec<u8>), AttestError> {
+impl Activate for SocketAttester {
+    fn keys(&mut self) -> Result<TpmKeys, AttestError> {
+        self.ask(&Request::Keys, |answer| match answer {
+            Answer::Keys { kind, keys } => Some((kind, keys)),
+            _ => None,
+        })
+    }
+
+    fn activate(&mut self, credential: &Credential) -> Result<Vec<u8>, AttestError> {
+        self.ask(&Request::Activate(credential.clone()), |answer| match answer {
+            Answer::Secret { kind, secret } => Some((kind, secret)),
+            _ => None,
+        })
+    }
+}
+
+impl SocketAttester {
+    /// One exchange, whose answer is of the kind that was promised.
+    fn ask<T>(
+        &self,
+        request: &Request,
+        part: impl FnOnce(Answer) -> Option<(EvidenceKind, T)>,
+    ) -> Result<T, AttestError> {
+        let answer = exchange(&self.path, request, self.limit)?;
+        let (got, part) = part(answer).ok_or(FrameError::Body { expected: "what was asked for", got: 0 })?;
+        if got != self.kind {
+            return Err(AttestError::KindChanged { expected: self.kind, got });
+        }
+        Ok(part)
+    }
+}
+
+/// One exchange on a connection of its own; never [`Answer::Failed`].
+fn exchange(path: &Path, request: &Request, limit: Duration) -> Result<Answer, AttestError> {
     let timed_out = || AttestError::TimedOut { path: path.to_owned(), limit };
     let stream = DeadlineStream::connect(path, limit).map_err(|source| match source.kind() {
         io::ErrorKind::TimedOut => timed_out(),
@@ -60,8 +99,8 @@ fn exchange(path: &Path, request: &Request, limit: Duration) -> Result<(Evidence
         _ => AttestError::Broken { path: path.to_owned(), source },
     })?;
     match Answer::decode(request, &bytes)? {
-        Answer::Done { kind, evidence } => Ok((kind, evidence)),
         Answer::Failed { failure, message } => Err(AttestError::Refused { failure, message }),
+        answer => Ok(answer),
     }
 }
 

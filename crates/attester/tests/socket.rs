@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use attester::codec::{Answer, MAX_ANSWER, Request};
+use attester::codec::{Answer, MAX_ANSWER, MAX_REQUEST, Request};
 use attester::{
-    AttestError, Attester, Failure, FrameError, MAX_EVIDENCE, ServeError, SocketAttester, answer,
+    Activate, AttestError, Attester, Credential, Failure, FrameError, MAX_EVIDENCE, ServeError,
+    SocketAttester, TpmKeys, answer,
 };
 use claims::{EvidenceKind, ReportData};
 
@@ -108,7 +109,7 @@ fn a_bad_request_ends_in_its_error_and_the_next_client_is_served() {
     let bad: [(&[u8], Failure, FrameError); 5] = [
         (&[], Failure::Malformed, FrameError::Truncated { expected: 70, got: 0 }),
         (&good[..69], Failure::Malformed, FrameError::Truncated { expected: 70, got: 69 }),
-        (&oversized, Failure::Malformed, FrameError::TooLong { expected: 70, got: 71 }),
+        (&oversized, Failure::Malformed, FrameError::TooLong { expected: 70, got: MAX_REQUEST + 1 }),
         (&wrong_magic, Failure::Malformed, FrameError::Magic { got: *b"XFAT" }),
         (&wrong_version, Failure::Version, FrameError::Version { got: 9 }),
     ];
@@ -196,4 +197,97 @@ fn a_silent_attester_holds_nobody_up() {
     let outcome = answer(theirs, &mut Fake::Echo, short);
     assert!(matches!(outcome, Err(ServeError::TimedOut { limit }) if limit == short));
     drop(ours);
+}
+
+/// A TPM that opens every credential to its seed.
+struct FakeTpm {
+    kind: EvidenceKind,
+    keys: TpmKeys,
+}
+
+impl FakeTpm {
+    fn new(kind: EvidenceKind) -> Self {
+        let (ak, ek) = (vec![0, 1, 1], vec![0, 1, 2]);
+        Self { kind, keys: TpmKeys { ak, ek, certificates: vec![vec![3; 700]] } }
+    }
+}
+
+impl Attester for FakeTpm {
+    fn kind(&self) -> EvidenceKind {
+        self.kind
+    }
+
+    fn attest(&mut self, report_data: &ReportData) -> Result<Vec<u8>, AttestError> {
+        Ok(report_data.0.to_vec())
+    }
+
+    fn activation(&mut self) -> Result<Option<&mut dyn Activate>, AttestError> {
+        Ok(Some(self))
+    }
+}
+
+impl Activate for FakeTpm {
+    fn keys(&mut self) -> Result<TpmKeys, AttestError> {
+        Ok(self.keys.clone())
+    }
+
+    fn activate(&mut self, credential: &Credential) -> Result<Vec<u8>, AttestError> {
+        Ok(credential.encrypted_seed.iter().skip(2).copied().collect())
+    }
+}
+
+fn credential(seed: &[u8]) -> Credential {
+    let len = u16::try_from(seed.len()).unwrap().to_be_bytes();
+    Credential { blob: vec![0, 1, 9], encrypted_seed: [&len[..], seed].concat() }
+}
+
+#[test]
+fn keys_and_secrets_come_through_the_socket() {
+    let Bound { _dir, path, listener } = bind();
+    let server = std::thread::spawn(move || {
+        let mut tpm = FakeTpm::new(EvidenceKind::Tpm);
+        let mut next = || answer(listener.accept().unwrap().0, &mut tpm, LIMIT);
+        [next(), next(), next()]
+    });
+    let mut client = SocketAttester::connect(&path, LIMIT).unwrap();
+    let tpm = client.activation().unwrap().expect("a TPM's key is enrolled");
+    assert_eq!(tpm.keys().unwrap(), FakeTpm::new(EvidenceKind::Tpm).keys);
+    assert_eq!(tpm.activate(&credential(b"secret")).unwrap(), b"secret");
+    assert!(server.join().unwrap().iter().all(Result::is_ok));
+}
+
+#[test]
+fn what_a_tpm_gives_is_held_to_the_same_bounds() {
+    let Bound { _dir, path, listener } = bind();
+    let server = std::thread::spawn(move || {
+        let mut tpm = FakeTpm::new(EvidenceKind::Svsm);
+        tpm.keys.certificates = vec![vec![3]; 5];
+        let mut next = || answer(listener.accept().unwrap().0, &mut tpm, LIMIT);
+        [next(), next()]
+    });
+    let mut client = SocketAttester::with_kind(&path, EvidenceKind::Svsm, LIMIT);
+    let tpm = client.activation().unwrap().unwrap();
+    let refused = |error| matches!(error, AttestError::Refused { failure: Failure::Attestation, .. });
+    assert!(refused(tpm.keys().unwrap_err()));
+    assert!(refused(tpm.activate(&credential(&[7; 33])).unwrap_err()));
+    let [keys, secret] = server.join().unwrap();
+    let field = |field, limit, got| FrameError::Field { field, limit, got };
+    let many = field("number of certificates", 4, 5);
+    assert!(matches!(&keys, Err(ServeError::Unsendable(got)) if *got == many), "{keys:?}");
+    let long = field("secret", 32, 33);
+    assert!(matches!(&secret, Err(ServeError::Unsendable(got)) if *got == long), "{secret:?}");
+}
+
+#[test]
+fn a_platform_without_enrolment_says_so() {
+    let (path, server) = serve(vec![Fake::Echo, Fake::Echo]);
+    assert!(SocketAttester::with_kind(&path, EvidenceKind::SevSnp, LIMIT).activation().unwrap().is_none());
+    for request in [Request::Keys, Request::Activate(credential(b"secret"))] {
+        let told = Answer::Failed { failure: Failure::NoActivation, message: String::new() };
+        assert_eq!(Answer::decode(&request, &raw(&path, &request.encode())), Ok(told));
+    }
+    for outcome in server.join().unwrap() {
+        let none = matches!(outcome, Err(ServeError::NoActivation { kind: EvidenceKind::SevSnp }));
+        assert!(none, "{outcome:?}");
+    }
 }

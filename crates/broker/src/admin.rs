@@ -11,17 +11,20 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use claims::{KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, RequestId, Suite, VersionSelector};
+use claims::tpm::ObjectName;
+use claims::{
+    AttestationKey, KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, RequestId, Suite, VersionSelector,
+};
 use release::NewKey;
 use secret::SecretBytes;
 use serde::de::DeserializeOwned;
-use wire::admin::{CreateKey, Key, Status};
+use wire::admin::{CreateKey, EnrolAttestationKey, Key, Status};
 use wire::{Problem, ProblemCode};
 
-use crate::app::App;
+use crate::app::{App, AppError};
 use crate::manage::ManageError;
 use crate::public::now;
-use crate::{explain, manage};
+use crate::{enrol, explain, manage};
 
 /// Most bytes of a body.
 const MAX_BODY: usize = 64 * 1024;
@@ -38,6 +41,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/v1/keys/{key}/descriptor", get(descriptor))
         .route("/admin/v1/keys/{key}/{version}/{verb}", post(change))
         .route("/admin/v1/secrets/{key}/{guests}", put(import))
+        .route("/admin/v1/attestation-keys", get(attestation_keys).post(enrol))
+        .route("/admin/v1/attestation-keys/{name}/withdraw", post(withdraw))
         .route("/admin/v1/explain/{request}", get(explain))
         .fallback(async || refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "no such route"))
         .with_state(app)
@@ -153,6 +158,69 @@ async fn descriptor(State(app): State<Arc<App>>, Path(key): Path<String>) -> Res
         Ok(note) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response(),
         Err(message) => bad_request(&message),
     }
+}
+
+async fn attestation_keys(State(app): State<Arc<App>>) -> Response {
+    let keys = app.core.attestation_keys.all();
+    json(&keys.iter().map(describe_attestation_key).collect::<Vec<_>>())
+}
+
+async fn enrol(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    request: Request,
+) -> Response {
+    let read = |wanted: EnrolAttestationKey| {
+        let public = unhex(&wanted.public).ok_or("the public area is not hexadecimal")?;
+        enrol::by_operator(&public, wanted.simulation).map_err(|e| e.to_string())
+    };
+    let key = match body::<EnrolAttestationKey>(request).await.and_then(read) {
+        Ok(key) => key,
+        Err(message) => return bad_request(&message),
+    };
+    changed(&key, app.record_attestation_key(&key, "enrol", &operator.0, now()).await)
+}
+
+async fn withdraw(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    Path(name): Path<String>,
+) -> Response {
+    let known = name.parse::<ObjectName>().map_err(str::to_owned).and_then(|name| {
+        let known = app.core.attestation_keys.durable(&name);
+        known.ok_or_else(|| format!("there is no attestation key {name}"))
+    });
+    match known {
+        Ok(key) => {
+            let key = AttestationKey { believed: false, ..key };
+            changed(&key, app.record_attestation_key(&key, "withdraw", &operator.0, now()).await)
+        }
+        Err(message) => bad_request(&message),
+    }
+}
+
+fn changed(key: &AttestationKey, recorded: Result<(), AppError>) -> Response {
+    match recorded {
+        Ok(()) => json(&describe_attestation_key(key)),
+        Err(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, ProblemCode::Unavailable, &error.to_string()),
+    }
+}
+
+fn describe_attestation_key(key: &AttestationKey) -> wire::admin::AttestationKey {
+    wire::admin::AttestationKey {
+        name: key.name.to_string(),
+        binding: key.binding.name().to_owned(),
+        ek: key.ek.as_ref().map(ToString::to_string),
+        simulated: key.simulated,
+        not_after: key.not_after.to_string(),
+        believed: key.believed,
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.iter().map(byte).collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
 }
 
 async fn explain(State(app): State<Arc<App>>, Path(request): Path<String>) -> Response {

@@ -13,6 +13,7 @@ use wire::{ChallengeRequest, ChallengeResponse, ProblemCode};
 
 use crate::config::Config;
 use crate::core::{Core, Prepared, Refusal, internal};
+use crate::enrol::EnrolRefusal;
 use crate::log::Log;
 use crate::refusals::Refusals;
 use crate::ring::KeyRing;
@@ -58,6 +59,9 @@ pub enum AppError {
     /// Refused before the evidence was believed.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// An attestation key was not enrolled.
+    #[error(transparent)]
+    Enrol(#[from] EnrolRefusal),
     /// Not recorded, hence not answered.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -72,6 +76,10 @@ impl AppError {
         match self {
             Self::Busy { .. } => ProblemCode::Overloaded,
             Self::Refused(refusal) => refusal.code(),
+            Self::Enrol(refusal) => refusal.code(),
+            Self::Commit(CommitError::TpmPutBack { .. } | CommitError::AttestationKeyWithdrawn { .. }) => {
+                ProblemCode::EvidenceRefused
+            }
             Self::Commit(CommitError::ChallengeSpent) => ProblemCode::ChallengeSpent,
             Self::Commit(CommitError::KeyChanged { .. }) => ProblemCode::KeyChanged,
             Self::Commit(CommitError::PolicyChanged { .. }) => ProblemCode::PolicyChanged,
@@ -86,6 +94,7 @@ impl AppError {
         match self {
             Self::Busy { .. } => "capacity",
             Self::Refused(refusal) => refusal.step(),
+            Self::Enrol(_) => "enrolment",
             Self::Commit(_) => "record",
             Self::Log(_) => "log",
         }

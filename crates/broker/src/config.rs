@@ -67,9 +67,28 @@ pub struct Trust {
     /// given: a list that is there counts, and none is needed. Lists are read from the directory of `[endorsements]`
     /// when the broker starts.
     pub crl_max_age_days: Option<u32>,
+    /// Roots of the certificates of TPMs' endorsement keys, such as a vendor's. Guests with such a TPM may enrol its
+    /// attestation key.
+    #[serde(default)]
+    pub tpm: Vec<TpmRoot>,
+    /// Guests of a secure VM service module (SVSM) may enrol the attestation key of its vTPM, which no certificate
+    /// vouches for; it is believed beside an SNP report that names its endorsement key, and nowhere else.
+    #[serde(default)]
+    pub svsm: bool,
     /// Roots of simulated TEEs. Whatever chains to one is simulated, always.
     #[serde(default)]
     pub simulated: Vec<SimulatedRoot>,
+}
+
+/// A root of endorsement certificates.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TpmRoot {
+    /// The certificate, DER or PEM.
+    pub certificate: PathBuf,
+    /// Whether its TPMs are simulated, or run as software for tests: then they get the keys that were made for
+    /// simulation, and no others.
+    pub simulated: bool,
 }
 
 /// One simulated root.
@@ -84,7 +103,7 @@ pub struct SimulatedRoot {
 
 impl Default for Trust {
     fn default() -> Self {
-        Self { amd: true, crl_max_age_days: None, simulated: Vec::new() }
+        Self { amd: true, crl_max_age_days: None, tpm: Vec::new(), svsm: false, simulated: Vec::new() }
     }
 }
 
@@ -193,8 +212,9 @@ impl Config {
         self.policies = base.join(&self.policies);
         self.endorsements = self.endorsements.relative_to(base);
         self.admin_socket = self.admin_socket.map(|path| base.join(path));
-        for root in &mut self.trust.simulated {
-            root.certificate = base.join(&root.certificate);
+        let simulated = self.trust.simulated.iter_mut().map(|root| &mut root.certificate);
+        for certificate in simulated.chain(self.trust.tpm.iter_mut().map(|root| &mut root.certificate)) {
+            *certificate = base.join(&*certificate);
         }
         self
     }

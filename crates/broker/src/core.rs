@@ -11,20 +11,23 @@
 
 use std::sync::Arc;
 
-use claims::{BrokerId, RequestId, Sha256Digest, UnixTime};
+use claims::tpm::TpmClaims;
+use claims::{BrokerId, RequestId, Sha256Digest, TpmCounters, UnixTime};
 use endorsements::FindError;
 use evidence::{Evidence, EvidenceError};
 use policy::Policy;
 use release::{RootKey, UnwrapInput};
-use store::{KeyUnchanged, SpentNonce, Transaction};
+use store::{KeyUnchanged, SeenTpm, SpentNonce, Transaction};
 use verify::challenge::{Challenge, ChallengeKey};
+use verify::tpm::ek::EkRoots;
 use verify::{
-    BindError, ChallengeError, Endorsements, EndorsementsError, TrustAnchors, VerifiedClaims, VerifyError,
-    authenticate,
+    BindError, ChallengeError, Endorsements, EndorsementsError, TpmVerifyError, TrustAnchors, VerifiedClaims,
+    VerifyError, authenticate_enrolled,
 };
 use wire::{ProblemCode, ReleaseRequest};
 
 use crate::answer::{Pending, PendingAnswer};
+use crate::attestation_keys::AttestationKeys;
 use crate::ring::KeyRing;
 
 /// What decisions rest on. Policy and keys are snapshots; the transaction checks that they still hold.
@@ -39,6 +42,10 @@ pub struct Core {
     pub endorsements: Endorsements,
     /// The operator's revocation lists.
     pub crls: Endorsements,
+    /// Roots of TPMs' endorsement certificates.
+    pub ek_roots: EkRoots,
+    /// Attestation keys that are enrolled.
+    pub attestation_keys: AttestationKeys,
     /// Opens KEKs for grants.
     pub root: RootKey,
 }
@@ -86,6 +93,9 @@ impl Refusal {
             Self::Challenge(ChallengeError::Expired { .. }) => ProblemCode::ChallengeExpired,
             Self::Challenge(_) => ProblemCode::ChallengeInvalid,
             Self::Verify(VerifyError::Unsupported { .. }) => ProblemCode::Unsupported,
+            Self::Verify(VerifyError::Tpm(TpmVerifyError::AkUnknown { .. })) => {
+                ProblemCode::EnrolmentRequired
+            }
             Self::NotEndorsed { error, .. } if error.retry_after().is_some() => ProblemCode::Unavailable,
             Self::Internal(_) => ProblemCode::Internal,
             _ => ProblemCode::EvidenceRefused,
@@ -135,6 +145,7 @@ impl Core {
         let claims = self.believe(&message, challenge, fetched, now)?;
         let mut transaction = Transaction::new(now);
         transaction.nonce = Some(nonce);
+        transaction.tpm = claims.record().tpm.as_ref().and_then(|tpm| self.seen(tpm));
         transaction.policy = Some(policy.digest());
         let mut answers = Vec::with_capacity(message.requests.len());
         for (index, request) in message.requests.iter().enumerate() {
@@ -170,10 +181,20 @@ impl Core {
             None => endorsements,
         };
         let endorsements = endorsements.merge(self.crls.clone())?;
-        let authenticated = authenticate(evidence, &endorsements, &self.anchors, now)?;
+        let enrolled = &self.attestation_keys;
+        let authenticated =
+            authenticate_enrolled(evidence, &endorsements, &self.anchors, enrolled, now, &mut |_, _| ())?;
         let sha256 = |bytes: &[u8]| Sha256Digest(crypto::sha256(&[bytes]));
         let transcript = message.transcript(self.broker, challenge.nonce(), sha256);
         Ok(authenticated.bind(challenge, &transcript, now)?)
+    }
+
+    /// What the transaction checks of a TPM whose key is durable.
+    fn seen(&self, tpm: &TpmClaims) -> Option<SeenTpm> {
+        let ak = self.attestation_keys.durable(tpm.ak_name.as_ref()?)?.name;
+        let (resets, restarts) = (tpm.reset_count, tpm.restart_count);
+        let counters = TpmCounters { ak, resets, restarts, clock_ms: tpm.clock_ms };
+        Some(SeenTpm { counters, slack_ms: CHALLENGE_MAX_MS })
     }
 }
 
@@ -186,3 +207,6 @@ fn add_unchanged(transaction: &mut Transaction, unchanged: &KeyUnchanged) {
 pub(crate) fn internal(what: impl ToString) -> Refusal {
     Refusal::Internal(what.to_string())
 }
+
+/// The longest that a challenge lives, in milliseconds: quotes of one TPM come in any order within it.
+const CHALLENGE_MAX_MS: u64 = 300_000;

@@ -5,6 +5,7 @@
 //! - [`app`] holds what handlers share; [`start`] puts it together; [`serve`] has the sockets.
 //! - [`public`] is what guests and auditors reach over TLS, [`admin`] what operators reach over a Unix socket.
 //! - [`endorsing`] says where certificates come from that evidence lacks; a release looks there before it gives up.
+//! - [`enrol`] makes the attestation keys of TPMs known, [`attestation_keys`] are those that are.
 //! - [`identity`], [`tls`] and [`files`] are the broker's own keys on disk.
 //! - [`log`] publishes the journal as C2SP tiles; [`refusals`] sums what strangers send.
 //!
@@ -15,10 +16,12 @@
 pub mod admin;
 pub mod answer;
 pub mod app;
+pub mod attestation_keys;
 pub mod config;
 pub mod core;
 mod endorse;
 pub mod endorsing;
+pub mod enrol;
 pub mod explain;
 pub mod files;
 pub mod identity;

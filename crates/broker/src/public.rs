@@ -11,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use claims::{RequestId, UnixTime};
 use wire::{
-    CHALLENGE_PATH, CHECKPOINT_PATH, ChallengeRequest, MEDIA_TYPE, Message, PROBLEM_MEDIA_TYPE, Problem,
-    ProblemCode, RELEASE_PATH, ReleaseRequest, STATEMENT_PATH,
+    CHALLENGE_PATH, CHECKPOINT_PATH, ChallengeRequest, ENROL_PATH, ENROL_PROOF_PATH, EnrolProof,
+    EnrolRequest, MEDIA_TYPE, Message, PROBLEM_MEDIA_TYPE, Problem, ProblemCode, RELEASE_PATH,
+    ReleaseRequest, STATEMENT_PATH,
 };
 
 use crate::app::{App, AppError};
@@ -27,6 +28,8 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route(CHALLENGE_PATH, post(challenge))
         .route(RELEASE_PATH, post(release))
+        .route(ENROL_PATH, post(enrol))
+        .route(ENROL_PROOF_PATH, post(prove))
         .route(STATEMENT_PATH, get(statement))
         .route(CHECKPOINT_PATH, get(checkpoint))
         .route("/v1/log/{*path}", get(tile))
@@ -51,6 +54,25 @@ async fn release(State(app): State<Arc<App>>, request: Request) -> Response {
         Err(code) => return problem(code, Some(id)),
     };
     let answer = app.release(&body, id, now()).await;
+    respond(&app, id, answer)
+}
+
+async fn enrol(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = request_id();
+    let body = match body(request, EnrolRequest::MAX_LEN).await {
+        Ok(body) => body,
+        Err(code) => return problem(code, Some(id)),
+    };
+    respond(&app, id, app.enrol(&body, now()))
+}
+
+async fn prove(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = request_id();
+    let body = match body(request, EnrolProof::MAX_LEN).await {
+        Ok(body) => body,
+        Err(code) => return problem(code, Some(id)),
+    };
+    let answer = app.prove(&body, now()).await;
     respond(&app, id, answer)
 }
 

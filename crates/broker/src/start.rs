@@ -10,9 +10,11 @@ use journal::{Event, LogSequencer, RebuildError, Started};
 use store::{GroupCommit, Options, Store, Transaction};
 use tlog::note::VerifierKey;
 use tlog::{Checkpoint, VerifiedCheckpoint};
+use verify::tpm::ek::EkRoots;
 use verify::{AnchorError, CrlPolicy, Endorsements, EndorsementsError, TrustAnchors};
 
 use crate::app::{App, PolicyError, load_policy};
+use crate::attestation_keys::AttestationKeys;
 use crate::config::{Config, Trust};
 use crate::core::Core;
 use crate::files::FileError;
@@ -89,13 +91,15 @@ pub enum StartError {
 pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdentity), StartError> {
     let identity = Identity::load_or_make(&config, now)?;
     let policy = load_policy(&config.policies, &config.policy)?;
-    let core = Core {
+    let mut core = Core {
         broker: identity.id,
         challenge: identity.challenge,
         anchors: anchors(&config.trust)?,
         endorsements: endorsements(&config)?,
         crls: crls(&config)?,
         root: identity.root,
+        ek_roots: ek_roots(&config.trust)?,
+        attestation_keys: AttestationKeys::default(),
     };
     let store = Store::open(&config.state.join("keyfast.sqlite"), Options::default())?;
     let reader = store.reader()?;
@@ -105,6 +109,9 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
     let rows = reader.keys()?;
     journalled.check(rows.iter().map(|row| &row.attributes))?;
     let ring = KeyRing::from_rows(rows);
+    let attestation_keys = reader.attestation_keys()?;
+    journalled.check_attestation_keys(&attestation_keys)?;
+    core.attestation_keys = AttestationKeys::from_rows(attestation_keys);
     let spawned = GroupCommit::spawn(store, sequencer);
     let commits =
         spawned.map_err(|source| StartError::Io { what: "cannot start a thread".to_owned(), source })?;
@@ -172,6 +179,19 @@ fn anchors(trust: &Trust) -> Result<TrustAnchors, StartError> {
         Some(days) => anchors.with_crl_policy(CrlPolicy::Required { max_age_s: u64::from(days) * 86_400 }),
         None => anchors,
     })
+}
+
+fn ek_roots(trust: &Trust) -> Result<EkRoots, StartError> {
+    let mut roots = EkRoots::default();
+    for root in &trust.tpm {
+        let file = root.certificate.display().to_string();
+        let anchor = |reason: String| StartError::Anchor { file: file.clone(), reason };
+        let certificates = endorsements::read_file(&root.certificate).map_err(|e| anchor(e.to_string()))?;
+        for der in &certificates {
+            roots = roots.with_root(der, root.simulated).map_err(|e| anchor(e.to_string()))?;
+        }
+    }
+    Ok(roots)
 }
 
 /// The revocation lists of the operator's directory.

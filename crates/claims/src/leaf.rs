@@ -39,12 +39,21 @@ pub enum LeafKind {
     Started = 5,
     /// How many unauthenticated requests were refused in a minute.
     Refusals = 6,
+    /// An attestation key is believed from now on, or no longer.
+    AttestationKey = 7,
 }
 
 impl LeafKind {
     /// Every kind, in order of its code.
-    pub const ALL: [Self; 6] =
-        [Self::Release, Self::Denial, Self::KeyCreated, Self::KeyChanged, Self::Started, Self::Refusals];
+    pub const ALL: [Self; 7] = [
+        Self::Release,
+        Self::Denial,
+        Self::KeyCreated,
+        Self::KeyChanged,
+        Self::Started,
+        Self::Refusals,
+        Self::AttestationKey,
+    ];
 
     /// The code, an entry's second byte.
     pub fn code(self) -> u8 {
@@ -65,6 +74,7 @@ impl LeafKind {
             Self::KeyChanged => "key-changed",
             Self::Started => "started",
             Self::Refusals => "refusals",
+            Self::AttestationKey => "attestation-key",
         }
     }
 }

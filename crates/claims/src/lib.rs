@@ -10,6 +10,7 @@
 //! [`policy`'s `Grant`]: ../policy/struct.Grant.html
 //! [`journal`'s `RecordedGrant`]: ../journal/struct.RecordedGrant.html
 
+mod attestation_key;
 mod attributes;
 mod digest;
 mod field;
@@ -22,6 +23,7 @@ mod time;
 pub mod tpm;
 mod transcript;
 
+pub use attestation_key::{AttestationKey, TpmCounters};
 pub use attributes::{KeyAttributes, Origin};
 pub use digest::{BrokerId, ChipId, ConfigDigest, Measurement, Nonce, PolicyDigest, ReportData, RequestId};
 pub use digest::{ParseHexError, Sha256Digest, TranscriptHash};

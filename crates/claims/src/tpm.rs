@@ -128,6 +128,14 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
+    /// The Name of these bytes, or `None`: an unknown algorithm, or a digest of another length than its own.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (id, digest) = bytes.split_first_chunk::<2>()?;
+        let algorithm = HashAlgorithm::from_id(u16::from_be_bytes(*id))?;
+        let fits = digest.len() == algorithm.digest_len();
+        fits.then(|| Self { algorithm, digest: Digest(digest.to_vec()) })
+    }
+
     /// The bytes as a TPM has them: two of the algorithm, big-endian, then the digest.
     pub fn to_bytes(&self) -> Vec<u8> {
         [&self.algorithm.id().to_be_bytes()[..], &self.digest.0].concat()
@@ -181,6 +189,15 @@ impl AkBinding {
             Self::EkCertificate => "ek-certificate",
             Self::Enrolled => "enrolled",
         }
+    }
+}
+
+impl FromStr for AkBinding {
+    type Err = &'static str;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|binding| binding.name() == s);
+        found.ok_or("not a binding; use in-tee, guest-vouched, ek-certificate or enrolled")
     }
 }
 
@@ -264,6 +281,8 @@ mod tests {
     fn names_print_what_they_parse() {
         let text = format!("000b{}", "5a".repeat(32));
         let name: ObjectName = text.parse().unwrap();
+        assert_eq!(ObjectName::from_bytes(&name.to_bytes()), Some(name.clone()));
+        assert_eq!(ObjectName::from_bytes(&name.to_bytes()[..33]), None);
         assert_eq!((name.to_string(), name.to_bytes().len()), (text, 34));
         for wrong in ["", "000b", "0004", "000bxx", &format!("000c{}", "5a".repeat(32)), "é00b00"] {
             assert!(wrong.parse::<ObjectName>().is_err(), "{wrong}");

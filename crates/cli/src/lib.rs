@@ -14,6 +14,7 @@
 //! as an argument.
 
 pub mod admin;
+pub mod attestation_keys;
 pub mod audit;
 pub mod dev;
 pub mod encrypt;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cli::admin::Admin;
-use cli::{audit, dev, encrypt, endorsements, evidence, keys, measure};
+use cli::{attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, measure};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -40,6 +40,9 @@ enum Command {
     /// Make, list, disable keys; import secrets; write descriptors
     #[command(subcommand)]
     Keys(keys::Command),
+    /// List, enrol and withdraw the attestation keys of TPMs
+    #[command(subcommand)]
+    AttestationKeys(attestation_keys::Command),
     /// Encrypt a file to a broker's key, without contact to the broker
     Encrypt(encrypt::Encrypt),
     /// Read the log: verify it, explain a decision
@@ -74,6 +77,9 @@ fn main() -> ExitCode {
     let admin = Admin::new(cli.admin.as_deref());
     let done = match &cli.command {
         Command::Keys(command) => keys::run(&admin, command).map_err(|e| (3, e.to_string())),
+        Command::AttestationKeys(command) => {
+            attestation_keys::run(&admin, command).map_err(|e| (3, e.to_string()))
+        }
         Command::Encrypt(args) => encrypt::run(args).map_err(|e| (4, e.to_string())),
         Command::Audit(command) => audit::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Evidence(command) => evidence::run(command).map_err(|e| (e.exit_code(), e.to_string())),

@@ -7,6 +7,8 @@ use claims::{
 };
 use store::LeafRow;
 
+use crate::AttestationKeyChanged;
+
 /// Something that happened, other than a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -20,6 +22,8 @@ pub enum Event {
     Started(Started),
     /// Unauthenticated requests were refused.
     Refusals(Refusals),
+    /// An attestation key is believed from now on, or no longer.
+    AttestationKey(AttestationKeyChanged),
 }
 
 /// Authenticated evidence was refused a key.
@@ -173,6 +177,7 @@ impl Event {
             Self::KeyChanged(_) => LeafKind::KeyChanged,
             Self::Started(_) => LeafKind::Started,
             Self::Refusals(_) => LeafKind::Refusals,
+            Self::AttestationKey(_) => LeafKind::AttestationKey,
         }
     }
 
@@ -184,6 +189,7 @@ impl Event {
             Self::KeyChanged(changed) => encode_changed(changed),
             Self::Started(started) => encode_started(started),
             Self::Refusals(refusals) => encode_refusals(refusals),
+            Self::AttestationKey(changed) => changed.encode(),
         }
     }
 

@@ -90,6 +90,15 @@ impl<'a> Reader<'a> {
         from(code).ok_or(RecordError::Value { field })
     }
 
+    /// One byte, 0 or 1.
+    pub(crate) fn flag(&mut self, field: &'static str) -> Result<bool, RecordError> {
+        match self.array(field)? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(RecordError::Value { field }),
+        }
+    }
+
     /// A text that stands for a value.
     pub(crate) fn parsed<T: core::str::FromStr>(&mut self, field: &'static str) -> Result<T, RecordError> {
         self.text(field)?.parse().map_err(|_| RecordError::Value { field })

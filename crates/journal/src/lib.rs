@@ -16,6 +16,7 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod attestation;
 pub mod audit;
 mod event;
 mod fields;
@@ -26,6 +27,7 @@ mod record;
 mod sequencer;
 mod staged;
 
+pub use attestation::AttestationKeyChanged;
 pub use event::{Denied, Event, KeyChanged, KeyCreated, Refusals, Started};
 pub use fields::RecordError;
 pub use keys::{JournalledKeys, KeyFault};

@@ -7,7 +7,7 @@ use claims::{
 
 use crate::event::{DENIED, KEY_CHANGED, KEY_CREATED, REFUSALS, STARTED};
 use crate::fields::Reader;
-use crate::{Denied, Event, KeyChanged, KeyCreated, RecordError, Refusals, Started};
+use crate::{AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, RecordError, Refusals, Started};
 
 /// What a leaf records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,10 @@ impl Record {
             LeafKind::KeyChanged => decode_changed(record)?,
             LeafKind::Started => decode_started(record)?,
             LeafKind::Refusals => decode_refusals(record)?,
+            LeafKind::AttestationKey => {
+                let (changed, rest) = AttestationKeyChanged::decode(record)?;
+                (Self::Event(Event::AttestationKey(changed)), rest)
+            }
         };
         rest.end()?;
         Ok(decoded)
@@ -116,7 +120,7 @@ fn decode_changed(record: &[u8]) -> Decoded<'_> {
         key: r.parsed("key")?,
         version: KeyVersion(r.u32("version")?),
         revision: r.u64("revision")?,
-        enabled: r.code("enabled", flag)?,
+        enabled: r.flag("enabled")?,
         attributes: Sha256Digest(r.array("attributes")?),
         action: r.text("action")?.to_owned(),
         actor: r.text("actor")?.to_owned(),
@@ -145,12 +149,4 @@ fn decode_refusals(record: &[u8]) -> Decoded<'_> {
         counts.push((r.text("code")?.to_owned(), r.u64("count")?));
     }
     Ok((Record::Event(Event::Refusals(Refusals { broker, from, until, counts })), r))
-}
-
-fn flag(code: u8) -> Option<bool> {
-    match code {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
-    }
 }

@@ -5,10 +5,14 @@
 use std::path::Path;
 
 use claims::leaf::{LeafKind, ReleaseRecord};
-use claims::{BrokerId, KeyVersion, PolicyDigest, Sha256Digest, TranscriptHash, UnixTime, VersionSelector};
+use claims::tpm::AkBinding;
+use claims::{
+    AttestationKey, BrokerId, KeyVersion, PolicyDigest, Sha256Digest, TranscriptHash, UnixTime,
+    VersionSelector,
+};
 use journal::{
-    Denied, Event, JournalledKeys, KeyChanged, KeyCreated, KeyFault, LeafFault, LogSequencer, RebuildError,
-    RecordError, Refusals, Started,
+    AttestationKeyChanged, Denied, Event, JournalledKeys, KeyChanged, KeyCreated, KeyFault, LeafFault,
+    LogSequencer, RebuildError, RecordError, Refusals, Started,
 };
 use log::{Log, NOW, ORIGIN, attributes, journal_keys, signer};
 use store::{LeafRow, Options, Store, Transaction};
@@ -56,6 +60,13 @@ fn events() -> Vec<(Event, Option<String>)> {
             None,
         ),
     ]
+}
+
+fn enrolled(believed: bool) -> AttestationKey {
+    let name = |byte: &str| format!("000b{}", byte.repeat(32)).parse().unwrap();
+    let (name, ek) = (name("5a"), Some(name("6b")));
+    let binding = AkBinding::EkCertificate;
+    AttestationKey { name, binding, ek, simulated: false, not_after: NOW, believed }
 }
 
 /// A release's leaf, made by hand: what a store holds is checked whoever put it there.
@@ -181,8 +192,33 @@ fn keys_at_rest_are_those_of_the_journal() {
 }
 
 #[test]
+fn attestation_keys_at_rest_are_those_of_the_journal() {
+    let mut journalled = JournalledKeys::default();
+    let observe = |journalled: &mut JournalledKeys, believed| {
+        let (action, actor) = ("enrol".to_owned(), "activation".to_owned());
+        let broker = BrokerId([7; 32]);
+        let changed = AttestationKeyChanged { broker, key: enrolled(believed), action, actor, at: NOW };
+        journalled.observe(&journal::Record::Event(Event::AttestationKey(changed)));
+    };
+    let fault = Err(KeyFault::AttestationKey { name: enrolled(true).name });
+    assert_eq!(journalled.check_attestation_keys([&enrolled(true)]), fault, "planted");
+    observe(&mut journalled, true);
+    assert_eq!(journalled.check_attestation_keys([&enrolled(true)]), Ok(()));
+    assert_eq!(journalled.check_attestation_keys([]), fault, "taken away");
+    let genuine = AttestationKey { simulated: true, ..enrolled(true) };
+    assert_eq!(journalled.check_attestation_keys([&genuine]), fault, "altered");
+    observe(&mut journalled, false);
+    assert_eq!(journalled.check_attestation_keys([&enrolled(true)]), fault, "put back");
+    assert_eq!(journalled.check_attestation_keys([&enrolled(false)]), Ok(()));
+}
+
+#[test]
 fn records_come_back_and_cut_off_ones_are_refused() {
-    for (event, _) in events() {
+    let (action, actor) = ("enrol".to_owned(), "activation".to_owned());
+    let broker = BrokerId([7; 32]);
+    let changed = AttestationKeyChanged { broker, key: enrolled(true), action, actor, at: NOW };
+    let events = events().into_iter().map(|(event, _)| event);
+    for event in events.chain([Event::AttestationKey(changed)]) {
         let (kind, bytes) = (event.kind(), event.encode());
         assert_eq!(journal::Record::decode(kind, &bytes), Ok(journal::Record::Event(event)));
         for len in 0..bytes.len() {

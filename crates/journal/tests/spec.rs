@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use claims::leaf::{LeafKind, ReleaseRecord};
+use claims::tpm::{AkBinding, Digest, HashAlgorithm, ObjectName};
 use claims::{
-    BrokerId, KeyKind, KeyVersion, Operation, Origin, PolicyDigest, Sha256Digest, TranscriptHash, UnixTime,
-    VersionSelector,
+    AttestationKey, BrokerId, KeyKind, KeyVersion, Operation, Origin, PolicyDigest, Sha256Digest,
+    TranscriptHash, UnixTime, VersionSelector,
 };
 use crypto::Ed25519SigningKey;
-use journal::{Denied, Event, KeyChanged, KeyCreated, Record, Refusals, Started};
+use journal::{AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, Record, Refusals, Started};
 use tlog::note::Signer;
 use tlog::{Checkpoint, Frontier, leaf_hash};
 
@@ -79,7 +80,21 @@ fn changed() -> KeyChanged {
     }
 }
 
-fn records() -> [Record; 6] {
+fn enrolled() -> AttestationKeyChanged {
+    let name = |byte| ObjectName { algorithm: HashAlgorithm::Sha256, digest: Digest(vec![byte; 32]) };
+    let key = AttestationKey {
+        name: name(15),
+        binding: AkBinding::EkCertificate,
+        ek: Some(name(16)),
+        simulated: false,
+        not_after: UnixTime(1_900_000_000),
+        believed: true,
+    };
+    let (action, actor) = ("enrol".to_owned(), "activation".to_owned());
+    AttestationKeyChanged { broker: BROKER, key, action, actor, at: AT }
+}
+
+fn records() -> [Record; 7] {
     let software = "keyfast-broker 0.1.0".to_owned();
     let started =
         Started { broker: BROKER, software, config: Sha256Digest([13; 32]), policy: POLICY, at: AT };
@@ -92,6 +107,7 @@ fn records() -> [Record; 6] {
         Record::Event(Event::KeyChanged(changed())),
         Record::Event(Event::Started(started)),
         Record::Event(Event::Refusals(refusals)),
+        Record::Event(Event::AttestationKey(enrolled())),
     ]
 }
 

@@ -27,9 +27,18 @@ impl Explainer<'_> {
     }
 
     /// What is missing for each `permit` to apply, the nearest first: the one with the fewest failing conditions.
+    ///
+    /// A permit for another kind of evidence is far from any guest of this kind, however few its conditions are: it is
+    /// left out, unless there is no other.
     pub(crate) fn near_misses<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<Reason> {
         let permits = rules.filter(|rule| rule.effect == Effect::Permit);
         let mut misses: Vec<(usize, &Rule, Vec<&Condition>)> = permits.map(|rule| self.miss(rule)).collect();
+        let elsewhere = |(_, _, failing): &(usize, &Rule, Vec<&Condition>)| {
+            failing.iter().any(|condition| condition.text.starts_with(EVIDENCE_KIND))
+        };
+        if !misses.iter().all(elsewhere) {
+            misses.retain(|miss| !elsewhere(miss));
+        }
         misses.sort_by(|(a, r, _), (b, s, _)| (a, &r.id).cmp(&(b, &s.id)));
         let reasons = misses
             .into_iter()
@@ -195,3 +204,6 @@ fn no_permit() -> Reason {
         found: "none in the bundle".to_owned(),
     }
 }
+
+/// How conditions on the kind of evidence begin.
+const EVIDENCE_KIND: &str = "principal.evidence";

@@ -4,8 +4,8 @@
 //! The file is TOML: `version = 1`, then any number of these tables; unknown keys are refused.
 //!
 //! ```toml
-//! [[measurement]]         # also host_data, id_key, chip, paravisor
-//! value = "…"             # lower-case hexadecimal
+//! [[measurement]]         # also host_data, id_key, chip, csp, paravisor, vm_id, pcr, measured, database, ak
+//! value = "…"             # as policies name it: lower-case hexadecimal, but for csp and vm_id
 //! name = "web 1.4"
 //! state = "active"        # or trial, retiring, expired
 //!
@@ -28,27 +28,53 @@ use toml::Spanned;
 
 use crate::bundle::Bundle;
 use crate::load_error::{LoadError, LoadErrors, Problem};
+use crate::vocabulary::impossible_value;
 
 /// What a reference value is a value of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ValueKind {
     Measurement,
     HostData,
     IdKey,
     Chip,
+    Csp,
     Paravisor,
+    VmId,
+    Pcr,
+    Measured,
+    Database,
+    Ak,
 }
 
 impl ValueKind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Measurement, Self::HostData, Self::IdKey, Self::Chip, Self::Paravisor];
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Measurement,
+        Self::HostData,
+        Self::IdKey,
+        Self::Chip,
+        Self::Csp,
+        Self::Paravisor,
+        Self::VmId,
+        Self::Pcr,
+        Self::Measured,
+        Self::Database,
+        Self::Ak,
+    ];
 
-    /// Length of a value, in hexadecimal digits.
-    fn digits(self) -> usize {
+    /// The name of its type in policies.
+    pub(crate) fn type_name(self) -> &'static str {
         match self {
-            Self::Measurement | Self::IdKey | Self::Paravisor => 96,
-            Self::HostData => 64,
-            Self::Chip => 128,
+            Self::Measurement => "Measurement",
+            Self::HostData => "HostData",
+            Self::IdKey => "IdKey",
+            Self::Chip => "Chip",
+            Self::Csp => "Csp",
+            Self::Paravisor => "Paravisor",
+            Self::VmId => "VmId",
+            Self::Pcr => "Pcr",
+            Self::Measured => "Measured",
+            Self::Database => "Database",
+            Self::Ak => "AkName",
         }
     }
 }
@@ -103,7 +129,19 @@ impl References {
             let message = format!("unknown version: expected 1, got {}", file.version.get_ref());
             errors.push(problem(text, Some(file.version.span().start), message));
         }
-        let values = [file.measurement, file.host_data, file.id_key, file.chip, file.paravisor];
+        let values = [
+            file.measurement,
+            file.host_data,
+            file.id_key,
+            file.chip,
+            file.csp,
+            file.paravisor,
+            file.vm_id,
+            file.pcr,
+            file.measured,
+            file.database,
+            file.ak,
+        ];
         for (kind, values) in ValueKind::ALL.into_iter().zip(values) {
             errors.extend(references.insert_values(text, kind, values));
         }
@@ -138,10 +176,8 @@ impl References {
         for Value { value, name, state } in values {
             let offset = value.span().start;
             let value = value.into_inner();
-            if value.len() != kind.digits() || !value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            {
-                let message = format!("not {} lower-case hexadecimal digits", kind.digits());
-                errors.push(problem(text, Some(offset), message));
+            if let Some(expected) = impossible_value(kind.type_name(), &value) {
+                errors.push(problem(text, Some(offset), format!("not {expected}")));
                 continue;
             }
             match known.entry(value) {
@@ -190,7 +226,19 @@ struct File {
     #[serde(default)]
     chip: Vec<Value>,
     #[serde(default)]
+    csp: Vec<Value>,
+    #[serde(default)]
     paravisor: Vec<Value>,
+    #[serde(default)]
+    vm_id: Vec<Value>,
+    #[serde(default)]
+    pcr: Vec<Value>,
+    #[serde(default)]
+    measured: Vec<Value>,
+    #[serde(default)]
+    database: Vec<Value>,
+    #[serde(default)]
+    ak: Vec<Value>,
     #[serde(default)]
     tcb_floor: Vec<Floor>,
 }

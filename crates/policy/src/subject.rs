@@ -70,8 +70,10 @@ impl Subjects {
             let known = |(kind, name): (ValueKind, String)| self.known(kind, &name);
             entities.extend(referable(snp).into_iter().filter_map(known));
         }
-        let paravisor = tpm::paravisor(record).and_then(|name| self.known(ValueKind::Paravisor, &name));
-        entities.extend(paravisor);
+        let mut quoted = tpm::referable(record);
+        quoted.sort();
+        quoted.dedup();
+        entities.extend(quoted.into_iter().filter_map(|(kind, name)| self.known(kind, &name)));
         let named = self.named.iter().filter(|entity| !entities.iter().any(|e| e.uid() == entity.uid()));
         let named: Vec<_> = named.cloned().collect();
         entities.extend(named);
@@ -92,7 +94,13 @@ impl Subjects {
             ValueKind::HostData => &self.vocabulary.host_data,
             ValueKind::IdKey => &self.vocabulary.id_key,
             ValueKind::Chip => &self.vocabulary.chip,
+            ValueKind::Csp => &self.vocabulary.csp,
             ValueKind::Paravisor => &self.vocabulary.paravisor,
+            ValueKind::VmId => &self.vocabulary.vm_id,
+            ValueKind::Pcr => &self.vocabulary.pcr,
+            ValueKind::Measured => &self.vocabulary.measured,
+            ValueKind::Database => &self.vocabulary.database,
+            ValueKind::Ak => &self.vocabulary.ak_name,
         }
     }
 
@@ -197,7 +205,8 @@ pub(crate) fn referable(snp: &SnpClaims) -> Vec<(ValueKind, String)> {
     let keys = [snp.id_key_digest, snp.author_key_digest.filter(|digest| Some(*digest) != snp.id_key_digest)];
     let keys = keys.into_iter().flatten().map(|digest| (ValueKind::IdKey, hex(&digest)));
     let chip = snp.chip_id.map(|chip| (ValueKind::Chip, hex(&chip.0)));
-    always.into_iter().chain(keys).chain(chip).collect()
+    let csp = snp.csp_id.clone().map(|csp| (ValueKind::Csp, csp));
+    always.into_iter().chain(keys).chain(chip).chain(csp).collect()
 }
 
 fn tcb(tcb: Tcb) -> Result<RestrictedExpression, Unfit> {

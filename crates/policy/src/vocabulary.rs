@@ -53,6 +53,7 @@ vocabulary! {
     report_id: "ReportId",
     signing_key: "SigningKey",
     suite: "Suite",
+    vm_id: "VmId",
 }
 
 /// An entity's full name.
@@ -76,15 +77,31 @@ pub(crate) fn impossible_name(literal: &EntityUid) -> Option<&'static str> {
     if kind == "Key" {
         return name.parse::<KeyId>().is_err().then_some("the name of a key: a-z, 0-9, `-`, `_`, `.`");
     }
-    if kind == "Csp" {
-        return impossible_csp(name);
-    }
     if UNNAMED.contains(&kind.as_str()) {
         return Some("a test of its claims: it has no name of its own");
+    }
+    impossible_value(&kind, name)
+}
+
+/// What a value of this type would have to be, if it is one that can never occur.
+pub(crate) fn impossible_value(kind: &str, name: &str) -> Option<&'static str> {
+    match kind {
+        "Csp" => return impossible_csp(name),
+        "VmId" => return impossible_vm_id(name),
+        _ => {}
     }
     let (_, digits, expected) = BYTES.iter().find(|(bytes, _, _)| *bytes == kind)?;
     let is_hex = name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     (!is_hex || !digits.contains(&name.len())).then_some(expected)
+}
+
+/// What a vmUniqueId would have to be.
+fn impossible_vm_id(name: &str) -> Option<&'static str> {
+    let groups: Vec<&str> = name.split('-').collect();
+    let is_hex = |group: &&str| group.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let possible = lengths == [8, 4, 4, 4, 12] && groups.iter().all(is_hex);
+    (!possible).then_some("a lower-case UUID with its dashes")
 }
 
 /// What a CSP_ID would have to be, if it is one that `verify` never lets through.
@@ -141,6 +158,8 @@ mod tests {
         assert!(!possible("Csp", "") && !possible("Csp", "CN=\n") && !possible("Csp", &"x".repeat(129)));
         assert!(possible("Pcr", &"0f".repeat(32)) && possible("Pcr", &"0f".repeat(48)));
         assert!(!possible("Pcr", &"0f".repeat(20)) && !possible("AkName", &"0f".repeat(32)));
+        assert!(possible("VmId", "0a1b2c3d-0123-4567-89ab-0123456789ab"));
+        assert!(!possible("VmId", "0A1B2C3D-0123-4567-89AB-0123456789AB") && !possible("VmId", "0a1b2c3d"));
         assert!(possible("Key", "db-1") && !possible("Key", "DB"));
         assert!(!possible("Guest", "web") && !possible("Processor", "Milan"));
         assert!(possible("Product", "whatever the validator let through"));

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use claims::{KeyId, KeyVersion, PolicyDigest};
+use claims::tpm::ObjectName;
+use claims::{KeyId, KeyVersion, PolicyDigest, TpmCounters};
 
 /// The database failed, or holds what it must not.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -117,6 +118,26 @@ pub enum CommitError {
         key: KeyId,
         /// Which version of it.
         version: KeyVersion,
+    },
+    /// An attestation key is no longer believed, or never was.
+    #[error("the attestation key {name} was withdrawn meanwhile")]
+    AttestationKeyWithdrawn {
+        /// Its Name.
+        name: ObjectName,
+    },
+    /// A TPM is in an earlier state than it was in before.
+    #[error(
+        "the tpm of the attestation key {} was put back to an earlier state: expected {counter} not below that of \
+         {} resets, {} restarts, {} ms, got {} resets, {} restarts, {} ms",
+        got.ak, kept.resets, kept.restarts, kept.clock_ms, got.resets, got.restarts, got.clock_ms
+    )]
+    TpmPutBack {
+        /// What is lower: `resetCount`, `restartCount` or `clock`.
+        counter: &'static str,
+        /// Those of the latest quote that was answered.
+        kept: Box<TpmCounters>,
+        /// Those of this quote.
+        got: Box<TpmCounters>,
     },
     /// Another policy is active than the one that the request was decided under; decide again.
     #[error("the policy changed: expected {expected}, found {found:?}")]

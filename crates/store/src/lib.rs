@@ -1,4 +1,5 @@
-//! What the broker remembers: leaves, spent challenges, keys at rest, the active policy, refusals. SQLite.
+//! What the broker remembers: leaves, spent challenges, keys at rest, attestation keys, the active policy, refusals.
+//! SQLite.
 //!
 //! One thread writes. It takes whatever requests wait, puts them into one SQLite transaction, and answers them once
 //! `COMMIT` has returned: one fsync serves all of them, and nobody is told of anything that is not on the disk.
@@ -13,6 +14,7 @@
 //! Keys are here as wrapped bytes only. This crate must never open a key, never judge a record, and never answer
 //! success before the bytes are durable.
 
+mod attestation;
 mod columns;
 mod committed;
 mod error;
@@ -28,5 +30,7 @@ pub use error::{CommitError, OpenError, StorageError};
 pub use group::{GroupCommit, SequenceError, Sequencer};
 pub use open::{Options, Store};
 pub use read::{Counts, Reader};
-pub use row::{KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SpentNonce, StoredLeaf, Transaction};
+pub use row::{
+    KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SpentNonce, StoredLeaf, Transaction,
+};
 pub use schema::SCHEMA_VERSION;

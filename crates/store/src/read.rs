@@ -3,11 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use claims::leaf::Entry;
-use claims::{KeyId, KeyVersion, PolicyDigest, RequestId, VersionSelector};
+use claims::{AttestationKey, KeyId, KeyVersion, PolicyDigest, RequestId, VersionSelector};
 use rusqlite::{Connection, Params, Row, params};
 
 use crate::columns::{self, int, uint};
-use crate::{KeyRow, Refusal, StorageError, StoredLeaf, write};
+use crate::{KeyRow, Refusal, StorageError, StoredLeaf, attestation, write};
 
 /// A connection that reads only. Calls take turns; open more readers for more at once.
 #[derive(Debug)]
@@ -112,6 +112,15 @@ impl Reader {
             columns::KEY
         );
         Ok(self.rows(&sql, params![key.as_str(), exact], columns::key)?.pop())
+    }
+
+    /// All attestation keys that were ever enrolled.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn attestation_keys(&self) -> Result<Vec<AttestationKey>, StorageError> {
+        let sql = format!("SELECT {} FROM attestation_key ORDER BY rowid", attestation::COLUMNS);
+        self.rows(&sql, [], attestation::decode)
     }
 
     /// The policy that was activated last; `None` before the first.

@@ -1,7 +1,9 @@
 //! What goes into the store and comes out of it: plain data.
 
 use claims::leaf::{Entry, LeafKind, Salt};
-use claims::{KeyAttributes, KeyId, KeyVersion, Nonce, PolicyDigest, RequestId, UnixTime};
+use claims::{
+    AttestationKey, KeyAttributes, KeyId, KeyVersion, Nonce, PolicyDigest, RequestId, TpmCounters, UnixTime,
+};
 
 /// A leaf of the journal, before it has a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,16 @@ pub struct Refusal {
     pub detail: String,
 }
 
+/// A TPM whose quote is about to be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenTpm {
+    /// What it says of its past.
+    pub counters: TpmCounters,
+    /// How much earlier than a quote that was answered its clock may be, in milliseconds: the lifetime of a challenge,
+    /// since quotes come in any order.
+    pub slack_ms: u64,
+}
+
 /// What one request wants written, all of it or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
@@ -91,12 +103,16 @@ pub struct Transaction {
     pub nonce: Option<SpentNonce>,
     /// Keys that must be as they were.
     pub keys_unchanged: Vec<KeyUnchanged>,
+    /// The TPM that must not have been put back, of an attestation key that must be believed still.
+    pub tpm: Option<SeenTpm>,
     /// The policy that must be the active one.
     pub policy: Option<PolicyDigest>,
     /// A policy to make the active one.
     pub activate: Option<PolicyDigest>,
     /// Changes to keys.
     pub keys: Vec<KeyWrite>,
+    /// Attestation keys, as they are known from now on.
+    pub attestation_keys: Vec<AttestationKey>,
     /// Leaves, in order.
     pub leaves: Vec<LeafRow>,
     /// Refusals to remember.
@@ -110,9 +126,11 @@ impl Transaction {
             now,
             nonce: None,
             keys_unchanged: Vec::new(),
+            tpm: None,
             policy: None,
             activate: None,
             keys: Vec::new(),
+            attestation_keys: Vec::new(),
             leaves: Vec::new(),
             refusals: Vec::new(),
         }

@@ -1,10 +1,10 @@
-//! The tables, version 1.
+//! The tables, version 2: attestation keys are new.
 //!
 //! `leaf` is the journal: never updated, never deleted from. `nonce.seq` and `refusal.seq` are in order of arrival,
 //! so that the oldest can be forgotten.
 
 /// The version of the tables that this code writes, and the newest that it reads.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Marks the file as keyfast's: "KFST".
 pub(crate) const APPLICATION_ID: u32 = 0x4b46_5354;
@@ -59,5 +59,21 @@ CREATE TABLE refusal (
 CREATE INDEX refusal_request ON refusal (request);
 ";
 
+/// Makes what version 2 has and version 1 has not.
+pub(crate) const CREATE_2: &str = "
+CREATE TABLE attestation_key (
+    name      BLOB PRIMARY KEY,
+    binding   TEXT NOT NULL,
+    ek        BLOB,
+    simulated INTEGER NOT NULL,
+    not_after INTEGER NOT NULL,
+    believed  INTEGER NOT NULL,
+    resets    INTEGER,
+    restarts  INTEGER,
+    clock     INTEGER
+) STRICT;
+";
+
 /// The tables that a database of this version has.
-pub(crate) const TABLES: [&str; 6] = ["version", "leaf", "nonce", "key", "policy_epoch", "refusal"];
+pub(crate) const TABLES: [&str; 7] =
+    ["version", "leaf", "nonce", "key", "policy_epoch", "refusal", "attestation_key"];

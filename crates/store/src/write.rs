@@ -1,7 +1,7 @@
 //! Writing one group: many requests in one SQLite transaction, each all or nothing.
 //!
-//! For each request, in order: 1. the policy is still the active one, 2. the keys are as they were, 3. the challenge
-//! was not used, 4. keys, policy, leaves and refusals are written. A request that is refused leaves nothing and the
+//! For each request, in order: 1. the policy is still the active one, 2. the keys are as they were, the attestation
+//! key is believed and its TPM was not put back, 3. the challenge was not used, 4. keys, policy, leaves and refusals are written. A request that is refused leaves nothing and the
 //! next one goes on: up to 3 nothing but the challenge is written, and that last; one that writes keys, which may be
 //! refused later, has a savepoint. If the database itself fails, the whole group does.
 
@@ -12,7 +12,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use crate::columns::{encode_operations, encode_tags, int, uint};
 use crate::{
     CommitError, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Refusal, SpentNonce, StorageError,
-    Transaction,
+    Transaction, attestation,
 };
 
 /// What became of a group.
@@ -90,10 +90,13 @@ fn request(connection: &Connection, transaction: &Transaction, next: u64) -> Res
     // 1. and 2. before anything is written.
     check_policy(connection, transaction.policy)?;
     transaction.keys_unchanged.iter().try_for_each(|key| check_key(connection, key))?;
+    transaction.tpm.iter().try_for_each(|seen| attestation::check(connection, seen))?;
     // 3.
     transaction.nonce.iter().try_for_each(|nonce| spend(connection, nonce))?;
     // 4.
     transaction.keys.iter().try_for_each(|key| write_key(connection, key))?;
+    transaction.attestation_keys.iter().try_for_each(|key| attestation::put(connection, key))?;
+    transaction.tpm.iter().try_for_each(|seen| attestation::keep(connection, &seen.counters))?;
     transaction.activate.iter().try_for_each(|policy| activate(connection, policy, transaction.now))?;
     (next..).zip(&transaction.leaves).try_for_each(|(index, leaf)| append(connection, index, leaf))?;
     Ok(transaction.refusals.iter().try_for_each(|refusal| remember(connection, refusal))?)
@@ -220,7 +223,7 @@ fn forget(connection: &Connection, options: &Options, now: UnixTime, spent: u64)
     execute(connection, sql, params![int(options.refusals_kept)]).map(drop)
 }
 
-fn execute(
+pub(crate) fn execute(
     connection: &Connection,
     sql: &str,
     columns: &[&dyn rusqlite::ToSql],
@@ -228,6 +231,9 @@ fn execute(
     Ok(cached(connection, sql)?.execute(columns)?)
 }
 
-fn cached<'c>(connection: &'c Connection, sql: &str) -> Result<CachedStatement<'c>, rusqlite::Error> {
+pub(crate) fn cached<'c>(
+    connection: &'c Connection,
+    sql: &str,
+) -> Result<CachedStatement<'c>, rusqlite::Error> {
     connection.prepare_cached(sql)
 }

@@ -8,13 +8,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use claims::leaf::{Entry, LeafKind};
+use claims::tpm::AkBinding;
 use claims::{
-    KeyAttributes, KeyKind, KeyVersion, Nonce, Operation, Origin, PolicyDigest, RequestId, Sha256Digest,
-    Suite, UnixTime, VersionSelector,
+    AttestationKey, KeyAttributes, KeyKind, KeyVersion, Nonce, Operation, Origin, PolicyDigest, RequestId,
+    Sha256Digest, Suite, TpmCounters, UnixTime, VersionSelector,
 };
 use store::{
     CommitError, Committed, Counts, GroupCommit, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Reader,
-    Refusal, SequenceError, Sequencer, SpentNonce, Store, Transaction,
+    Refusal, SeenTpm, SequenceError, Sequencer, SpentNonce, Store, Transaction,
 };
 
 /// Remembers how many entries each group had; refuses the group that begins at `fail_at`.
@@ -293,4 +294,48 @@ fn a_failed_commit_is_success_for_nobody() {
     intruder.execute_batch("ROLLBACK").unwrap();
     assert_eq!(bench.reader.leaf_count().unwrap(), 2);
     assert_eq!(bench.submit(transaction(2)).unwrap().first_index(), 2, "a busy database can be tried again");
+}
+
+fn attestation_key(believed: bool) -> AttestationKey {
+    let name = |byte: &str| format!("000b{}", byte.repeat(32)).parse().unwrap();
+    AttestationKey {
+        name: name("5a"),
+        binding: AkBinding::EkCertificate,
+        ek: Some(name("6b")),
+        simulated: true,
+        not_after: UnixTime(9000),
+        believed,
+    }
+}
+
+fn quoted(n: u8, resets: u32, clock_ms: u64) -> Transaction {
+    let counters = TpmCounters { ak: attestation_key(true).name, resets, restarts: 0, clock_ms };
+    Transaction { tpm: Some(SeenTpm { counters, slack_ms: 100 }), ..transaction(n) }
+}
+
+#[test]
+fn a_tpm_is_answered_while_its_key_is_believed_and_it_does_not_go_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = Bench::open(directory.path(), Options::default(), Counting::default());
+    let withdrawn = |answer: Answer| matches!(answer, Err(CommitError::AttestationKeyWithdrawn { .. }));
+    assert!(withdrawn(bench.submit(quoted(1, 1, 0))));
+    let put = |believed| {
+        let attestation_keys = vec![attestation_key(believed)];
+        bench.submit(Transaction { attestation_keys, ..Transaction::new(UnixTime(1)) }).unwrap();
+        assert_eq!(bench.reader.attestation_keys().unwrap(), [attestation_key(believed)]);
+    };
+    put(true);
+    bench.submit(quoted(1, 2, 1000)).unwrap();
+    // Made before the other and come after it: what was kept stays.
+    bench.submit(quoted(2, 2, 900)).unwrap();
+    for (resets, clock_ms, lower) in [(2, 899, "clock"), (1, 5000, "resetCount")] {
+        let refused = bench.submit(quoted(3, resets, clock_ms)).unwrap_err();
+        assert!(matches!(refused, CommitError::TpmPutBack { counter, .. } if counter == lower), "{refused}");
+    }
+    // Enrolled again, the key keeps its past; the refused challenge was not spent.
+    put(true);
+    assert!(matches!(bench.submit(quoted(3, 1, 5000)), Err(CommitError::TpmPutBack { .. })));
+    bench.submit(quoted(3, 3, 0)).unwrap();
+    put(false);
+    assert!(withdrawn(bench.submit(quoted(4, 3, 1))));
 }

@@ -87,12 +87,24 @@ fn a_newer_version_is_refused_and_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = made(directory.path());
     let alter = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    alter("UPDATE version SET version = 2");
-    assert!(matches!(open(&path), Err(OpenError::Newer { found: 2, supported: 1, .. })));
+    alter("UPDATE version SET version = 3");
+    assert!(matches!(open(&path), Err(OpenError::Newer { found: 3, supported: 2, .. })));
     alter("UPDATE version SET version = 0");
     assert!(matches!(open(&path), Err(OpenError::Damaged { .. })));
     alter("DELETE FROM version");
     assert!(matches!(open(&path), Err(OpenError::Damaged { .. })));
+}
+
+#[test]
+fn an_older_version_becomes_this_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = made(directory.path());
+    let alter = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    alter("DROP TABLE attestation_key; UPDATE version SET version = 1");
+    let store = open(&path).unwrap();
+    assert_eq!(store.reader().unwrap().attestation_keys().unwrap(), []);
+    drop(store);
+    open(&path).unwrap();
 }
 
 #[test]

@@ -7,8 +7,8 @@
 use claims::{Fields, Nonce, UnixTime};
 use crypto::HmacKey;
 
-/// Key for tokens, the same in all replicas.
-pub struct ChallengeKey(HmacKey);
+/// Key for tokens and tickets, the same in all replicas.
+pub struct ChallengeKey(pub(crate) HmacKey);
 
 /// A challenge as it travels.
 #[derive(Clone, Debug, PartialEq, Eq)]

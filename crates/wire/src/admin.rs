@@ -78,6 +78,34 @@ pub struct Key {
     pub commitment: String,
 }
 
+/// An attestation key: `GET /admin/v1/attestation-keys`, and the answer to whatever changes one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttestationKey {
+    /// Its Name, hexadecimal.
+    pub name: String,
+    /// What vouches for it: `ek-certificate` or `enrolled`.
+    pub binding: String,
+    /// Name of the endorsement key that it was activated with, hexadecimal.
+    pub ek: Option<String>,
+    /// Whether what vouches for it is simulated.
+    pub simulated: bool,
+    /// Until when it is believed, RFC 3339.
+    pub not_after: String,
+    /// Whether it is believed still.
+    pub believed: bool,
+}
+
+/// `POST /admin/v1/attestation-keys`: believe a key by an operator's word.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolAttestationKey {
+    /// TPM2B_PUBLIC, hexadecimal.
+    pub public: String,
+    /// Whether its TPM is simulated.
+    pub simulation: bool,
+}
+
 /// `GET /admin/v1/explain/{request}`: what was decided for one request, and why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -100,6 +100,25 @@ pub(crate) mod fixed_list {
     }
 }
 
+/// A list of byte strings.
+pub(crate) mod byte_strings {
+    use super::*;
+
+    pub(crate) fn encode<C, W: Write>(
+        list: &[Vec<u8>],
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), Failed<W::Error>> {
+        e.array(list.len() as u64)?;
+        list.iter().try_for_each(|bytes| e.bytes(bytes).map(drop))
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Vec<Vec<u8>>, Refused> {
+        let items = d.array()?.unwrap_or(0);
+        (0..items).map(|_| Ok(d.bytes()?.to_vec())).collect()
+    }
+}
+
 /// Values that stand for a small number.
 pub(crate) trait Coded: Sized {
     /// What errors call it.

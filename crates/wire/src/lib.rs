@@ -10,6 +10,8 @@
 //! |-|-|-|
 //! | `POST` [`CHALLENGE_PATH`] | [`ChallengeRequest`] | [`ChallengeResponse`] |
 //! | `POST` [`RELEASE_PATH`] | [`ReleaseRequest`] | [`ReleaseResponse`] |
+//! | `POST` [`ENROL_PATH`] | [`EnrolRequest`] | [`EnrolChallenge`] |
+//! | `POST` [`ENROL_PROOF_PATH`] | [`EnrolProof`] | [`Enrolled`] |
 //! | `GET` [`STATEMENT_PATH`] | | [`SignedStatement`] |
 //! | `GET` [`CHECKPOINT_PATH`], [`TILE_PATH`] | | C2SP checkpoint and tiles |
 //!
@@ -22,6 +24,7 @@ pub mod admin;
 mod bounds;
 mod challenge;
 mod codec;
+mod enrol;
 mod error;
 mod message;
 mod problem;
@@ -31,6 +34,7 @@ mod shape;
 mod statement;
 
 pub use challenge::{ChallengeRequest, ChallengeResponse};
+pub use enrol::{EnrolChallenge, EnrolProof, EnrolRequest, Enrolled};
 pub use error::{DecodeError, EncodeError, FieldError};
 pub use message::{Message, decode, encode};
 pub use problem::{Problem, ProblemCode, ProblemError, Remedy};
@@ -42,6 +46,10 @@ pub use statement::{SignedStatement, Statement};
 pub const CHALLENGE_PATH: &str = "/v1/challenge";
 /// Where a guest hands in its evidence.
 pub const RELEASE_PATH: &str = "/v1/release";
+/// Where a guest names the keys of its TPM.
+pub const ENROL_PATH: &str = "/v1/enrol";
+/// Where a guest shows that its TPM holds them.
+pub const ENROL_PROOF_PATH: &str = "/v1/enrol/proof";
 /// Where anyone reads the broker's signed statement.
 pub const STATEMENT_PATH: &str = "/v1/statement";
 /// Where anyone reads the newest checkpoint of the journal (C2SP `tlog-checkpoint`).

@@ -28,6 +28,10 @@ pub enum ProblemCode {
     ChallengeSpent,
     /// The evidence does not verify, or binds another transcript.
     EvidenceRefused,
+    /// The evidence is of an attestation key that the broker does not know.
+    EnrolmentRequired,
+    /// The keys of the TPM are not fit, nothing vouches for them, or the secret was not opened.
+    EnrolmentRefused,
     /// The policy changed between decision and record.
     PolicyChanged,
     /// A key changed between decision and record.
@@ -51,13 +55,15 @@ pub enum Remedy {
     Fix,
     /// Start over with a new challenge and new evidence.
     NewChallenge,
+    /// Enrol the TPM's attestation key, then start over; nothing where there is none.
+    Enrol,
     /// Wait, then start over.
     Wait,
 }
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::MalformedRequest,
         Self::TooLarge,
         Self::UnsupportedMediaType,
@@ -66,6 +72,8 @@ impl ProblemCode {
         Self::ChallengeExpired,
         Self::ChallengeSpent,
         Self::EvidenceRefused,
+        Self::EnrolmentRequired,
+        Self::EnrolmentRefused,
         Self::PolicyChanged,
         Self::KeyChanged,
         Self::NotFound,
@@ -77,7 +85,7 @@ impl ProblemCode {
 
     /// The code on the wire, the HTTP status, a sentence for people, and what the sender can do.
     fn row(self) -> (&'static str, u16, &'static str, Remedy) {
-        use Remedy::{Fix, NewChallenge, Wait};
+        use Remedy::{Enrol, Fix, NewChallenge, Wait};
         match self {
             Self::MalformedRequest => ("malformed-request", 400, "The request is malformed", Fix),
             Self::TooLarge => ("too-large", 413, "The request is too large", Fix),
@@ -87,6 +95,10 @@ impl ProblemCode {
             Self::ChallengeExpired => ("challenge-expired", 403, "The challenge has expired", NewChallenge),
             Self::ChallengeSpent => ("challenge-spent", 409, "The challenge was used before", NewChallenge),
             Self::EvidenceRefused => ("evidence-refused", 403, "The evidence does not verify", Fix),
+            Self::EnrolmentRequired => {
+                ("enrolment-required", 403, "The attestation key is not enrolled", Enrol)
+            }
+            Self::EnrolmentRefused => ("enrolment-refused", 403, "This key cannot be enrolled", Fix),
             Self::PolicyChanged => ("policy-changed", 409, "The policy changed meanwhile", NewChallenge),
             Self::KeyChanged => ("key-changed", 409, "A key changed meanwhile", NewChallenge),
             Self::NotFound => ("not-found", 404, "There is nothing here", Fix),

@@ -1,6 +1,7 @@
 //! What `keyfast-agent` can be asked to do.
 
 mod decrypt;
+mod enrol;
 mod evidence;
 mod keys;
 
@@ -53,6 +54,7 @@ enum Command {
     Secret(keys::Secret),
     Renew(keys::Renew),
     Evidence(evidence::Evidence),
+    Enrol(enrol::Enrol),
 }
 
 /// Runs one command.
@@ -67,5 +69,6 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Secret(args) => keys::secret(&config, args),
         Command::Renew(args) => keys::renew(&config, args),
         Command::Evidence(args) => evidence::run(&config, args),
+        Command::Enrol(args) => enrol::run(&config, args),
     }
 }

@@ -5,12 +5,35 @@ use claims::ClaimsRecord;
 use claims::tpm::{AkBinding, BootClaims, ParavisorClaims, TpmClaims};
 
 use super::{Attributes, Unfit, long, name, truth, unfit};
+use crate::references::ValueKind;
 use crate::vocabulary::{Vocabulary, hex};
 
 /// The launch measurement of what runs the guest's vTPM, if a report binds one.
 pub(super) fn paravisor(record: &ClaimsRecord) -> Option<String> {
     let in_tee = record.tpm.as_ref().is_some_and(|tpm| tpm.ak_binding == AkBinding::InTee);
     record.snp.as_ref().filter(|_| in_tee).map(|snp| hex(&snp.measurement.0))
+}
+
+/// What of a quote reference values are kept for.
+pub(super) fn referable(record: &ClaimsRecord) -> Vec<(ValueKind, String)> {
+    let Some(tpm) = &record.tpm else { return Vec::new() };
+    let all = |kind: ValueKind, names: Vec<String>| names.into_iter().map(move |name| (kind, name));
+    let mut measured = Vec::new();
+    let mut databases = Vec::new();
+    if let Some(boot) = &tpm.boot {
+        let sections = boot.sections.iter().map(|(_, digest)| digest);
+        let digests = boot.applications.iter().chain(sections).chain(&boot.command_line).chain(&boot.initrd);
+        measured.extend(digests.map(ToString::to_string));
+        let found = [boot.pk, boot.kek, boot.db, boot.dbx].into_iter().flatten();
+        databases.extend(found.map(|digest| digest.to_string()));
+    }
+    all(ValueKind::Paravisor, paravisor(record).into_iter().collect())
+        .chain(all(ValueKind::Pcr, tpm.pcrs.values().map(ToString::to_string).collect()))
+        .chain(all(ValueKind::Measured, measured))
+        .chain(all(ValueKind::Database, databases))
+        .chain(all(ValueKind::Ak, tpm.ak_name.iter().map(ToString::to_string).collect()))
+        .chain(all(ValueKind::VmId, tpm.paravisor.iter().map(|azure| azure.vm_id.clone()).collect()))
+        .collect()
 }
 
 /// The record `tpm`.
@@ -35,7 +58,7 @@ pub(super) fn tpm(
         ("firmware_version", Some(text(format!("{:016x}", tpm.firmware_version)))),
         ("boot", tpm.boot.as_ref().map(|facts| boot(v, facts)).transpose()?),
         ("paravisor", paravisor.map(|measurement| name(&v.paravisor, &measurement))),
-        ("azure", tpm.paravisor.as_ref().map(azure).transpose()?),
+        ("azure", tpm.paravisor.as_ref().map(|claims| azure(v, claims)).transpose()?),
     ])
 }
 
@@ -63,9 +86,9 @@ fn boot(v: &Vocabulary, boot: &BootClaims) -> Result<RestrictedExpression, Unfit
     ])
 }
 
-fn azure(claims: &ParavisorClaims) -> Result<RestrictedExpression, Unfit> {
+fn azure(v: &Vocabulary, claims: &ParavisorClaims) -> Result<RestrictedExpression, Unfit> {
     record_of([
-        ("vm_id", Some(text(claims.vm_id.clone()))),
+        ("vm_id", Some(name(&v.vm_id, &claims.vm_id))),
         ("secure_boot", Some(truth(claims.secure_boot))),
         ("console_enabled", Some(truth(claims.console_enabled))),
         ("tpm_persisted", claims.tpm_persisted.map(truth)),

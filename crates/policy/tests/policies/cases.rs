@@ -6,7 +6,7 @@ use std::fs;
 use policy::case::Expect;
 use policy::{Bundle, Policy};
 
-use crate::bundle::{case, read, shipped, shipped_policy};
+use crate::bundle::{bundle, case, read, shipped, shipped_policy};
 
 /// Runs the cases of a policy in one folder, and returns the conditions that denials named.
 fn run(name: &str, folder: &str) -> BTreeSet<(String, String)> {
@@ -45,17 +45,65 @@ fn development_decides_its_cases() {
 }
 
 #[test]
+fn azure_decides_its_cases() {
+    run("snp-azure-vtpm", "permit");
+    let named = run("snp-azure-vtpm", "deny");
+    assert_eq!(missing("snp-azure-vtpm", &named), Vec::<String>::new());
+}
+
+#[test]
+fn a_service_module_decides_its_cases() {
+    run("snp-svsm", "permit");
+    let named = run("snp-svsm", "deny");
+    assert_eq!(missing("snp-svsm", &named), Vec::<String>::new());
+}
+
+#[test]
+fn measured_boot_decides_its_cases() {
+    run("tpm-measured-boot", "permit");
+    let named = run("tpm-measured-boot", "deny");
+    assert_eq!(missing("tpm-measured-boot", &named), Vec::<String>::new());
+}
+
+#[test]
+fn development_with_a_vtpm_decides_its_cases() {
+    run("simulated-vtpm", "permit");
+    let named = run("simulated-vtpm", "deny");
+    assert_eq!(missing("simulated-vtpm", &named), Vec::<String>::new());
+}
+
+/// With permits for several kinds of evidence, a denial tells of those for the guest's own kind.
+#[test]
+fn a_denial_names_no_permit_for_another_kind_of_evidence() {
+    let files = ["snp-production.cedar", "snp-azure-vtpm.cedar", "tpm-measured-boot.cedar"];
+    for name in ["snp-production", "snp-azure-vtpm", "tpm-measured-boot"] {
+        let all = files.into_iter().fold(bundle(name), |all, file| all.with_policy(file, read(file)));
+        let policy = Policy::load(all).unwrap_or_else(|errors| panic!("{errors}"));
+        let case = case(name, "deny/identity-none.json");
+        case.run(&policy).unwrap_or_else(|difference| panic!("{name}: {difference}"));
+    }
+}
+
+#[test]
 fn deny_all_denies() {
     run("deny-all", "deny");
 }
 
 #[test]
 fn the_policies_load_together_and_with_the_shipped_reference_values() {
-    let files = ["snp-production.cedar", "simulated-development.cedar", "deny-all.cedar"];
+    let files = [
+        "snp-production.cedar",
+        "snp-azure-vtpm.cedar",
+        "snp-svsm.cedar",
+        "tpm-measured-boot.cedar",
+        "simulated-development.cedar",
+        "simulated-vtpm.cedar",
+        "deny-all.cedar",
+    ];
     let empty = Bundle::new(read("schema.cedarschema"), read("reference-values.toml"));
     let whole = files.into_iter().fold(empty, |all, file| all.with_policy(file, read(file)));
     let policy = Policy::load(whole).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!(policy.rules().count(), 6);
+    assert_eq!(policy.rules().count(), 14);
 }
 
 /// The conditions of a policy's text that no case denies for. Scope is left out: it names types and all operations.

@@ -8,3 +8,4 @@ mod decide;
 mod evaluate;
 mod load;
 mod quotes;
+mod tenants;

@@ -31,6 +31,9 @@ pub enum Enrolment {
     EkCertificate,
     /// An operator said so.
     Operator,
+    /// Its TPM opened a credential for an endorsement key that nothing vouches for. Worth nothing by itself: an SNP
+    /// report may vouch for that key.
+    Activated,
 }
 
 /// The empty table.

@@ -38,6 +38,15 @@ pub enum TpmVerifyError {
         /// The key's Name.
         name: ObjectName,
     },
+    /// The key's TPM has shown that it holds it, and nobody knows what TPM that is.
+    #[error(
+        "nothing vouches for the tpm of the attestation key {name}: expected an endorsement certificate under a root \
+         of the operator's, or an snp report that names its endorsement key"
+    )]
+    AkUnvouched {
+        /// The key's Name.
+        name: ObjectName,
+    },
     /// The key was activated with another endorsement key than the report binds.
     #[error(
         "the attestation key belongs to another endorsement key: expected {expected} as the report binds, got {got}"

@@ -28,8 +28,9 @@ mod enrolled;
 mod error;
 mod quote;
 pub(crate) mod svsm;
+pub mod ticket;
 
-use claims::tpm::{AkBinding, TpmClaims};
+use claims::tpm::{AkBinding, ObjectName, TpmClaims};
 use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
 use evidence::tpm::TpmEvidence;
 
@@ -59,6 +60,7 @@ pub(crate) fn authenticate(
     let ak_binding = match known.enrolment {
         Enrolment::EkCertificate => AkBinding::EkCertificate,
         Enrolment::Operator => AkBinding::Enrolled,
+        Enrolment::Activated => return Err(TpmVerifyError::AkUnvouched { name }.into()),
     };
     Ok(Authenticated {
         kind: EvidenceKind::Tpm,
@@ -73,6 +75,16 @@ pub(crate) fn authenticate(
         tpm: Some(TpmClaims { ak_name: Some(name), boot, ..claims(&evidence.quote, quote, ak_binding) }),
         not_after: known.not_after,
     })
+}
+
+/// The Name of a key that is fit for quotes: of a scheme on the list, restricted, and bound to its TPM.
+///
+/// # Errors
+/// [`TpmVerifyError`], the first rule that it breaks.
+pub fn fit_for_quotes(ak: &evidence::tpm::Public) -> Result<ObjectName, TpmVerifyError> {
+    check_attributes(ak.fields().attributes)?;
+    AttestationKey::of_public(ak)?;
+    Ok(name_of(ak))
 }
 
 /// The claims of a quote, without what only some kinds of evidence know.

@@ -11,3 +11,4 @@ mod simulated;
 mod svsm;
 mod swtpm;
 mod table;
+mod ticket;

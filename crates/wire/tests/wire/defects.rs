@@ -5,8 +5,8 @@
 
 use claims::{KeyVersion, Operation, Sha256Digest, Suite};
 use wire::{
-    Answer, ChallengeRequest, ChallengeResponse, DecodeError, FieldError, Message, ReleaseRequest,
-    ReleaseResponse, Statement,
+    Answer, ChallengeRequest, ChallengeResponse, DecodeError, EnrolChallenge, EnrolProof, EnrolRequest,
+    Enrolled, FieldError, Message, ReleaseRequest, ReleaseResponse, Statement,
 };
 
 use crate::format::Vector;
@@ -18,6 +18,7 @@ pub fn vectors() -> Vec<Vector> {
     all.extend(requests());
     all.extend(responses());
     all.extend(statements());
+    all.extend(enrolments());
     all
 }
 
@@ -139,6 +140,26 @@ fn responses() -> Vec<Vector> {
             let Answer::Denial(denial) = &mut r.answers[2] else { panic!() };
             denial.code = "Policy-Denied".to_owned();
         }),
+    ]
+}
+
+fn enrolments() -> Vec<Vector> {
+    let request = |name: &str, expect: &str, change: &dyn Fn(&mut EnrolRequest)| {
+        let mut request = samples::enrol_request();
+        change(&mut request);
+        changed(name, expect, &request)
+    };
+    let no_secret = EnrolProof { secret: Vec::new(), ..samples::enrol_proof() };
+    let long_credential = EnrolChallenge { credential: vec![0; 1025], ..samples::enrol_challenge() };
+    let short_name = Enrolled { ak_name: vec![0; 33], ..samples::enrolled() };
+    vec![
+        request("attestation_key_too_long", "field-length", &|r| r.ak = vec![0; 1025]),
+        request("no_endorsement_key", "field-length", &|r| r.ek.clear()),
+        request("too_many_certificates", "field-count", &|r| r.certificates = vec![vec![0]; 5]),
+        request("empty_certificate", "field-length", &|r| r.certificates[1].clear()),
+        changed("credential_too_long", "field-length", &long_credential),
+        changed("no_secret", "field-length", &no_secret),
+        changed("short_name", "field-length", &short_name),
     ]
 }
 

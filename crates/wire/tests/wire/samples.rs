@@ -5,8 +5,9 @@ use claims::{
     Sha256Digest, Suite, UnixTime, UnwrapAlgorithm, VersionSelector,
 };
 use wire::{
-    Answer, ChallengeRequest, ChallengeResponse, Denial, Message, Permit, Receipt, ReleaseRequest,
-    ReleaseResponse, Request, Sealed, SignedStatement, Statement, Unwrap,
+    Answer, ChallengeRequest, ChallengeResponse, Denial, EnrolChallenge, EnrolProof, EnrolRequest, Enrolled,
+    Message, Permit, Receipt, ReleaseRequest, ReleaseResponse, Request, Sealed, SignedStatement, Statement,
+    Unwrap,
 };
 
 use crate::format::Vector;
@@ -135,9 +136,35 @@ pub fn signed_statement() -> SignedStatement {
     SignedStatement { statement, identity: identity.public(), signature }
 }
 
+pub fn enrol_request() -> EnrolRequest {
+    EnrolRequest {
+        ak: counting(0x01, 280),
+        ek: counting(0x02, 314),
+        certificates: vec![counting(0x30, 900), counting(0x31, 1000)],
+    }
+}
+
+pub fn enrol_challenge() -> EnrolChallenge {
+    EnrolChallenge {
+        token: counting(0x11, 180),
+        credential: counting(0x12, 70),
+        encrypted_seed: counting(0x13, 258),
+        expires: UnixTime(1_900_000_060),
+    }
+}
+
+pub fn enrol_proof() -> EnrolProof {
+    EnrolProof { token: counting(0x11, 180), secret: counting(0x14, 32) }
+}
+
+pub fn enrolled() -> Enrolled {
+    Enrolled { ak_name: counting(0x00, 34), until: UnixTime(2_000_000_000) }
+}
+
 pub fn vectors() -> Vec<Vector> {
     let no_statement = ChallengeResponse { statement: None, ..challenge_response() };
     let first_contact = ReleaseResponse { consistency: Vec::new(), ..release_response() };
+    let bare = EnrolRequest { certificates: Vec::new(), ..enrol_request() };
     vec![
         sound("challenge_request", "the guest has statement 3", &challenge_request()),
         sound("challenge_response", "with statement 4, as in signed_statement", &challenge_response()),
@@ -150,6 +177,15 @@ pub fn vectors() -> Vec<Vector> {
         sound("release_request_x_wing", "suite 2", &release_request(Suite::XWing)),
         sound("release_response", "a sealed key, a renewal, a denial", &release_response()),
         sound("release_response_first_contact", "the guest kept no checkpoint", &first_contact),
+        sound(
+            "enrol_request",
+            "with the certificate of its endorsement key, and an issuer's",
+            &enrol_request(),
+        ),
+        sound("enrol_request_without_certificates", "of a service module, which a report vouches for", &bare),
+        sound("enrol_challenge", "the answer to enrol_request", &enrol_challenge()),
+        sound("enrol_proof", "the secret of enrol_challenge", &enrol_proof()),
+        sound("enrolled", "the answer to enrol_proof", &enrolled()),
         sound("statement", "what signed_statement holds in its byte string", &statement()),
         sound("signed_statement", "signed with the identity key of protocol_statement", &signed_statement()),
     ]

@@ -1,0 +1,64 @@
+//! Enrolment in two steps: what a ticket brings back, and what it does not.
+
+use claims::UnixTime;
+use claims::tpm::ObjectName;
+use evidence::tpm::Public;
+use simtee::vtpm::VTpm;
+use simtee::vtpm::log::BootSpec;
+use verify::Enrolment;
+use verify::challenge::ChallengeKey;
+use verify::tpm::credential::Enrolling;
+use verify::tpm::ticket::{Ticket, TicketError};
+
+use crate::simulated::boot;
+use crate::table::NOW;
+
+fn issued(key: &ChallengeKey) -> (VTpm, Ticket) {
+    let vtpm = boot(&BootSpec::new("web"));
+    let public = |bytes: Vec<u8>| Public::parse(&bytes).unwrap();
+    let (ak, ek) = (public(vtpm.ak_public().unwrap()), public(vtpm.ek_public().unwrap()));
+    let enrolling = Enrolling::without_certificate(&ak, &ek).unwrap();
+    let ticket = key.ticket(&enrolling, None, NOW, 60).unwrap();
+    (vtpm, ticket)
+}
+
+#[test]
+fn ticket_and_opened_secret_make_an_activated_key() {
+    let key = ChallengeKey::new(&[7; 32]);
+    let (vtpm, ticket) = issued(&key);
+    assert!(ticket.token.len() <= Ticket::MAX_LEN);
+    let secret = vtpm.activate(&ticket.credential.blob, &ticket.credential.encrypted_seed).unwrap();
+    let activated = key.activated(&ticket.token, &secret, NOW.plus(60)).unwrap();
+    let name = |public: &[u8]| ObjectName::from_bytes(&simtee::vtpm::name(public)).unwrap();
+    assert_eq!(activated.name(), &name(&vtpm.ak_public().unwrap()));
+    let known = activated.key();
+    assert_eq!((known.enrolment, known.simulated), (Enrolment::Activated, false));
+    assert_eq!(known.ek, Some(name(&vtpm.ek_public().unwrap())));
+    assert_eq!(known.not_after, UnixTime(253_402_300_799));
+}
+
+#[test]
+fn a_ticket_that_is_altered_late_or_without_its_secret_enrols_nothing() {
+    let key = ChallengeKey::new(&[7; 32]);
+    let (vtpm, ticket) = issued(&key);
+    let secret = vtpm.activate(&ticket.credential.blob, &ticket.credential.encrypted_seed).unwrap();
+    let open = |token: &[u8], secret: &[u8], now| key.activated(token, secret, now).unwrap_err();
+    for bit in 0..ticket.token.len() * 8 {
+        let mut altered = ticket.token.clone();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(open(&altered, &secret, NOW), TicketError::Forged, "bit {bit}");
+    }
+    for len in [0, 31, 32, 100, ticket.token.len() - 1] {
+        assert_eq!(open(&ticket.token[..len], &secret, NOW), TicketError::Forged);
+    }
+    let other = ChallengeKey::new(&[8; 32]);
+    assert_eq!(other.activated(&ticket.token, &secret, NOW).unwrap_err(), TicketError::Forged);
+    let (expires, now) = (NOW.plus(60), NOW.plus(61));
+    assert_eq!(open(&ticket.token, &secret, now), TicketError::Expired { expires, now });
+    for wrong in [&[][..], &[0; 32], &secret[..31]] {
+        assert_eq!(open(&ticket.token, wrong, NOW), TicketError::Secret);
+    }
+    // A challenge of the same key is no ticket.
+    let challenge = key.issue(claims::Nonce([1; 32]), NOW, 60);
+    assert_eq!(open(&challenge.bytes, &secret, NOW), TicketError::Forged);
+}
