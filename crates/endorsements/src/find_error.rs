@@ -62,6 +62,20 @@ pub enum Failure {
     /// An answer that is not the document which such a service gives.
     #[error("unexpected answer: {0}")]
     Document(&'static str),
+    /// Nobody was asked, because so many callers wait for answers.
+    #[error("not asked, as {limit} callers wait for answers already")]
+    Crowded {
+        /// Most callers that may wait.
+        limit: usize,
+    },
+    /// Nobody was asked, because so much was asked within the last minute.
+    #[error("not asked, as {per_minute} look-ups a minute are the most; the next in {} s", wait.as_secs())]
+    TooOften {
+        /// Most look-ups a minute.
+        per_minute: u32,
+        /// How long until there may be another.
+        wait: Duration,
+    },
     /// Certificates that do not verify, or are of another key.
     #[error("gave what does not verify: {0}")]
     Refused(String),
@@ -71,14 +85,29 @@ impl Failure {
     /// How long to wait before the source may have another answer; `None` if nothing says that it ever will.
     fn wait(&self) -> Option<Duration> {
         match self {
-            Self::Busy { wait, .. } | Self::LeftAlone { wait } => Some(*wait),
-            Self::NoAnswer(_) | Self::TooSlow { .. } | Self::Status { status: 500.. } => Some(SOON),
+            Self::Busy { wait, .. } | Self::LeftAlone { wait } | Self::TooOften { wait, .. } => Some(*wait),
+            Self::NoAnswer(_)
+            | Self::TooSlow { .. }
+            | Self::Status { status: 500.. }
+            | Self::Crowded { .. } => Some(SOON),
             _ => None,
         }
     }
 }
 
 impl FindError {
+    /// Whether every source said that there is no such thing.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.failures.iter().all(|(_, failure)| matches!(failure, Failure::Absent))
+    }
+
+    /// Whether no service was asked, so that nothing is known.
+    pub(crate) fn is_unasked(&self) -> bool {
+        let unasked =
+            |failure: &Failure| matches!(failure, Failure::Crowded { .. } | Failure::TooOften { .. });
+        self.failures.iter().any(|(_, failure)| unasked(failure))
+    }
+
     /// When it is worth asking again; `None` if every source gave an answer that will stay.
     pub fn retry_after(&self) -> Option<Duration> {
         self.failures.iter().filter_map(|(_, failure)| failure.wait()).min()

@@ -15,8 +15,7 @@ use serde_json::Value;
 use transport::{Backoff, ClientError, Response, WebClient, WebUrl};
 
 use crate::find_error::Failure;
-use crate::vcek::kds_crl_path;
-use crate::{MAX_CERTIFICATE, VcekName, read_certificates};
+use crate::{Authority, MAX_CERTIFICATE, VcekName, read_certificates};
 
 /// How a service is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,21 +100,21 @@ impl Service {
     }
 
     /// The intermediate and whatever comes along; only AMD's shape has it at a place of its own.
-    pub(crate) async fn chain(&self, name: &VcekName, asking: &Asking<'_>) -> Result<Vec<Vec<u8>>, Failure> {
+    pub(crate) async fn chain(
+        &self,
+        authority: Authority,
+        asking: &Asking<'_>,
+    ) -> Result<Vec<Vec<u8>>, Failure> {
         match self.shape {
-            Shape::Kds => Ok(read_certificates(&self.ask(&name.kds_chain_path(), &[], asking).await?)?),
+            Shape::Kds => Ok(read_certificates(&self.ask(&authority.kds_chain_path(), &[], asking).await?)?),
             Shape::AzureCache | Shape::AzureThim => Err(Failure::Absent),
         }
     }
 
-    /// The revocation list of a product's root, as it is sent; only AMD's shape has it.
-    pub(crate) async fn crl(
-        &self,
-        product: claims::snp::Product,
-        asking: &Asking<'_>,
-    ) -> Result<Vec<u8>, Failure> {
+    /// The revocation list beside an authority's chain, as it is sent; only AMD's shape has it.
+    pub(crate) async fn crl(&self, authority: Authority, asking: &Asking<'_>) -> Result<Vec<u8>, Failure> {
         match self.shape {
-            Shape::Kds => self.ask(&kds_crl_path(product), &[], asking).await,
+            Shape::Kds => self.ask(&authority.kds_crl_path(), &[], asking).await,
             Shape::AzureCache | Shape::AzureThim => Err(Failure::Absent),
         }
     }

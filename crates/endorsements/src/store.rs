@@ -4,6 +4,8 @@
 //! vcek/Genoa/HWID/bl10-tee0-snp27-ucode88.der   a VCEK's certificate; on Turin fmc1-bl… and a HWID of 8 bytes
 //! vcek/Genoa/cert_chain.pem                     the intermediate, and the root if it came along
 //! vcek/Genoa/crl.der                            the root's revocation list
+//! vlek/Genoa/CSP/bl10-tee0-snp27-ucode88.der    a VLEK's certificate; CSP is the cloud provider's CSP_ID
+//! vlek/Genoa/cert_chain.pem, vlek/Genoa/crl.der as above, of the authority above VLEKs
 //! ```
 //!
 //! It is a cache and a parcel at once: what a broker keeps, and what `keyfast endorsements` carries to a machine
@@ -15,11 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use claims::snp::Product;
+use claims::snp::{Product, Tcb};
 
 use crate::directory::MAX_FILE;
-use crate::vcek::{chain_file, crl_file};
-use crate::{DirectoryError, VcekName, read_certificates, to_pem};
+use crate::vlek::tcb_name;
+use crate::{Authority, DirectoryError, VcekName, VlekName, read_certificates, to_pem};
 
 /// A directory of endorsements. It need not exist before something is written.
 #[derive(Debug)]
@@ -61,16 +63,26 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::vcek`].
-    pub fn chain(&self, product: Product) -> Result<Vec<Vec<u8>>, DirectoryError> {
-        self.certificates(&chain_file(product))
+    pub fn chain(&self, authority: Authority) -> Result<Vec<Vec<u8>>, DirectoryError> {
+        self.certificates(&authority.chain_file())
     }
 
-    /// The revocation list of the product's root, as it lies there; `None` if there is none.
+    /// Certificates in DER of VLEKs at this TCB, each of another cloud provider, at most [`MAX_PROVIDERS`]; what cannot
+    /// be read is passed over.
+    pub fn vleks_at(&self, product: Product, tcb: Tcb) -> Vec<Vec<u8>> {
+        let folder = Authority::asvk(product).folder();
+        let providers = entries(&self.root.join(&folder)).unwrap_or_default();
+        let names = providers.iter().filter_map(|path| path.file_name()?.to_str()).take(MAX_PROVIDERS);
+        let files = names.map(|csp| format!("{folder}/{csp}/{}.der", tcb_name(tcb)));
+        files.filter_map(|file| self.certificates(&file).ok()?.into_iter().next()).collect()
+    }
+
+    /// The revocation list beside this authority's chain, as it lies there; `None` if there is none.
     ///
     /// # Errors
     /// [`DirectoryError::Read`] or [`DirectoryError::TooLong`].
-    pub fn crl(&self, product: Product) -> Result<Option<Vec<u8>>, DirectoryError> {
-        self.read(&crl_file(product))
+    pub fn crl(&self, authority: Authority) -> Result<Option<Vec<u8>>, DirectoryError> {
+        self.read(&authority.crl_file())
     }
 
     /// Writes the certificate of a VCEK; gives the file's path.
@@ -85,20 +97,28 @@ impl Store {
         self.write(&name.file(), der)
     }
 
-    /// Writes the chain of a product; gives the file's path.
+    /// Writes the certificate of a VLEK; gives the file's path.
     ///
     /// # Errors
     /// What the system says.
-    pub fn put_chain(&self, product: Product, certificates: &[Vec<u8>]) -> io::Result<PathBuf> {
-        self.write(&chain_file(product), to_pem(certificates).as_bytes())
+    pub fn put_vlek(&self, name: &VlekName, der: &[u8]) -> io::Result<PathBuf> {
+        self.write(&name.file(), der)
     }
 
-    /// Writes the revocation list of a product's root; gives the file's path.
+    /// Writes the chain of an authority; gives the file's path.
     ///
     /// # Errors
     /// What the system says.
-    pub fn put_crl(&self, product: Product, der: &[u8]) -> io::Result<PathBuf> {
-        self.write(&crl_file(product), der)
+    pub fn put_chain(&self, authority: Authority, certificates: &[Vec<u8>]) -> io::Result<PathBuf> {
+        self.write(&authority.chain_file(), to_pem(certificates).as_bytes())
+    }
+
+    /// Writes the revocation list beside an authority's chain; gives the file's path.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn put_crl(&self, authority: Authority, der: &[u8]) -> io::Result<PathBuf> {
+        self.write(&authority.crl_file(), der)
     }
 
     /// Deletes the certificate of a VCEK, if it is here.
@@ -112,20 +132,24 @@ impl Store {
         }
     }
 
-    /// Every certificate of a VCEK that is here, with its product, sorted by path; none if there is no directory.
+    /// Where the certificates of an authority's keys are, sorted by path; none if there is no directory.
     ///
     /// # Errors
     /// What the system says of the first directory that cannot be listed.
-    pub fn vceks(&self) -> io::Result<Vec<(Product, PathBuf)>> {
+    pub fn keys_of(&self, authority: Authority) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        for product in [Product::Milan, Product::Genoa, Product::Turin] {
-            for chip in entries(&self.root.join("vcek").join(product.name()))? {
-                let files = if chip.is_dir() { entries(&chip)? } else { Vec::new() };
-                let der = files.into_iter().filter(|file| file.extension().is_some_and(|name| name == "der"));
-                found.extend(der.map(|file| (product, file)));
-            }
+        for holder in entries(&self.root.join(authority.folder()))? {
+            let files = if holder.is_dir() { entries(&holder)? } else { Vec::new() };
+            found.extend(files.into_iter().filter(|file| file.extension().is_some_and(|name| name == "der")));
         }
         Ok(found)
+    }
+
+    /// Every certificate of a VCEK that is here.
+    fn vceks(&self) -> io::Result<Vec<PathBuf>> {
+        let products = [Product::Milan, Product::Genoa, Product::Turin].into_iter();
+        let lists = products.map(|product| self.keys_of(Authority::ask(product)));
+        Ok(lists.collect::<io::Result<Vec<_>>>()?.concat())
     }
 
     fn certificates(&self, file: &str) -> Result<Vec<Vec<u8>>, DirectoryError> {
@@ -178,9 +202,9 @@ impl Store {
         }
         let written =
             |path: &Path| fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        files.sort_by_cached_key(|(_, path)| written(path));
+        files.sort_by_cached_key(|path| written(path));
         let surplus = files.len().saturating_sub(self.limit).saturating_add(self.limit.div_ceil(8));
-        files.into_iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+        files.into_iter().take(surplus).try_for_each(fs::remove_file)
     }
 }
 
@@ -195,11 +219,16 @@ fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Most cloud providers whose VLEKs are tried for a report, which does not say whose signed it.
+pub const MAX_PROVIDERS: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use claims::ChipId;
 
     use super::*;
+
+    const ASK: Authority = Authority { kind: claims::snp::SigningKey::Vcek, product: Product::Milan };
 
     fn name(chip: u8) -> VcekName {
         VcekName::new(Product::Milan, &ChipId([chip; 64]), [4, 0, 0, 0, 0, 0, 24, 219]).unwrap()
@@ -214,21 +243,42 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().join("not yet there"));
         assert_eq!(store.vcek(&name(1)).unwrap(), None);
-        assert!(store.chain(Product::Milan).unwrap().is_empty() && store.vceks().unwrap().is_empty());
+        assert!(store.chain(ASK).unwrap().is_empty() && store.vceks().unwrap().is_empty());
         let path = store.put_vcek(&name(1), &der(1)).unwrap();
-        store.put_chain(Product::Milan, &[der(2), der(3)]).unwrap();
-        store.put_crl(Product::Milan, b"crl").unwrap();
+        store.put_chain(ASK, &[der(2), der(3)]).unwrap();
+        store.put_crl(ASK, b"crl").unwrap();
         assert_eq!(store.vcek(&name(1)).unwrap(), Some(der(1)));
         assert_eq!(store.vcek(&name(2)).unwrap(), None);
-        assert_eq!(store.chain(Product::Milan).unwrap(), [der(2), der(3)]);
-        assert!(store.chain(Product::Genoa).unwrap().is_empty());
-        assert_eq!(store.crl(Product::Milan).unwrap().as_deref(), Some(&b"crl"[..]));
-        assert_eq!(store.vceks().unwrap(), [(Product::Milan, path)]);
+        assert_eq!(store.chain(ASK).unwrap(), [der(2), der(3)]);
+        assert!(store.chain(Authority::asvk(Product::Milan)).unwrap().is_empty());
+        assert_eq!(store.crl(ASK).unwrap().as_deref(), Some(&b"crl"[..]));
+        assert_eq!(store.vceks().unwrap(), [path]);
         store.put_vcek(&name(1), &der(9)).unwrap();
         assert_eq!(store.vcek(&name(1)).unwrap(), Some(der(9)));
         store.remove_vcek(&name(1)).unwrap();
         store.remove_vcek(&name(1)).unwrap();
         assert_eq!(store.vcek(&name(1)).unwrap(), None);
+    }
+
+    #[test]
+    fn vleks_are_found_by_tcb_whosever_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let tcb = Tcb { fmc: None, bootloader: 4, tee: 0, snp: 24, microcode: 219 };
+        let older = Tcb { snp: 23, ..tcb };
+        for (csp, tcb, n) in [("CN=a", tcb, 1), ("CN=b", tcb, 2), ("CN=b", older, 3)] {
+            store.put_vlek(&VlekName::new(Product::Milan, csp, tcb).unwrap(), &der(n)).unwrap();
+        }
+        store.put_chain(Authority::asvk(Product::Milan), &[der(9)]).unwrap();
+        assert_eq!(store.vleks_at(Product::Milan, tcb), [der(1), der(2)]);
+        assert_eq!(store.vleks_at(Product::Milan, older), [der(3)]);
+        assert!(store.vleks_at(Product::Genoa, tcb).is_empty());
+        assert_eq!(store.keys_of(Authority::asvk(Product::Milan)).unwrap().len(), 3);
+        for csp in 0..40 {
+            let name = VlekName::new(Product::Milan, &format!("CN={csp}"), older).unwrap();
+            store.put_vlek(&name, &der(4)).unwrap();
+        }
+        assert!(store.vleks_at(Product::Milan, older).len() <= MAX_PROVIDERS);
     }
 
     #[test]

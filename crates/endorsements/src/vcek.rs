@@ -9,6 +9,9 @@ use core::fmt;
 use claims::ChipId;
 use claims::snp::{Product, Tcb};
 
+use crate::Authority;
+use crate::vlek::tcb_name;
+
 /// A chip's key at one TCB.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VcekName {
@@ -37,6 +40,11 @@ impl VcekName {
         chip.0.get_mut(..hwid.len())?.copy_from_slice(hwid);
         let fits = hwid.len() == hwid_len(product) && tcb.fmc.is_some() == (product == Product::Turin);
         Self::new(product, &chip, tcb.to_report_bytes()).filter(|_| fits)
+    }
+
+    /// The authority that issues its certificate.
+    pub fn authority(&self) -> Authority {
+        Authority::ask(self.product)
     }
 
     /// The product.
@@ -70,11 +78,6 @@ impl VcekName {
         )
     }
 
-    /// Path of the intermediate and the root, in PEM, at a server shaped like AMD's.
-    pub(crate) fn kds_chain_path(&self) -> String {
-        format!("/vcek/v1/{}/cert_chain", self.product)
-    }
-
     /// Path and query at Azure's cache: all 64 bytes of CHIP_ID, and REPORTED_TCB as one number.
     pub(crate) fn azure_path(&self) -> String {
         let (chip, tcb) = self.azure_id();
@@ -94,10 +97,8 @@ impl VcekName {
 
     /// Where its certificate lies in a directory, in DER.
     pub(crate) fn file(&self) -> String {
-        let Tcb { fmc, bootloader, tee, snp, microcode } = self.tcb;
-        let fmc = fmc.map(|fmc| format!("fmc{fmc}-")).unwrap_or_default();
-        let tcb = format!("{fmc}bl{bootloader}-tee{tee}-snp{snp}-ucode{microcode}");
-        format!("vcek/{}/{}/{tcb}.der", self.product, hex::encode(&self.hwid))
+        let folder = Authority::ask(self.product).folder();
+        format!("{folder}/{}/{}.der", hex::encode(&self.hwid), tcb_name(self.tcb))
     }
 }
 
@@ -107,21 +108,6 @@ impl fmt::Display for VcekName {
         let chip = hex::encode(self.hwid.get(..8).unwrap_or_default());
         write!(f, "the VCEK of {} chip {chip}…, {}", self.product, self.tcb)
     }
-}
-
-/// Where the intermediate and root of a product lie in a directory, in PEM.
-pub(crate) fn chain_file(product: Product) -> String {
-    format!("vcek/{product}/cert_chain.pem")
-}
-
-/// Where the revocation list of a product's root lies in a directory, in DER.
-pub(crate) fn crl_file(product: Product) -> String {
-    format!("vcek/{product}/crl.der")
-}
-
-/// Path of the revocation list at a server shaped like AMD's.
-pub(crate) fn kds_crl_path(product: Product) -> String {
-    format!("/vcek/v1/{product}/crl")
 }
 
 /// Bytes of a chip's id that count.
@@ -151,7 +137,6 @@ mod tests {
         let chip = "ab".repeat(64);
         let query = "blSPL=10&teeSPL=00&snpSPL=23&ucodeSPL=84";
         assert_eq!(genoa().kds_path(), format!("/vcek/v1/Genoa/{chip}?{query}"));
-        assert_eq!(genoa().kds_chain_path(), "/vcek/v1/Genoa/cert_chain");
         let azure = format!("/SevSnpVM/certificates/{chip}/541700000000000a?api-version=2020-10-15-preview");
         assert_eq!(genoa().azure_path(), azure);
         let thim = format!("/metadata/THIM/amd/certification?platformId={chip}&tcbVersion=541700000000000a");

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use claims::snp::Product;
 use claims::{ChipId, UnixTime};
-use endorsements::{Failure, FindError, Found, Service, Shape, Sources, Store, VcekName, to_pem};
+use endorsements::{
+    Authority, Failure, FindError, Found, Limits, Service, Shape, Sources, Store, VcekName, Wanted, to_pem,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -66,12 +68,18 @@ fn kds(path: &str) -> Vec<u8> {
     if path.ends_with("cert_chain") { to_pem(&[ASK.to_vec()]).into_bytes() } else { VCEK.to_vec() }
 }
 
-fn name(chip: u8) -> VcekName {
+const GENOA: Product = Product::Genoa;
+
+fn name(chip: u8) -> Wanted {
+    Wanted::Vcek(vcek(chip))
+}
+
+fn vcek(chip: u8) -> VcekName {
     VcekName::new(Product::Genoa, &ChipId([chip; 64]), [10, 0, 0, 0, 0, 0, 23, 84]).unwrap()
 }
 
 /// Wants the VCEK first and the ASK somewhere.
-fn judge(_: &VcekName, certificates: &[Vec<u8>]) -> Result<(), String> {
+fn judge(_: &Wanted, certificates: &[Vec<u8>]) -> Result<(), String> {
     let whole = certificates.first().is_some_and(|der| *der == VCEK) && certificates.contains(&ASK.to_vec());
     if whole { Ok(()) } else { Err("no chain".to_owned()) }
 }
@@ -109,26 +117,26 @@ async fn what_a_service_gave_is_kept_and_not_asked_for_again() {
 async fn a_kept_file_that_does_not_verify_is_fetched_again_and_replaced() {
     let (server, dir) = (Server::kds().await, tempfile::tempdir().unwrap());
     let store = Store::new(dir.path());
-    store.put_vcek(&name(7), &[0x30, 3, 2, 1, 9]).unwrap();
-    store.put_chain(Product::Genoa, &[NEW_ASK.to_vec()]).unwrap();
+    store.put_vcek(&vcek(7), &[0x30, 3, 2, 1, 9]).unwrap();
+    store.put_chain(Authority::ask(GENOA), &[NEW_ASK.to_vec()]).unwrap();
     let sources = none().with_cache(store).with_service(server.service(Shape::Kds));
     assert_eq!(find(&sources, 7).await.unwrap().certificates, [VCEK, ASK]);
     let store = Store::new(dir.path());
-    assert_eq!(store.vcek(&name(7)).unwrap().unwrap(), VCEK);
-    assert_eq!(store.chain(Product::Genoa).unwrap(), [ASK]);
+    assert_eq!(store.vcek(&vcek(7)).unwrap().unwrap(), VCEK);
+    assert_eq!(store.chain(Authority::ask(GENOA)).unwrap(), [ASK]);
 }
 
 #[tokio::test]
 async fn the_directory_comes_first_and_is_never_written() {
     let (server, dir) = (Server::kds().await, tempfile::tempdir().unwrap());
     let store = Store::new(dir.path());
-    store.put_vcek(&name(7), &VCEK).unwrap();
-    store.put_chain(Product::Genoa, &[ASK.to_vec()]).unwrap();
+    store.put_vcek(&vcek(7), &VCEK).unwrap();
+    store.put_chain(Authority::ask(GENOA), &[ASK.to_vec()]).unwrap();
     let sources = none().with_directory(store).with_service(server.service(Shape::Kds));
     assert_eq!(find(&sources, 7).await.unwrap().source, format!("`{}`", dir.path().display()));
     assert!(server.asked().is_empty());
     find(&sources, 8).await.unwrap();
-    assert_eq!(Store::new(dir.path()).vcek(&name(8)).unwrap(), None);
+    assert_eq!(Store::new(dir.path()).vcek(&vcek(8)).unwrap(), None);
 }
 
 #[tokio::test]
@@ -145,7 +153,7 @@ async fn what_does_not_verify_is_not_kept_and_the_next_service_is_asked() {
     );
     assert_eq!(error.to_string(), said);
     assert_eq!(error.retry_after(), None);
-    assert!(Store::new(dir.path()).vceks().unwrap().is_empty());
+    assert!(Store::new(dir.path()).keys_of(Authority::ask(GENOA)).unwrap().is_empty());
     let both = sources().with_service(server.service(Shape::Kds));
     assert_eq!(find(&both, 7).await.unwrap().source, format!("kds at {}", server.url));
 }
@@ -203,7 +211,7 @@ async fn a_hundred_guests_of_a_chip_are_one_request() {
 }
 
 #[tokio::test]
-async fn an_unknown_chip_is_asked_for_once_a_minute() {
+async fn an_unknown_chip_is_asked_for_once_in_ten_minutes() {
     let server = Server::start(|_, _| (404, String::new(), Vec::new())).await;
     let sources = none().with_service(server.service(Shape::Kds));
     for _ in 0..3 {
@@ -211,7 +219,9 @@ async fn an_unknown_chip_is_asked_for_once_a_minute() {
         assert!(matches!(error.failures.as_slice(), [(_, Failure::Absent)]), "{error}");
     }
     assert_eq!(server.asked().len(), 1);
-    sources.find(&name(7), NOW.plus(60), &judge).await.unwrap_err();
+    sources.find(&name(7), NOW.plus(599), &judge).await.unwrap_err();
+    assert_eq!(server.asked().len(), 1);
+    sources.find(&name(7), NOW.plus(600), &judge).await.unwrap_err();
     assert_eq!(server.asked().len(), 2);
 }
 
@@ -236,10 +246,81 @@ async fn a_revocation_list_comes_from_the_first_service_that_has_it() {
     let server = Server::start(|_, _| (200, String::new(), vec![7])).await;
     let sources =
         none().with_service(server.service(Shape::AzureCache)).with_service(server.service(Shape::Kds));
-    assert_eq!(sources.crl(Product::Genoa, NOW).await.unwrap(), [7]);
+    assert_eq!(sources.crl(Authority::ask(GENOA), NOW).await.unwrap(), [7]);
     assert_eq!(server.asked(), ["/vcek/v1/Genoa/crl"]);
-    let error =
-        none().with_service(server.service(Shape::AzureThim)).crl(Product::Milan, NOW).await.unwrap_err();
-    let said = format!("no source gave the revocation list of Milan; azure-thim at {}: has none", server.url);
+    let error = none()
+        .with_service(server.service(Shape::AzureThim))
+        .crl(Authority::asvk(Product::Milan), NOW)
+        .await
+        .unwrap_err();
+    let said = format!(
+        "no source gave the revocation list of the ASVK of Milan; azure-thim at {}: has none",
+        server.url
+    );
     assert_eq!(error.to_string(), said);
+}
+
+#[tokio::test]
+async fn made_up_chips_are_asked_for_at_a_bounded_rate() {
+    let server = Server::start(|_, _| (404, String::new(), Vec::new())).await;
+    let limits = Limits { per_minute: 3, ..Limits::default() };
+    let sources = none().with_service(server.service(Shape::Kds)).with_limits(limits);
+    for chip in 1..=9 {
+        find(&sources, chip).await.unwrap_err();
+    }
+    assert_eq!(server.asked().len(), 3);
+    let error = find(&sources, 9).await.unwrap_err();
+    let [(services, Failure::TooOften { per_minute: 3, wait })] = error.failures.as_slice() else {
+        panic!("{error}")
+    };
+    assert_eq!((services.as_str(), error.retry_after()), ("services", Some(*wait)));
+    assert_eq!(*wait, Duration::from_secs(20));
+    let said = "services: not asked, as 3 look-ups a minute are the most; the next in 20 s";
+    assert!(error.to_string().ends_with(said), "{error}");
+    // What is known to be absent costs nothing, and neither does waiting.
+    assert!(matches!(find(&sources, 1).await.unwrap_err().failures.as_slice(), [(_, Failure::Absent)]));
+    sources.find(&name(9), NOW.plus(20), &judge).await.unwrap_err();
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn few_callers_wait_and_what_is_at_hand_needs_no_waiting() {
+    let (silent, dir) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), tempfile::tempdir().unwrap());
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let store = Store::new(dir.path());
+    store.put_vcek(&vcek(7), &VCEK).unwrap();
+    store.put_chain(Authority::ask(GENOA), &[ASK.to_vec()]).unwrap();
+    let limits = Limits { waiting: 2, ..Limits::default() };
+    let sources = none().with_directory(store).with_service(Service::new(Shape::Kds, url.parse().unwrap()));
+    let sources = Arc::new(sources.with_limits(limits));
+    let waits = [1, 2].map(|chip| {
+        let sources = Arc::clone(&sources);
+        tokio::spawn(async move { find(&sources, chip).await })
+    });
+    let _asked = [silent.accept().await.unwrap(), silent.accept().await.unwrap()];
+    let error = find(&sources, 3).await.unwrap_err();
+    assert!(
+        matches!(error.failures.as_slice(), [_, (_, Failure::Crowded { limit: 2 })])
+            && error.retry_after().is_some(),
+        "{error}"
+    );
+    assert!(find(&sources, 7).await.is_ok());
+    waits.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn the_chain_above_vleks_is_fetched_once() {
+    let server = Server::kds().await;
+    let dir = tempfile::tempdir().unwrap();
+    let sources = none().with_cache(Store::new(dir.path())).with_service(server.service(Shape::Kds));
+    let judge = |_: &Wanted, certificates: &[Vec<u8>]| match certificates {
+        [ask] if *ask == ASK => Ok(()),
+        _ => Err("no chain".to_owned()),
+    };
+    let wanted = Wanted::Chain(Authority::asvk(GENOA));
+    for _ in 0..2 {
+        assert_eq!(sources.find(&wanted, NOW, &judge).await.unwrap().certificates, [ASK]);
+    }
+    assert_eq!(server.asked(), ["/vlek/v1/Genoa/cert_chain"]);
+    assert_eq!(Store::new(dir.path()).chain(Authority::asvk(GENOA)).unwrap(), [ASK]);
 }

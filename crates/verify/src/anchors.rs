@@ -14,6 +14,7 @@ use crate::certificate::{COMMON_NAME, Certificate, CertificateError, attribute};
 use crate::chain::{self, VerifiedChain, check_ca, check_subject};
 use crate::chain_error::{ChainError, Role};
 use crate::check::Check;
+use crate::crl::Crl;
 use crate::leaf::{self, LeafFacts};
 use crate::revocation::{self, CrlPolicy, ListWindow, RevocationError, SignerCache};
 use crate::snp::OnCheck;
@@ -206,6 +207,16 @@ impl TrustAnchors {
         let anchors = (self.anchors.as_slice(), root.unwrap_or(usize::MAX));
         let rules = (&self.crl_signers, self.crl_policy);
         revocation::check(chain, anchors, endorsements.crls(), rules, now)
+    }
+
+    /// The root that signed an intermediate.
+    pub(crate) fn above(&self, role: Role, intermediate: &Certificate) -> Result<&Anchor, ChainError> {
+        chain::find_anchor(role, intermediate, &self.anchors)
+    }
+
+    /// The root that signed a revocation list.
+    pub(crate) fn signer_of(&self, crl: &Crl) -> Option<&Anchor> {
+        self.anchors.get(revocation::signer(crl, &self.anchors, &self.crl_signers)?)
     }
 
     /// Whether evidence is believed only under a revocation list.

@@ -244,7 +244,7 @@ impl Binding {
     }
 
     /// Compares everything that the evidence carries with the transcript's hash.
-    fn check(&self, hash: TranscriptHash) -> Result<(), BindError> {
+    pub(crate) fn check(&self, hash: TranscriptHash) -> Result<(), BindError> {
         match self {
             Self::Report(got) => check_report_data(hash, *got),
             Self::Quote { extra_data, report } => check_extra_data(hash, *report, extra_data),

@@ -10,8 +10,8 @@ use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 use x509_cert::name::Name;
 
-use crate::Endorsements;
 use crate::signed::{BadExtension, SignedPart, check_extensions, other_algorithm};
+use crate::{ChainError, Endorsements, Role};
 
 /// Bytes that are no certificate which could stand in a chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,18 @@ pub(crate) struct Window {
 impl Window {
     pub(crate) fn contains(&self, now: UnixTime) -> bool {
         self.not_before <= now && now <= self.not_after
+    }
+
+    /// Whether the certificate of this place in the chain is valid at `now`.
+    pub(crate) fn check(&self, certificate: Role, now: UnixTime) -> Result<(), ChainError> {
+        let Self { not_before, not_after } = *self;
+        if now < not_before {
+            return Err(ChainError::NotYetValid { certificate, not_before, now });
+        }
+        if now > not_after {
+            return Err(ChainError::Expired { certificate, not_after, now });
+        }
+        Ok(())
     }
 }
 

@@ -34,15 +34,7 @@ pub(crate) struct VerifiedChain {
 impl VerifiedChain {
     /// Step 7: every certificate is valid at `now`.
     pub(crate) fn check_windows(&self, now: UnixTime) -> Result<(), ChainError> {
-        for (certificate, Window { not_before, not_after }) in self.windows {
-            if now < not_before {
-                return Err(ChainError::NotYetValid { certificate, not_before, now });
-            }
-            if now > not_after {
-                return Err(ChainError::Expired { certificate, not_after, now });
-            }
-        }
-        Ok(())
+        self.windows.iter().try_for_each(|(certificate, window)| window.check(*certificate, now))
     }
 
     /// When the first of the certificates expires.
@@ -117,7 +109,8 @@ fn find_path<'a>(
     Err(refused.unwrap_or(ChainError::NoIntermediate { certificate, issuer }))
 }
 
-fn find_anchor<'a>(
+/// The root that signed an intermediate.
+pub(crate) fn find_anchor<'a>(
     certificate: Role,
     intermediate: &Certificate,
     anchors: &'a [Anchor],
@@ -162,7 +155,7 @@ fn leaf_key(certificate: Role, leaf: &Certificate) -> Result<P384PublicKey, Chai
 }
 
 /// The common name of the intermediate above endorsement keys of a kind.
-fn issuer_name(kind: SigningKey, product: Product) -> String {
+pub(crate) fn issuer_name(kind: SigningKey, product: Product) -> String {
     match kind {
         SigningKey::Vcek => format!("SEV-{product}"),
         SigningKey::Vlek => format!("SEV-VLEK-{product}"),

@@ -145,6 +145,11 @@ impl Crl {
         &self.der
     }
 
+    /// How many certificates it names.
+    pub(crate) fn len(&self) -> usize {
+        self.revoked.len()
+    }
+
     /// Who says to have issued it.
     pub(crate) fn issuer(&self) -> &Name {
         &self.issuer

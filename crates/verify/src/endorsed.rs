@@ -1,16 +1,21 @@
-//! Certificates by themselves, without a report: which key they vouch for, and which key a report needs.
+//! Certificates and revocation lists by themselves, without a report: whose they are, and which key a report needs.
 //!
-//! For whoever looks for certificates, keeps them or carries them. Nothing here makes evidence count: a report that
+//! For whoever looks for them, keeps them or carries them. Nothing here makes evidence count: a report that
 //! passed [`precheck`] is as unproven as before, and every certificate is verified again with the report it is for.
 
 use claims::snp::{Product, SigningKey};
-use claims::{ChipId, UnixTime};
+use claims::{ChipId, Sha256Digest, TranscriptHash, UnixTime};
 use evidence::Evidence;
 
+use crate::authenticated::Binding;
 use crate::certificate::Certificate;
-use crate::chain::common_name;
+use crate::chain::{check_ca, check_subject, common_name, issuer_name};
+use crate::crl::Crl;
 use crate::leaf::{self, Holder};
-use crate::{ChainError, Endorsements, Role, TrustAnchors, VerifyError, product, report};
+use crate::{
+    ChainError, CrlError, Endorsements, RevocationError, Role, TrustAnchors, VerifyError, product, report,
+    tpm,
+};
 
 /// The key that must have signed a report, if anything in the report is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub struct EndorsedKey {
     pub kind: SigningKey,
     /// The chip: 64 bytes, on Turin 8; empty for a provider's key.
     pub hwid: Vec<u8>,
+    /// The cloud provider, for a provider's key.
+    pub csp_id: Option<String>,
     /// The TCB that the key is derived for, 8 bytes in the layout of the product's reports.
     pub tcb: [u8; 8],
     /// When the key's certificate starts to be valid.
@@ -44,16 +51,57 @@ pub struct EndorsedKey {
     pub not_after: UnixTime,
 }
 
+/// An intermediate whose certificate a trusted root signed, both valid at the time that was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndorsedIssuer {
+    /// The root's product.
+    pub product: Product,
+    /// Whether the root is a simulated one.
+    pub simulated: bool,
+    /// When its certificate starts to be valid.
+    pub not_before: UnixTime,
+    /// When its certificate expires.
+    pub not_after: UnixTime,
+}
+
+/// A revocation list that a trusted root signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedList {
+    /// The root's product.
+    pub product: Product,
+    /// Whether the root is a simulated one.
+    pub simulated: bool,
+    /// SHA-256 of the root's certificate.
+    pub root: Sha256Digest,
+    /// When it was issued.
+    pub this_update: UnixTime,
+    /// When the next one is due, at the latest.
+    pub next_update: UnixTime,
+    /// How many certificates it names.
+    pub revoked: usize,
+}
+
+/// Bytes that are no revocation list of a trusted root.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListError {
+    /// No list that could be relied on.
+    #[error(transparent)]
+    Crl(#[from] CrlError),
+    /// Nobody's that is trusted.
+    #[error(transparent)]
+    Signer(#[from] RevocationError),
+}
+
 /// The checks of evidence that need no certificate: that a guest asked, that a key signed, that the host masks nothing,
-/// that the CPU is of a product with a root. Cheap, and no proof of anything: a stranger's evidence may pass.
+/// that the CPU is of a product with a root; and where a quote comes with the report, those of the quote and of what
+/// the report says of its key. Cheap, and no proof of anything: a stranger's evidence may pass.
 ///
 /// # Errors
-/// [`VerifyError`], the first check that failed.
+/// [`VerifyError`], the first check that failed; [`VerifyError::Unsupported`] for evidence without a report.
 pub fn precheck(evidence: &Evidence) -> Result<NeededKey, VerifyError> {
-    let fields = match evidence {
-        Evidence::SevSnp(snp) => snp.report.fields(),
-        other => return Err(VerifyError::Unsupported { kind: other.kind() }),
-    };
+    let without = VerifyError::Unsupported { kind: evidence.kind() };
+    let fields = evidence.snp().ok_or(without)?.report.fields();
     report::requester(fields, &mut |_, _| ())?;
     let kind = report::signed(fields)?;
     if kind == SigningKey::Vcek && fields.chip_id.is_zero() {
@@ -67,8 +115,28 @@ pub fn precheck(evidence: &Evidence) -> Result<NeededKey, VerifyError> {
         // Version 2 is of firmware from before Turin.
         None => vec![Product::Milan, Product::Genoa],
     };
+    match evidence {
+        Evidence::AzureVtpm(azure) => tpm::azure::check(azure).map(drop)?,
+        Evidence::Svsm(svsm) => tpm::svsm::precheck(svsm)?,
+        _ => (),
+    }
     let (chip_id, reported_tcb) = (fields.chip_id, fields.reported_tcb);
     Ok(NeededKey { kind, products, chip_id, reported_tcb })
+}
+
+/// Whether evidence carries `hash`, that of the transcript it should answer, at each place where its kind does
+/// (`crates/evidence/SPEC.md`, section 3). As with [`precheck`], nothing is proven by it.
+///
+/// # Errors
+/// [`VerifyError::Bind`], with what was found; [`VerifyError::Unsupported`] for evidence without a report.
+pub fn answers(evidence: &Evidence, hash: TranscriptHash) -> Result<(), VerifyError> {
+    let binding = match evidence {
+        Evidence::SevSnp(snp) => Binding::Report(snp.report.fields().report_data),
+        Evidence::AzureVtpm(azure) => tpm::azure::binding(azure),
+        Evidence::Svsm(svsm) => tpm::svsm::binding(svsm),
+        other => return Err(VerifyError::Unsupported { kind: other.kind() }),
+    };
+    Ok(binding.check(hash)?)
 }
 
 /// Verifies certificates by themselves, at `now`: the one of a VCEK or VLEK, under an intermediate among them, under one of
@@ -94,17 +162,84 @@ pub fn endorsed_key(
     }
     let chain = anchors.verified_chain(leaf, &issuers, &mut |_, _| ())?;
     chain.check_windows(now)?;
+    let (hwid, csp_id) = match &chain.facts.holder {
+        Holder::Chip { hwid } => (hwid.clone(), None),
+        Holder::Csp { id } => (Vec::new(), Some(id.clone())),
+    };
     Ok(EndorsedKey {
         product: chain.product,
         simulated: chain.simulated,
         kind: chain.facts.kind(),
-        hwid: match &chain.facts.holder {
-            Holder::Chip { hwid } => hwid.clone(),
-            Holder::Csp { .. } => Vec::new(),
-        },
+        hwid,
+        csp_id,
         tcb: chain.facts.tcb,
         not_before: leaf.window().not_before,
         not_after: chain.not_after(),
+    })
+}
+
+/// Verifies the certificate of an intermediate by itself, at `now`: the first of `endorsements` that is of this product
+/// and above endorsement keys of this kind, under one of `anchors`.
+///
+/// # Errors
+/// [`ChainError`], as with a report; [`ChainError::NoIntermediate`] where there is none of that name.
+pub fn endorsed_issuer(
+    endorsements: &Endorsements,
+    (kind, product): (SigningKey, Product),
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<EndorsedIssuer, ChainError> {
+    let (role, name) = (Role::of_issuer(kind), issuer_name(kind, product));
+    let mut refused = None;
+    for (index, der) in endorsements.certificates().enumerate() {
+        let parsed = Certificate::parse(der).map_err(|source| ChainError::Certificate { index, source })?;
+        if common_name(parsed.subject()) != name {
+            continue;
+        }
+        match issuer(role, &name, &parsed, anchors, now) {
+            Ok(found) => return Ok(found),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.unwrap_or(ChainError::NoIntermediate { certificate: Role::of_leaf(kind), issuer: name }))
+}
+
+fn issuer(
+    role: Role,
+    name: &str,
+    parsed: &Certificate,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<EndorsedIssuer, ChainError> {
+    let anchor = anchors.above(role, parsed)?;
+    check_subject(role, parsed, name)?;
+    check_ca(role, parsed)?;
+    let (product, simulated, window) = (anchor.product, anchor.simulated, parsed.window());
+    window.check(role, now)?;
+    anchor.certificate.window().check(Role::Ark, now)?;
+    Ok(EndorsedIssuer { product, simulated, not_before: window.not_before, not_after: window.not_after })
+}
+
+/// Reads a revocation list and finds the root among `anchors` that signed it. Its window is for the caller to compare.
+///
+/// # Errors
+/// [`ListError`]: no list that could be relied on, or nobody's that is trusted.
+pub fn signed_list(der: &[u8], anchors: &TrustAnchors) -> Result<SignedList, ListError> {
+    let crl = Crl::parse(der)?;
+    let issuer = common_name(crl.issuer());
+    let Some(anchor) = anchors.signer_of(&crl) else {
+        return Err(RevocationError::Signature { issuer }.into());
+    };
+    if !anchor.certificate.may_sign_crls() {
+        return Err(RevocationError::NotCrlSigner { issuer }.into());
+    }
+    Ok(SignedList {
+        product: anchor.product,
+        simulated: anchor.simulated,
+        root: anchor.fingerprint,
+        this_update: crl.this_update,
+        next_update: crl.next_update,
+        revoked: crl.len(),
     })
 }
 

@@ -58,7 +58,10 @@ pub use chain_error::{ChainError, Role};
 pub use challenge::ChallengeError;
 pub use check::{Check, Judge};
 pub use crl::CrlError;
-pub use endorsed::{EndorsedKey, NeededKey, endorsed_key, is_leaf, precheck};
+pub use endorsed::{
+    EndorsedIssuer, EndorsedKey, ListError, NeededKey, SignedList, answers, endorsed_issuer, endorsed_key,
+    is_leaf, precheck, signed_list,
+};
 pub use endorsements::{Endorsements, EndorsementsError};
 pub use error::VerifyError;
 pub use examine::{Finding, Outcome, examine};

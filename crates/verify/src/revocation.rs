@@ -153,7 +153,7 @@ pub(crate) fn check<'a>(
 }
 
 /// The anchor whose key signed the list.
-fn signer(crl: &Crl, anchors: &[Anchor], cache: &SignerCache) -> Option<usize> {
+pub(crate) fn signer(crl: &Crl, anchors: &[Anchor], cache: &SignerCache) -> Option<usize> {
     if let Some(known) = cache.find(crl.der()) {
         return *known;
     }

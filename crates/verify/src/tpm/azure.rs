@@ -16,7 +16,8 @@ use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
 use evidence::azure::AzureEvidence;
 
 use super::ak::AttestationKey;
-use super::{TpmVerifyError, boot, claims, quote};
+use super::quote::{self, VerifiedQuote};
+use super::{TpmVerifyError, boot, claims};
 use crate::authenticated::Binding;
 use crate::{Authenticated, VerifyError};
 
@@ -25,32 +26,44 @@ pub(crate) fn authenticate(
     evidence: AzureEvidence,
     snp: Authenticated,
 ) -> Result<Authenticated, VerifyError> {
-    let fields = evidence.snp.report.fields();
-    if fields.vmpl != 0 {
-        return Err(TpmVerifyError::Vmpl { got: fields.vmpl }.into()); // 1
-    }
-    let expected = Sha256Digest(crypto::sha256(&[evidence.runtime.as_bytes()]));
-    if fields.report_data.0 != bound(expected) {
-        let got = Box::new(fields.report_data);
-        return Err(TpmVerifyError::RuntimeData { expected, got }.into()); // 2
-    }
-    let ak = &evidence.runtime.ak;
-    let key = AttestationKey::of_azure(&ak.modulus, &ak.exponent)?; // 3
-    let verified = quote::check(&evidence.quote, &key, None)?; // 4
+    let verified = check(&evidence)?; // 1 to 4
     let boot = boot::of_quote(&evidence.quote, &verified)?;
+    let binding = binding(&evidence);
     let paravisor = Some(evidence.runtime.configuration);
     let tpm = TpmClaims { boot, paravisor, ..claims(&evidence.quote, verified, AkBinding::InTee) };
-    let report = Sha256Digest(crypto::sha256(&[evidence.snp.report.as_bytes()]));
-    let extra_data = evidence.quote.attest.fields().extra_data.clone();
     Ok(Authenticated {
         kind: EvidenceKind::AzureVtpm,
         os_binding: OsBinding::InTeeVtpm,
         // The ID key in the report is Microsoft's, the same for every tenant.
         guest_identity: GuestIdentity::VmId,
-        binding: Binding::Quote { extra_data, report },
+        binding,
         tpm: Some(tpm),
         ..snp
     })
+}
+
+/// The checks above, none of which needs a certificate; the report is as unproven after them as before.
+pub(crate) fn check(evidence: &AzureEvidence) -> Result<VerifiedQuote, TpmVerifyError> {
+    let fields = evidence.snp.report.fields();
+    if fields.vmpl != 0 {
+        return Err(TpmVerifyError::Vmpl { got: fields.vmpl }); // 1
+    }
+    let expected = Sha256Digest(crypto::sha256(&[evidence.runtime.as_bytes()]));
+    if fields.report_data.0 != bound(expected) {
+        let got = Box::new(fields.report_data);
+        return Err(TpmVerifyError::RuntimeData { expected, got }); // 2
+    }
+    let ak = &evidence.runtime.ak;
+    let key = AttestationKey::of_azure(&ak.modulus, &ak.exponent)?; // 3
+    quote::check(&evidence.quote, &key, None) // 4
+}
+
+/// Where the evidence carries what it answers.
+pub(crate) fn binding(evidence: &AzureEvidence) -> Binding {
+    Binding::Quote {
+        extra_data: evidence.quote.attest.fields().extra_data.clone(),
+        report: Sha256Digest(crypto::sha256(&[evidence.snp.report.as_bytes()])),
+    }
 }
 
 /// The report data that bind runtime data of this digest.

@@ -9,7 +9,7 @@ use super::TpmVerifyError;
 use super::ak::{AttestationKey, digest};
 
 /// What a verified quote leaves for claims.
-pub(super) struct VerifiedQuote {
+pub(crate) struct VerifiedQuote {
     /// The bank of `pcrs`.
     pub(super) bank: HashAlgorithm,
     /// PCRs 0 to 15 that something was measured into.

@@ -10,12 +10,13 @@
 //!
 //! Whether the measurement is a service module's is for policies to say.
 
-use claims::tpm::{AkBinding, TpmClaims};
+use claims::tpm::{AkBinding, ObjectName, TpmClaims};
 use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
 use evidence::svsm::SvsmEvidence;
 
 use super::ak::{AttestationKey, check_attributes, name_of};
-use super::{EnrolledKeys, TpmVerifyError, boot, claims, quote};
+use super::quote::{self, VerifiedQuote};
+use super::{EnrolledKeys, TpmVerifyError, boot, claims};
 use crate::authenticated::Binding;
 use crate::{Authenticated, VerifyError};
 
@@ -25,10 +26,7 @@ pub(crate) fn authenticate(
     snp: Authenticated,
     enrolled: &dyn EnrolledKeys,
 ) -> Result<Authenticated, VerifyError> {
-    let fields = evidence.snp.report.fields();
-    if fields.vmpl != 0 {
-        return Err(TpmVerifyError::Vmpl { got: fields.vmpl }.into()); // 1
-    }
+    check_vmpl(&evidence)?; // 1
     let name = name_of(&evidence.ak);
     let known = enrolled.find(&name).ok_or_else(|| TpmVerifyError::AkUnknown { name: name.clone() })?;
     let expected = name_of(&evidence.manifest);
@@ -36,9 +34,7 @@ pub(crate) fn authenticate(
         let got = known.ek.map_or_else(|| "none".to_owned(), |ek| ek.to_string());
         return Err(TpmVerifyError::EkName { expected, got }.into()); // 2
     }
-    let key = AttestationKey::of_public(&evidence.ak)?;
-    check_attributes(evidence.ak.fields().attributes)?;
-    let verified = quote::check(&evidence.quote, &key, known.qualified_name.as_ref())?; // 3
+    let verified = check_quote(&evidence, known.qualified_name.as_ref())?; // 3
     let boot = boot::of_quote(&evidence.quote, &verified)?;
     let tpm = claims(&evidence.quote, verified, AkBinding::InTee);
     let identity = match snp.guest_identity {
@@ -49,15 +45,43 @@ pub(crate) fn authenticate(
         kind: EvidenceKind::Svsm,
         os_binding: OsBinding::InTeeVtpm,
         guest_identity: identity,
-        binding: Binding::Service {
-            extra_data: evidence.quote.attest.fields().extra_data.clone(),
-            report: Sha256Digest(crypto::sha256(&[evidence.snp.report.as_bytes()])),
-            report_data: fields.report_data,
-            manifest: evidence.manifest.as_bytes().to_vec(),
-        },
+        binding: binding(&evidence),
         tpm: Some(TpmClaims { ak_name: Some(name), boot, ..tpm }),
         not_after: snp.not_after.min(known.not_after),
         simulated: snp.simulated || known.simulated,
         snp: snp.snp,
     })
+}
+
+/// Those of the checks above that need neither a certificate nor an enrolment.
+pub(crate) fn precheck(evidence: &SvsmEvidence) -> Result<(), TpmVerifyError> {
+    check_vmpl(evidence)?;
+    check_quote(evidence, None).map(drop)
+}
+
+/// Where the evidence carries what it answers.
+pub(crate) fn binding(evidence: &SvsmEvidence) -> Binding {
+    Binding::Service {
+        extra_data: evidence.quote.attest.fields().extra_data.clone(),
+        report: Sha256Digest(crypto::sha256(&[evidence.snp.report.as_bytes()])),
+        report_data: evidence.snp.report.fields().report_data,
+        manifest: evidence.manifest.as_bytes().to_vec(),
+    }
+}
+
+fn check_vmpl(evidence: &SvsmEvidence) -> Result<(), TpmVerifyError> {
+    match evidence.snp.report.fields().vmpl {
+        0 => Ok(()),
+        got => Err(TpmVerifyError::Vmpl { got }),
+    }
+}
+
+/// The quote under the key in the evidence; `signer` is that key's qualified Name, where it is known.
+fn check_quote(
+    evidence: &SvsmEvidence,
+    signer: Option<&ObjectName>,
+) -> Result<VerifiedQuote, TpmVerifyError> {
+    let key = AttestationKey::of_public(&evidence.ak)?;
+    check_attributes(evidence.ak.fields().attributes)?;
+    quote::check(&evidence.quote, &key, signer)
 }

@@ -4,15 +4,15 @@ use std::sync::{Arc, OnceLock};
 
 use claims::snp::Product;
 use claims::tpm::AkBinding;
-use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding, Sha256Digest, UnixTime};
+use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding, Sha256Digest, TranscriptHash, UnixTime};
 use evidence::azure::HclError;
 use evidence::{Evidence, EvidenceError};
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{Quote, VTpm, evidence as parts};
 use simtee::{Guest, GuestSpec, HostKeys, SimHost};
 use verify::{
-    Authenticated, BindError, Endorsements, Role, TpmVerifyError, TrustAnchors, VerifyError, authenticate,
-    certificates_from_file,
+    Authenticated, BindError, Endorsements, Role, TpmVerifyError, TrustAnchors, VerifyError, answers,
+    authenticate, certificates_from_file, precheck,
 };
 
 use crate::folder::read;
@@ -271,4 +271,34 @@ fn a_blob_of_another_technology_is_refused() {
     let Some(hcl) = read("tpm/azure-cvm-tooling/hcl-report-tdx.bin") else { return };
     let error = Evidence::parse(EvidenceKind::AzureVtpm, &parts::sections(&[(2, &hcl)])).unwrap_err();
     assert_eq!(error, EvidenceError::Hcl(HclError::ReportType { got: 4 }));
+}
+
+/// Which chip's key a report needs can be told of Azure's evidence too, once everything else holds.
+#[test]
+fn evidence_without_certificates_says_which_key_it_needs() {
+    let azure = AzureGuest::new(booted(), &paravisor());
+    let quote = azure.quote(&azure.report);
+    let parse = |bytes: &[u8]| Evidence::parse(EvidenceKind::AzureVtpm, bytes).unwrap();
+    let bare = |report: &[u8], runtime: &str, quote: &Quote| {
+        parse(&parts::azure(&parts::hcl(report, runtime), &[0; 24], quote))
+    };
+    let evidence = bare(&azure.report, &azure.runtime, &quote);
+    let needed = precheck(&evidence).unwrap();
+    assert_eq!((needed.products.as_slice(), needed.chip_id), (&[Product::Genoa][..], host().chip_id()));
+    let transcript = transcript(EvidenceKind::AzureVtpm);
+    let hash = TranscriptHash(crypto::sha512(&[&transcript.encode()]));
+    assert_eq!(answers(&evidence, hash), Ok(()));
+    let error = answers(&evidence, TranscriptHash([7; 64])).unwrap_err();
+    assert!(matches!(error, VerifyError::Bind(BindError::ExtraData { .. })), "{error}");
+
+    let other = azure.runtime.replace("\"tpm-enabled\":true", "\"tpm-enabled\":false");
+    let error = precheck(&bare(&azure.report, &other, &quote)).unwrap_err();
+    assert!(matches!(error, VerifyError::Tpm(TpmVerifyError::RuntimeData { .. })), "{error}");
+    let mut forged = quote.clone();
+    forged.signature[100] ^= 1;
+    let error = precheck(&bare(&azure.report, &azure.runtime, &forged)).unwrap_err();
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Signature));
+    let inside = AzureGuest::new(booted(), &GuestSpec { vmpl: 2, ..paravisor() });
+    let error = precheck(&bare(&inside.report, &inside.runtime, &quote)).unwrap_err();
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: 2 }));
 }

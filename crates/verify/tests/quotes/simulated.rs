@@ -256,3 +256,13 @@ fn no_bit_of_a_quote_or_its_values_can_be_flipped() {
         }
     }
 }
+
+#[test]
+fn no_certificate_is_looked_for_where_there_is_no_report() {
+    let vtpm = booted();
+    let bytes = parts::tpm(&vtpm.ak_public().unwrap(), &quoted(vtpm));
+    let evidence = Evidence::parse(EvidenceKind::Tpm, &bytes).unwrap();
+    let unsupported = VerifyError::Unsupported { kind: EvidenceKind::Tpm };
+    assert_eq!(verify::precheck(&evidence), Err(unsupported.clone()));
+    assert_eq!(verify::answers(&evidence, claims::TranscriptHash([0; 64])), Err(unsupported));
+}

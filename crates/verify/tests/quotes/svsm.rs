@@ -7,7 +7,7 @@ use evidence::Evidence;
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{VTpm, evidence as parts};
 use simtee::{Guest, GuestSpec};
-use verify::{Authenticated, BindError, TpmVerifyError, VerifyError};
+use verify::{Authenticated, BindError, TpmVerifyError, VerifyError, answers, precheck};
 
 use crate::azure::{anchors, host};
 use crate::simulated::{BITS, boot, booted, challenge, extra_data, object_name, table, transcript};
@@ -123,4 +123,25 @@ fn report_and_quote_both_answer_the_challenge() {
     let error = verify(&bytes, &table(vtpm)).unwrap().bind(challenge(), &transcript, NOW).unwrap_err();
     let expected = Sha256Digest(extra_data(&transcript, &service.report));
     assert_eq!(error, VerifyError::Bind(BindError::ExtraData { expected, got: other.to_vec() }));
+}
+
+#[test]
+fn evidence_without_certificates_says_which_key_it_needs() {
+    let vtpm = booted();
+    let service = Service::new(vtpm, &spec(), vtpm.ek_public().unwrap());
+    let extra = extra_data(&transcript(EvidenceKind::Svsm), &service.report);
+    let mut quote = vtpm.quote(&vtpm.quote_spec(&extra, BITS).unwrap(), BITS).unwrap();
+    let ak = vtpm.ak_public().unwrap();
+    let evidence = |ek: &[u8], quote: &_| {
+        Evidence::parse(EvidenceKind::Svsm, &parts::svsm(&service.report, &[0; 24], ek, &ak, quote)).unwrap()
+    };
+    let hash = TranscriptHash(crypto::sha512(&[&transcript(EvidenceKind::Svsm).encode()]));
+    let honest = evidence(&service.ek, &quote);
+    assert_eq!(precheck(&honest).unwrap().chip_id, host().chip_id());
+    assert_eq!(answers(&honest, hash), Ok(()));
+    let error = answers(&evidence(&ak, &quote), hash).unwrap_err();
+    assert!(matches!(error, VerifyError::Bind(BindError::ReportData { .. })), "another manifest: {error}");
+    quote.signature[100] ^= 1;
+    let error = precheck(&evidence(&service.ek, &quote)).unwrap_err();
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Signature));
 }

@@ -24,6 +24,7 @@ fn a_chain_says_whose_key_it_vouches_for() {
             simulated: true,
             kind: SigningKey::Vcek,
             hwid: host.chip_id().0[..len].to_vec(),
+            csp_id: None,
             tcb: GuestSpec::default_tcb(product).to_report_bytes(),
             not_before: CREATED,
             not_after: CREATED.plus(VCEK_LIFE),
