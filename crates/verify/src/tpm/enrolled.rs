@@ -2,6 +2,12 @@
 
 use claims::UnixTime;
 use claims::tpm::ObjectName;
+use evidence::tpm::Public;
+
+use super::TpmVerifyError;
+use super::ak::name_of;
+use crate::Check;
+use crate::check::OnCheck;
 
 /// A table of enrolled attestation keys.
 pub trait EnrolledKeys {
@@ -41,4 +47,27 @@ impl EnrolledKeys for NoEnrolledKeys {
     fn find(&self, _ak: &ObjectName) -> Option<EnrolledKey> {
         None
     }
+}
+
+/// 9: the key of this public area is enrolled, and still is. Its Name, and what is known of it.
+pub(super) fn trust(
+    ak: &Public,
+    enrolled: &dyn EnrolledKeys,
+    now: UnixTime,
+    on_check: &mut OnCheck<'_>,
+) -> Result<(ObjectName, EnrolledKey), TpmVerifyError> {
+    let name = name_of(ak);
+    let Some(known) = enrolled.find(&name) else {
+        return Err(TpmVerifyError::AkUnknown { name });
+    };
+    if now > known.not_after {
+        return Err(TpmVerifyError::AkExpired { name, not_after: known.not_after, now });
+    }
+    match known.enrolment {
+        Enrolment::EkCertificate => {
+            on_check(Check::KeyTrust, format_args!("{name}, activated with a certified endorsement key"));
+        }
+        Enrolment::Operator => on_check(Check::KeyTrust, format_args!("{name}, enrolled by an operator")),
+    }
+    Ok((name, known))
 }

@@ -119,7 +119,10 @@ fn a_key_vouched_for_by_an_ordinary_guest_shows_that_guests_measurement() {
         let mut quote = inside.quote(&inside.report);
         quote.log.clear();
         let error = verify(&inside.evidence(&quote)).unwrap_err();
-        assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: vmpl }));
+        assert_eq!(
+            error,
+            VerifyError::Tpm(TpmVerifyError::Vmpl { kind: EvidenceKind::AzureVtpm, got: vmpl })
+        );
     }
 }
 

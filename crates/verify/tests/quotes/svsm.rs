@@ -2,7 +2,7 @@
 
 use claims::snp::Product;
 use claims::tpm::AkBinding;
-use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding, ReportData, Sha256Digest, TranscriptHash};
+use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding, ReportData, Sha256Digest};
 use evidence::Evidence;
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{VTpm, evidence as parts};
@@ -92,7 +92,7 @@ fn only_the_service_module_itself_vouches() {
     for vmpl in 1..=3 {
         let service = Service::new(vtpm, &GuestSpec { vmpl, ..spec() }, vtpm.ek_public().unwrap());
         let error = verify(&service.evidence(), &table(vtpm)).unwrap_err();
-        assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: vmpl }));
+        assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { kind: EvidenceKind::Svsm, got: vmpl }));
     }
 }
 
@@ -110,8 +110,8 @@ fn report_and_quote_both_answer_the_challenge() {
     let hash = crypto::sha512(&[&transcript.encode()]);
     let got = ReportData(hash);
     service.report = service.guest.sign(service.guest.report(&got)).unwrap().to_vec();
-    let expected = Box::new(TranscriptHash(report_data(&ek).0));
-    let error = VerifyError::Bind(BindError::ReportData { expected, got: Box::new(got) });
+    let expected = Box::new(report_data(&ek));
+    let error = VerifyError::Bind(BindError::Manifest { expected, got: Box::new(got) });
     assert_eq!(bind(&service), error);
 
     // A fresh report beside a quote that was made for another one.
