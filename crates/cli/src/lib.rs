@@ -20,6 +20,7 @@ pub mod dev;
 pub mod encrypt;
 pub mod endorsements;
 pub mod evidence;
+pub mod file;
 pub mod keys;
 pub mod measure;
 mod output;

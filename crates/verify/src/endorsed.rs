@@ -116,7 +116,7 @@ pub fn precheck(evidence: &Evidence) -> Result<NeededKey, VerifyError> {
         None => vec![Product::Milan, Product::Genoa],
     };
     match evidence {
-        Evidence::AzureVtpm(azure) => tpm::azure::check(azure).map(drop)?,
+        Evidence::AzureVtpm(azure) => tpm::azure::precheck(azure)?,
         Evidence::Svsm(svsm) => tpm::svsm::precheck(svsm)?,
         _ => (),
     }

@@ -2,41 +2,42 @@
 //!
 //! After the checks of [`crate::snp`] on the report:
 //!
-//! 1. the report was asked for at VMPL 0, where only the service module is;
-//! 2. the attestation key was enrolled by activation with an endorsement key, and that key is the one in the manifest;
-//! 3. the quote ([`super`]); its signer is the key's, under that endorsement key where enrolment knows;
-//! 4. REPORT_DATA is SHA-512(SHA-512(transcript) ‖ manifest), compared by [`crate::Authenticated::bind`]: the report is
-//!    fresh, and so is the quote.
+//! - V1: the report was asked for at VMPL 0, where only the service module is;
+//! - V2: the attestation key was enrolled by activation with an endorsement key, and that key is the one in the
+//!   manifest;
+//! - V3: REPORT_DATA is SHA-512(SHA-512(transcript) ‖ manifest), compared by [`crate::Authenticated::bind`]: the report
+//!   is fresh, and so is the quote.
+//!
+//! And those of the quote ([`super`]).
 //!
 //! Whether the measurement is a service module's is for policies to say.
 
-use claims::tpm::{AkBinding, ObjectName, TpmClaims};
-use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
+use claims::{EvidenceKind, GuestIdentity, OsBinding};
 use evidence::svsm::SvsmEvidence;
+use evidence::tpm::Public;
 
 use super::ak::{AttestationKey, check_attributes, name_of};
-use super::quote::{self, VerifiedQuote};
-use super::{EnrolledKeys, TpmVerifyError, boot, claims};
+use super::azure::requester;
+use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, answer, enrolled, quote};
 use crate::authenticated::Binding;
-use crate::{Authenticated, VerifyError};
+use crate::check::OnCheck;
+use crate::{Authenticated, Check, VerifyError};
 
 /// Checks what `snp`, the authenticated report, binds.
 pub(crate) fn authenticate(
     evidence: SvsmEvidence,
     snp: Authenticated,
-    enrolled: &dyn EnrolledKeys,
+    table: &dyn EnrolledKeys,
+    now: claims::UnixTime,
+    on_check: &mut OnCheck<'_>,
 ) -> Result<Authenticated, VerifyError> {
-    check_vmpl(&evidence)?; // 1
-    let name = name_of(&evidence.ak);
-    let known = enrolled.find(&name).ok_or_else(|| TpmVerifyError::AkUnknown { name: name.clone() })?;
-    let expected = name_of(&evidence.manifest);
-    if known.ek.as_ref() != Some(&expected) {
-        let got = known.ek.map_or_else(|| "none".to_owned(), |ek| ek.to_string());
-        return Err(TpmVerifyError::EkName { expected, got }.into()); // 2
-    }
-    let verified = check_quote(&evidence, known.qualified_name.as_ref())?; // 3
-    let boot = boot::of_quote(&evidence.quote, &verified)?;
-    let tpm = claims(&evidence.quote, verified, AkBinding::InTee);
+    let fields = evidence.snp.report.fields();
+    requester(fields, EvidenceKind::Svsm, on_check)?; // V1
+    let trusted = enrolled::trust(&evidence.ak, table, true, now, on_check)?; // T9
+    endorsement_key(&evidence.manifest, &trusted.known, on_check)?; // V2
+    let signer = Signer::of_public(&evidence.ak, &trusted, on_check)?;
+    let tpm = signer.claims(&evidence.quote, on_check)?;
+    let known = trusted.known;
     let identity = match snp.guest_identity {
         GuestIdentity::None => GuestIdentity::Enrolled,
         identity => identity,
@@ -46,7 +47,7 @@ pub(crate) fn authenticate(
         os_binding: OsBinding::InTeeVtpm,
         guest_identity: identity,
         binding: binding(&evidence),
-        tpm: Some(TpmClaims { ak_name: Some(name), boot, ..tpm }),
+        tpm: Some(tpm),
         not_after: snp.not_after.min(known.not_after),
         simulated: snp.simulated || known.simulated,
         snp: snp.snp,
@@ -55,33 +56,30 @@ pub(crate) fn authenticate(
 
 /// Those of the checks above that need neither a certificate nor an enrolment.
 pub(crate) fn precheck(evidence: &SvsmEvidence) -> Result<(), TpmVerifyError> {
-    check_vmpl(evidence)?;
-    check_quote(evidence, None).map(drop)
+    requester(evidence.snp.report.fields(), EvidenceKind::Svsm, &mut |_, _| ())?;
+    let key = AttestationKey::of_public(&evidence.ak)?;
+    check_attributes(evidence.ak.fields().attributes, &mut |_, _| ())?;
+    quote::check(&evidence.quote, &key, None, &mut |_, _| ()).map(drop)
 }
 
 /// Where the evidence carries what it answers.
 pub(crate) fn binding(evidence: &SvsmEvidence) -> Binding {
-    Binding::Service {
-        extra_data: evidence.quote.attest.fields().extra_data.clone(),
-        report: Sha256Digest(crypto::sha256(&[evidence.snp.report.as_bytes()])),
-        report_data: evidence.snp.report.fields().report_data,
-        manifest: evidence.manifest.as_bytes().to_vec(),
-    }
+    let (extra_data, report) = answer(&evidence.quote, evidence.snp.report.as_bytes());
+    let report_data = evidence.snp.report.fields().report_data;
+    Binding::Service { extra_data, report, report_data, manifest: evidence.manifest.as_bytes().to_vec() }
 }
 
-fn check_vmpl(evidence: &SvsmEvidence) -> Result<(), TpmVerifyError> {
-    match evidence.snp.report.fields().vmpl {
-        0 => Ok(()),
-        got => Err(TpmVerifyError::Vmpl { got }),
+/// V2: the key was activated with the endorsement key that the report binds.
+pub(super) fn endorsement_key(
+    manifest: &Public,
+    known: &EnrolledKey,
+    on_check: &mut OnCheck<'_>,
+) -> Result<(), TpmVerifyError> {
+    let expected = name_of(manifest);
+    if known.ek.as_ref() != Some(&expected) {
+        let got = known.ek.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        return Err(TpmVerifyError::EkName { expected, got });
     }
-}
-
-/// The quote under the key in the evidence; `signer` is that key's qualified Name, where it is known.
-fn check_quote(
-    evidence: &SvsmEvidence,
-    signer: Option<&ObjectName>,
-) -> Result<VerifiedQuote, TpmVerifyError> {
-    let key = AttestationKey::of_public(&evidence.ak)?;
-    check_attributes(evidence.ak.fields().attributes)?;
-    quote::check(&evidence.quote, &key, signer)
+    on_check(Check::EndorsementKey, format_args!("{expected}, of manifest and enrolment"));
+    Ok(())
 }

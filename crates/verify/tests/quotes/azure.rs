@@ -119,7 +119,10 @@ fn a_key_vouched_for_by_an_ordinary_guest_shows_that_guests_measurement() {
         let mut quote = inside.quote(&inside.report);
         quote.log.clear();
         let error = verify(&inside.evidence(&quote)).unwrap_err();
-        assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: vmpl }));
+        assert_eq!(
+            error,
+            VerifyError::Tpm(TpmVerifyError::Vmpl { kind: EvidenceKind::AzureVtpm, got: vmpl })
+        );
     }
 }
 
@@ -300,5 +303,5 @@ fn evidence_without_certificates_says_which_key_it_needs() {
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Signature));
     let inside = AzureGuest::new(booted(), &GuestSpec { vmpl: 2, ..paravisor() });
     let error = precheck(&bare(&inside.report, &inside.runtime, &quote)).unwrap_err();
-    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: 2 }));
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { kind: EvidenceKind::AzureVtpm, got: 2 }));
 }
