@@ -9,7 +9,7 @@ use crate::Violation;
 use crate::members::Members;
 
 /// Each crate with the crates that it may name; `claims` may be named by all.
-const MAY_NAME: [(&str, &str); 20] = [
+const MAY_NAME: [(&str, &str); 21] = [
     ("claims", ""),
     ("secret", ""),
     ("evidence", ""),
@@ -17,6 +17,7 @@ const MAY_NAME: [(&str, &str); 20] = [
     ("crypto", "secret"),
     ("verify", "crypto evidence"),
     ("policy", "crypto verify"),
+    ("prove", "policy"),
     ("tlog", "crypto"),
     // tlog: a receipt's proof and checkpoint are checked where the sealed key is opened.
     ("keys", "crypto secret tlog"),
@@ -36,13 +37,14 @@ const MAY_NAME: [(&str, &str); 20] = [
         "crypto endorsements evidence journal keys policy release secret store tlog transport verify wire",
     ),
     // secret: the process is hardened before plaintext comes into it.
-    ("cli", "endorsements envelope evidence journal keys policy secret simtee tlog transport verify wire"),
+    ("cli", "endorsements envelope evidence journal keys policy prove secret simtee tlog transport verify wire"),
 ];
 
 /// What must not be reached over any number of arrows, and why.
-const MUST_NOT_REACH: [(&str, &[&str], &str); 2] = [
+const MUST_NOT_REACH: [(&str, &[&str], &str); 3] = [
     ("agent", &["verify", "policy", "journal", "store", "release"], "a guest neither verifies nor decides"),
     ("broker", &["simtee", "attester"], "simulation is a trust anchor, not code in the broker"),
+    ("broker", &["prove"], "what releases keys needs no solver"),
 ];
 
 /// Arrows that the table does not have, and crates that it does not know.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy::{Authorizer, Decision, PolicySet};
+use cedar_policy::{Authorizer, Decision, PolicySet, Schema};
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, KeyAttributes, KeyId, KeyVersion, Operation, PolicyDigest,
     RecipientKey, Sha256Digest, TranscriptHash, UnixTime, UnwrapBinding,
@@ -25,6 +25,7 @@ use crate::subject::{Subject, Subjects};
 pub struct Policy {
     pub(crate) digest: PolicyDigest,
     pub(crate) authorizer: Authorizer,
+    pub(crate) schema: Schema,
     pub(crate) set: PolicySet,
     pub(crate) subjects: Subjects,
     /// By id.
@@ -55,6 +56,11 @@ impl Policy {
     /// The digest of the bundle that was loaded.
     pub fn digest(&self) -> PolicyDigest {
         self.digest
+    }
+
+    /// Schema and rules in Cedar's terms, each rule under its `@id`: for proofs, which decide nothing.
+    pub fn cedar(&self) -> (&Schema, &PolicySet) {
+        (&self.schema, &self.set)
     }
 
     /// The ids and docs of its rules, in order of the ids.

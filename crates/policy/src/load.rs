@@ -63,17 +63,18 @@ fn load_here(bundle: &Bundle) -> Result<Policy, LoadErrors> {
     let files = parse(bundle, &mut errors);
     let found: Vec<Found<'_>> = files.iter().flat_map(locate).collect();
     errors.extend(check_names(&found));
-    let validator = Validator::new(schema);
+    let validator = Validator::new(schema.clone());
     errors.extend(files.iter().flat_map(|file| validate(&validator, file)));
     errors.extend(found.iter().flat_map(check_literals));
     let prepared: Vec<_> = found.iter().filter_map(|found| prepare(found, &mut errors)).collect();
     LoadErrors::unless_empty(errors)?;
-    assemble(bundle, references, &found, prepared)
+    assemble(bundle, schema, references, &found, prepared)
 }
 
 /// Puts together what has passed.
 fn assemble(
     bundle: &Bundle,
+    schema: Schema,
     references: References,
     found: &[Found<'_>],
     rules: Vec<Rule>,
@@ -89,7 +90,7 @@ fn assemble(
     let mut subjects = Subjects { vocabulary, references, named: Vec::new(), cache: Cache::default(), reach };
     subjects.named = named(&subjects, found);
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
-    Ok(Policy { digest: bundle.digest(), authorizer: Authorizer::new(), set, subjects, rules })
+    Ok(Policy { digest: bundle.digest(), authorizer: Authorizer::new(), schema, set, subjects, rules })
 }
 
 fn schema(text: &str) -> Result<Schema, LoadErrors> {

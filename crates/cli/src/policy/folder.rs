@@ -101,6 +101,11 @@ impl Chosen {
         names.into_iter().map(file).collect()
     }
 
+    /// The same choice in another directory.
+    pub fn in_directory(&self, dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), ..self.clone() }
+    }
+
     /// The schema and the reference values of the directory, without a policy.
     pub fn empty_bundle(&self) -> Result<Bundle, FolderError> {
         self.bundle_with(&self.dir.join(Bundle::REFERENCES))

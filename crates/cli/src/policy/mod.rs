@@ -11,6 +11,7 @@ mod explain;
 mod folder;
 mod format;
 mod junit;
+mod prove;
 mod sarif;
 mod test;
 
@@ -41,6 +42,14 @@ pub enum Command {
     Test(test::Test),
     /// Say what policies decide for one case, condition by condition, and what is missing for a permit
     Explain(explain::Explain),
+    /// Prove what policies can never permit, for every request that is possible
+    #[command(
+        long_about = "Prove what policies can never permit: no guest in debug mode, none under its TCB floor, none that \
+        nothing sets apart from another tenant's, and more; that every rule can apply, and none errs. An author's own \
+        properties stand in `proofs.toml` beside the policies.\n\nThe solver cvc5 does the work. What does not hold is \
+        shown as a guest, which Cedar itself has been seen to permit."
+    )]
+    Prove(prove::Prove),
     /// Lay policies out in one way; comments stay
     Fmt(format::Fmt),
 }
@@ -80,6 +89,17 @@ pub enum PolicyFailure {
         /// How many.
         files: usize,
     },
+    /// Something does not hold; what and why has been printed.
+    #[error("{failed} of {all} properties do not hold")]
+    NotProven {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        all: usize,
+    },
+    /// Nothing could be proven.
+    #[error(transparent)]
+    Prove(#[from] prove::ProveFailure),
     /// The policies deny; why has been printed.
     #[error("denied")]
     Denied,
@@ -92,7 +112,7 @@ impl PolicyFailure {
     /// The exit code: 1 for policies that are wrong or deny, 2 for what keeps them from being judged.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Folder(_) | Self::Output(_) => 2,
+            Self::Folder(_) | Self::Output(_) | Self::Prove(_) => 2,
             _ => 1,
         }
     }
@@ -108,6 +128,7 @@ pub fn run(command: &Command) -> Result<(), PolicyFailure> {
         Command::Check(args) => check::run(args, out),
         Command::Test(args) => test::run(args, out),
         Command::Explain(args) => explain::run(args, out),
+        Command::Prove(args) => prove::run(args, out),
         Command::Fmt(args) => format::run(args, out),
     }
 }

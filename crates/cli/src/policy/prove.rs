@@ -1,0 +1,170 @@
+//! `keyfast policy prove`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use ::prove::{
+    AuthorsError, Counterexample, Never, Property, ProveError, Prover, Verdict, authors, invariants,
+};
+use clap::Args;
+use policy::Policy;
+use serde_json::json;
+
+use super::PolicyFailure;
+use super::diagnostics::{self, Sources};
+use super::folder::{self, Chosen, FolderError};
+use crate::evidence::{Style, Tone, wrap};
+
+/// Arguments of `keyfast policy prove`.
+#[derive(Debug, Args)]
+pub struct Prove {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Prove too that nothing is permitted which the policies of this directory do not permit
+    #[arg(long, value_name = "DIR")]
+    no_looser_than: Option<PathBuf>,
+    /// The solver; `cvc5` in PATH if not given
+    #[arg(long, value_name = "FILE")]
+    cvc5: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why nothing was proven.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProveFailure {
+    /// The solver, or a question.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// The author's own properties cannot be read.
+    #[error("`{}`: {source}", path.display())]
+    Authors {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: AuthorsError,
+    },
+}
+
+/// A question, answered.
+struct Proven {
+    id: String,
+    doc: String,
+    verdict: Verdict,
+}
+
+pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
+    let prover = Prover::new(args.cvc5.clone()).map_err(ProveFailure::from)?;
+    let policy = load(&args.chosen, out)?;
+    let older = match &args.no_looser_than {
+        Some(dir) => Some(load(&args.chosen.in_directory(dir), out)?),
+        None => None,
+    };
+    let own = authors_own(&args.chosen)?;
+    let style = Style::of_stdout();
+    let mut all = Vec::new();
+    for (property, doc) in properties(&policy, older.as_ref(), &invariants(), &own) {
+        let began = Instant::now();
+        let verdict = prover.prove(&policy, &property).map_err(ProveFailure::from)?;
+        let proven = Proven { id: property.id(), doc, verdict };
+        if !args.json {
+            print(&proven, began.elapsed().as_millis(), style, out)?;
+        }
+        all.push(proven);
+    }
+    let failed = all.iter().filter(|proven| proven.verdict != Verdict::Holds).count();
+    if args.json {
+        let results: Vec<_> = all.iter().map(as_json).collect();
+        writeln!(out, "{:#}", json!({ "digest": policy.digest().to_string(), "properties": results }))?;
+    } else {
+        writeln!(out, "\ndigest   {}", policy.digest())?;
+    }
+    if failed == 0 { Ok(()) } else { Err(PolicyFailure::NotProven { failed, all: all.len() }) }
+}
+
+/// Every question, and why it is asked.
+fn properties<'a>(
+    policy: &'a Policy,
+    older: Option<&'a Policy>,
+    invariants: &'a [Never],
+    own: &'a [Never],
+) -> Vec<(Property<'a>, String)> {
+    let nevers = invariants.iter().chain(own).map(|never| (Property::Never(never), never.doc.clone()));
+    let rules = policy.rules().flat_map(|(id, _)| {
+        let applies = "a rule that can never apply protects nothing".to_owned();
+        let errs = "a rule that errs denies every request".to_owned();
+        [(Property::EveryRuleApplies(id), applies), (Property::NoRuleErrs(id), errs)]
+    });
+    let looser = older.map(|older| {
+        (Property::NoLooser(older), "whatever is permitted, the older policies permit too".to_owned())
+    });
+    nevers.chain(rules).chain(looser).collect()
+}
+
+fn load(chosen: &Chosen, out: &mut dyn Write) -> Result<Policy, PolicyFailure> {
+    let policies = chosen.policies()?;
+    let bundle = policies
+        .iter()
+        .fold(chosen.empty_bundle()?, |all, file| all.with_policy(file.file_name(), &file.text));
+    Policy::load(bundle).or_else(|errors| {
+        let sources: Sources<'_> =
+            policies.iter().map(|file| (file.file_name(), file.text.as_str())).collect();
+        diagnostics::print(&errors, &sources, Style::of_stdout(), out)?;
+        Err(PolicyFailure::Wrong { problems: errors.iter().count(), dir: chosen.dir.clone() })
+    })
+}
+
+/// `proofs.toml` beside the policies, if it is there.
+fn authors_own(chosen: &Chosen) -> Result<Vec<Never>, PolicyFailure> {
+    let path = chosen.dir.join("proofs.toml");
+    match folder::read(&path) {
+        Ok(text) => Ok(authors(&text).map_err(|source| ProveFailure::Authors { path, source })?),
+        Err(FolderError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn print(proven: &Proven, took_ms: u128, style: Style, out: &mut dyn Write) -> std::io::Result<()> {
+    let word = match proven.verdict {
+        Verdict::Holds => style.paint(Tone::Good, "proven"),
+        Verdict::Fails(_) => style.paint(Tone::Bad, "fails "),
+    };
+    writeln!(out, "{word}  {}  {}", proven.id, style.paint(Tone::Aside, &format!("{took_ms} ms")))?;
+    let Verdict::Fails(found) = &proven.verdict else { return Ok(()) };
+    wrap(&proven.doc, COLUMNS).iter().try_for_each(|line| writeln!(out, "        {line}"))?;
+    found.as_ref().map_or(Ok(()), |found| print_counterexample(found, out))
+}
+
+fn print_counterexample(found: &Counterexample, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "        {} is permitted by {}, for one, if", found.action, found.rules.join(", "))?;
+    for (claim, value) in &found.claims {
+        for line in wrap(&format!("{claim} = {value}"), COLUMNS - 2) {
+            writeln!(out, "          {line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn as_json(proven: &Proven) -> serde_json::Value {
+    let found =
+        match &proven.verdict {
+            Verdict::Holds => None,
+            Verdict::Fails(found) => Some(found.as_ref().map(
+                |found| json!({ "action": found.action, "rules": found.rules, "claims": found.claims }),
+            )),
+        };
+    json!({
+        "id": proven.id,
+        "doc": proven.doc,
+        "holds": proven.verdict == Verdict::Holds,
+        "counterexample": found.flatten(),
+    })
+}
+
+/// Columns behind an indent of eight.
+const COLUMNS: usize = 92;

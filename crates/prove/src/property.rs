@@ -1,0 +1,41 @@
+//! What is asked about a bundle.
+
+use policy::Policy;
+use serde::Deserialize;
+
+/// A question about a bundle.
+#[derive(Clone, Copy)]
+pub enum Property<'a> {
+    /// No request is permitted for which this holds.
+    Never(&'a Never),
+    /// The rule with this id applies to some request.
+    EveryRuleApplies(&'a str),
+    /// The rule with this id has no request that its evaluation fails for.
+    NoRuleErrs(&'a str),
+    /// Whatever is permitted, this older bundle permits too.
+    NoLooser(&'a Policy),
+}
+
+/// Something that must never be permitted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Never {
+    /// Its name.
+    pub id: String,
+    /// Why, in a sentence.
+    pub doc: String,
+    /// A condition in Cedar over `principal`, `resource` and `context`.
+    pub when: String,
+}
+
+impl Property<'_> {
+    /// Its name in reports.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Never(never) => never.id.clone(),
+            Self::EveryRuleApplies(rule) => format!("applies: {rule}"),
+            Self::NoRuleErrs(rule) => format!("never errs: {rule}"),
+            Self::NoLooser(_) => "permits nothing new".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Asks the solver.
+
+use std::path::PathBuf;
+
+use cedar_policy::{Decision, PolicyId, PolicySet, RequestEnv, Schema};
+use cedar_policy_symcc::err::SolverError;
+use cedar_policy_symcc::solver::LocalSolver;
+use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env};
+use policy::Policy;
+
+use crate::counterexample::Found;
+use crate::{Counterexample, Never, Property};
+
+/// The way to a solver.
+#[derive(Clone, Debug)]
+pub struct Prover {
+    cvc5: PathBuf,
+}
+
+/// What came of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds of every request that the schema can describe.
+    Holds,
+    /// It does not, and here is why; `None` for a rule that applies to nothing.
+    Fails(Option<Box<Counterexample>>),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProveError {
+    /// There is no solver.
+    #[error("no solver: expected `cvc5` in PATH; install the package `cvc5`, or name one with --cvc5")]
+    NoSolver,
+    /// The solver does not start, does not know, or says what makes no sense.
+    #[error("the solver failed: {0}")]
+    Solver(String),
+    /// A condition is not Cedar, or does not fit the schema.
+    #[error("the condition of `{id}` cannot be used: {message}")]
+    Condition {
+        /// The property.
+        id: String,
+        /// What Cedar says.
+        message: String,
+    },
+    /// There is no such rule.
+    #[error("there is no rule `{0}`")]
+    NoRule(String),
+    /// The solver's counterexample is none.
+    #[error("solver and Cedar disagree on {request}; this is a defect of one of them: please report it")]
+    Disagree {
+        /// The request.
+        request: String,
+    },
+}
+
+impl Prover {
+    /// Uses the solver at this path, or the one in `PATH`.
+    ///
+    /// # Errors
+    /// [`ProveError::NoSolver`] if there is none.
+    pub fn new(cvc5: Option<PathBuf>) -> Result<Self, ProveError> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let in_path = || std::env::split_paths(&path).map(|dir| dir.join("cvc5")).find(|file| file.is_file());
+        let cvc5 = cvc5.or_else(in_path).filter(|file| file.is_file()).ok_or(ProveError::NoSolver)?;
+        Ok(Self { cvc5 })
+    }
+
+    /// Asks a question about a bundle. It may take seconds, and holds this thread.
+    ///
+    /// # Errors
+    /// [`ProveError`]; nothing is known then.
+    pub fn prove(&self, policy: &Policy, property: &Property<'_>) -> Result<Verdict, ProveError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| ProveError::Solver(error.to_string()))?;
+        runtime.block_on(self.ask(policy, property))
+    }
+
+    async fn ask(&self, policy: &Policy, property: &Property<'_>) -> Result<Verdict, ProveError> {
+        let (schema, set) = policy.cedar();
+        let mut compiler = self.compiler()?;
+        match property {
+            Property::Never(never) => {
+                let narrowed = only_where(set, schema, never)?;
+                let texts = [set.to_string(), never.when.clone()];
+                for env in schema.request_envs() {
+                    let compiled = compile(&narrowed, &env, schema)?;
+                    let found = compiler.check_always_denies_with_counterexample_opt(&compiled).await;
+                    if let Some(env) = found.map_err(failed)? {
+                        return Found::from(env).told(set, Decision::Allow, &texts).map(fails);
+                    }
+                }
+            }
+            Property::EveryRuleApplies(id) => {
+                let rule = rule(set, id)?;
+                for env in schema.request_envs() {
+                    let compiled = CompiledPolicy::compile(rule, &env, schema).map_err(failed)?;
+                    if !compiler.check_never_matches_opt(&compiled).await.map_err(failed)? {
+                        return Ok(Verdict::Holds);
+                    }
+                }
+                return Ok(Verdict::Fails(None));
+            }
+            Property::NoRuleErrs(id) => {
+                let rule = rule(set, id)?;
+                for env in schema.request_envs() {
+                    let compiled = CompiledPolicy::compile(rule, &env, schema).map_err(failed)?;
+                    if !compiler.check_never_errors_opt(&compiled).await.map_err(failed)? {
+                        return Ok(Verdict::Fails(None));
+                    }
+                }
+            }
+            Property::NoLooser(older) => {
+                let (_, old) = older.cedar();
+                let texts = [set.to_string(), old.to_string()];
+                for env in schema.request_envs() {
+                    let (new, old) = (compile(set, &env, schema)?, compile(old, &env, schema)?);
+                    let found = compiler.check_implies_with_counterexample_opt(&new, &old).await;
+                    if let Some(env) = found.map_err(failed)? {
+                        return Found::from(env).told(set, Decision::Allow, &texts).map(fails);
+                    }
+                }
+            }
+        }
+        Ok(Verdict::Holds)
+    }
+
+    fn compiler(&self) -> Result<CedarSymCompiler<LocalSolver>, ProveError> {
+        let mut command = tokio::process::Command::new(&self.cvc5);
+        command.args(["--lang", "smt", "--tlimit", SOLVER_LIMIT_MS]).kill_on_drop(true);
+        let solver = LocalSolver::from_command(&mut command).map_err(|e: SolverError| failed(e))?;
+        CedarSymCompiler::new(solver).map_err(failed)
+    }
+}
+
+/// The bundle, narrowed to requests for which the condition holds: it permits something if and only if the bundle
+/// permits something there.
+fn only_where(set: &PolicySet, schema: &Schema, never: &Never) -> Result<PolicySet, ProveError> {
+    let condition = |message: String| ProveError::Condition { id: never.id.clone(), message };
+    let text = format!("forbid (principal, action, resource) unless {{ {} }};", never.when);
+    let narrow = cedar_policy::Policy::parse(Some(PolicyId::new(NARROW)), text);
+    let narrow = narrow.map_err(|error| condition(error.to_string()))?;
+    let alone = PolicySet::from_policies([narrow.clone()]).map_err(|error| condition(error.to_string()))?;
+    let validator = cedar_policy::Validator::new(schema.clone());
+    let result = validator.validate(&alone, cedar_policy::ValidationMode::Strict);
+    if let Some(error) = result.validation_errors().next() {
+        return Err(condition(error.to_string()));
+    }
+    let mut narrowed = set.clone();
+    narrowed.add(narrow).map_err(|error| condition(error.to_string()))?;
+    Ok(narrowed)
+}
+
+fn rule<'a>(set: &'a PolicySet, id: &str) -> Result<&'a cedar_policy::Policy, ProveError> {
+    set.policy(&PolicyId::new(id)).ok_or_else(|| ProveError::NoRule(id.to_owned()))
+}
+
+fn compile(set: &PolicySet, env: &RequestEnv, schema: &Schema) -> Result<CompiledPolicySet, ProveError> {
+    CompiledPolicySet::compile(set, env, schema).map_err(failed)
+}
+
+fn fails(found: Counterexample) -> Verdict {
+    Verdict::Fails(Some(Box::new(found)))
+}
+
+fn failed(error: impl core::fmt::Display) -> ProveError {
+    ProveError::Solver(error.to_string())
+}
+
+impl From<Env> for Found {
+    fn from(env: Env) -> Self {
+        Self { request: env.request, entities: env.entities }
+    }
+}
+
+/// An id that no rule can have, since it is no annotation of anybody's.
+const NARROW: &str = " only where";
+/// How long the solver may think about one bundle, in milliseconds.
+const SOLVER_LIMIT_MS: &str = "60000";

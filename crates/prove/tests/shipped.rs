@@ -1,0 +1,132 @@
+//! What the shipped policies can never permit, proven; and that a hole in a policy is found and shown.
+//!
+//! Needs the solver `cvc5`, which `tools/setup` installs.
+
+#![expect(clippy::panic, reason = "a test may panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use policy::{Bundle, Policy};
+use prove::{Never, Property, ProveError, Prover, Verdict, invariants};
+
+fn shipped(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../attestation-policies").join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn load(texts: &[(&str, String)]) -> Policy {
+    let empty = Bundle::new(shipped("schema.cedarschema"), "version = 1");
+    let bundle = texts.iter().fold(empty, |all, (name, text)| all.with_policy(*name, text.clone()));
+    Policy::load(bundle).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn prover() -> Prover {
+    Prover::new(None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn one(name: &str) -> Policy {
+    let file = format!("{name}.cedar");
+    load(&[(&file, shipped(&file))])
+}
+
+const POLICIES: [&str; 6] = [
+    "snp-production",
+    "snp-azure-vtpm",
+    "snp-svsm",
+    "tpm-measured-boot",
+    "simulated-development",
+    "simulated-vtpm",
+];
+
+#[test]
+fn no_shipped_policy_permits_what_none_should() {
+    for name in POLICIES {
+        let policy = one(name);
+        for never in invariants() {
+            let verdict = prover().prove(&policy, &Property::Never(&never)).unwrap();
+            assert_eq!(verdict, Verdict::Holds, "{name}: {}", never.id);
+        }
+    }
+}
+
+#[test]
+fn every_shipped_rule_applies_to_something_and_none_errs() {
+    let texts = POLICIES.map(|name| (name, shipped(&format!("{name}.cedar"))));
+    let policy = load(&texts);
+    for (rule, _) in policy.rules() {
+        for property in [Property::EveryRuleApplies(rule), Property::NoRuleErrs(rule)] {
+            assert_eq!(prover().prove(&policy, &property).unwrap(), Verdict::Holds, "{}", property.id());
+        }
+    }
+}
+
+/// Each condition of the production policy that an invariant stands on, taken out: the hole is found, and shown by the
+/// claim that makes it.
+#[test]
+fn a_hole_is_shown_as_a_guest() {
+    let text = shipped("snp-production.cedar");
+    let floor = "  principal.snp.reported_tcb.snp >= principal.snp.processor.tcb_floor.snp &&\n";
+    for (without, id, claim, value) in [
+        ("principal.snp.policy.debug_allowed", "never/debug", "principal.snp.policy.debug_allowed", "true"),
+        ("  !principal.simulated &&\n", "never/simulated-with-real-key", "principal.simulated", "true"),
+        (
+            "  principal.guest_identity != GuestIdentity::\"none\" &&\n",
+            "never/without-identity",
+            "principal.guest_identity",
+            "GuestIdentity::\"none\"",
+        ),
+        (floor, "never/tcb-under-floor-snp", "principal.simulated", "false"),
+    ] {
+        assert!(text.contains(without), "{without}");
+        let with = if without.starts_with(' ') { "" } else { "principal.snp.policy.cxl_allowed" };
+        let policy = load(&[("holed.cedar", text.replace(without, with))]);
+        let never = invariants().into_iter().find(|never| never.id == id).unwrap();
+        let verdict = prover().prove(&policy, &Property::Never(&never)).unwrap();
+        let Verdict::Fails(Some(found)) = verdict else { panic!("{id}: {verdict:?}") };
+        assert_eq!(found.rules, ["snp-production/permit"]);
+        assert_eq!(found.claims.get(claim).map(String::as_str), Some(value), "{found:?}");
+    }
+}
+
+#[test]
+fn a_tighter_bundle_permits_nothing_new_and_a_looser_one_does() {
+    let text = shipped("snp-production.cedar");
+    let now = one("snp-production");
+    let tighter = text.replace(
+        "action in [Action::\"unwrap\", Action::\"release\", Action::\"secret\", Action::\"renew\"]",
+        "action in [Action::\"unwrap\", Action::\"renew\"]",
+    );
+    assert_ne!(text, tighter);
+    let tighter = load(&[("tighter.cedar", tighter)]);
+    assert_eq!(prover().prove(&tighter, &Property::NoLooser(&now)).unwrap(), Verdict::Holds);
+    let verdict = prover().prove(&now, &Property::NoLooser(&tighter)).unwrap();
+    let Verdict::Fails(Some(found)) = verdict else { panic!("{verdict:?}") };
+    assert!(["release", "secret"].contains(&found.action.as_str()), "{found:?}");
+}
+
+#[test]
+fn a_rule_that_can_never_apply_is_found() {
+    let dead = "@id(\"dead\") @doc(\"d\") permit (principal is Guest, action, resource)\n\
+                when { principal.simulated && principal.snp_fresh }\nunless { principal.snp_fresh };";
+    let policy = load(&[("dead.cedar", dead.to_owned())]);
+    let verdict = prover().prove(&policy, &Property::EveryRuleApplies("dead")).unwrap();
+    assert_eq!(verdict, Verdict::Fails(None));
+}
+
+#[test]
+fn a_question_that_is_no_cedar_is_refused() {
+    let policy = one("deny-all");
+    let ask = |when: &str| {
+        let never = Never { id: "ours".to_owned(), doc: String::new(), when: when.to_owned() };
+        prover().prove(&policy, &Property::Never(&never)).unwrap_err()
+    };
+    for wrong in ["principal.", "principal.unknown", "principal.snp.vmpl == 0"] {
+        let error = ask(wrong);
+        assert!(matches!(&error, ProveError::Condition { id, .. } if id == "ours"), "{wrong}: {error}");
+    }
+    let error = prover().prove(&policy, &Property::NoRuleErrs("nobody")).unwrap_err();
+    assert!(matches!(error, ProveError::NoRule(_)), "{error}");
+    let none = Prover::new(Some(PathBuf::from("/nonexistent/cvc5"))).unwrap_err();
+    assert!(matches!(none, ProveError::NoSolver), "{none}");
+}
