@@ -16,7 +16,7 @@ use evidence::svsm::SvsmEvidence;
 
 use super::ak::{AttestationKey, check_attributes, name_of};
 use super::quote::{self, VerifiedQuote};
-use super::{EnrolledKeys, TpmVerifyError, boot, claims};
+use super::{EnrolledKey, EnrolledKeys, TpmVerifyError, boot, claims};
 use crate::authenticated::Binding;
 use crate::{Authenticated, VerifyError};
 
@@ -26,15 +26,7 @@ pub(crate) fn authenticate(
     snp: Authenticated,
     enrolled: &dyn EnrolledKeys,
 ) -> Result<Authenticated, VerifyError> {
-    check_vmpl(&evidence)?; // 1
-    let name = name_of(&evidence.ak);
-    let known = enrolled.find(&name).ok_or_else(|| TpmVerifyError::AkUnknown { name: name.clone() })?;
-    let expected = name_of(&evidence.manifest);
-    if known.ek.as_ref() != Some(&expected) {
-        let got = known.ek.map_or_else(|| "none".to_owned(), |ek| ek.to_string());
-        return Err(TpmVerifyError::EkName { expected, got }.into()); // 2
-    }
-    let verified = check_quote(&evidence, known.qualified_name.as_ref())?; // 3
+    let (name, known, verified) = check(&evidence, enrolled)?; // 1 to 3
     let boot = boot::of_quote(&evidence.quote, &verified)?;
     let tpm = claims(&evidence.quote, verified, AkBinding::InTee);
     let identity = match snp.guest_identity {
@@ -53,10 +45,26 @@ pub(crate) fn authenticate(
     })
 }
 
-/// Those of the checks above that need neither a certificate nor an enrolment.
-pub(crate) fn precheck(evidence: &SvsmEvidence) -> Result<(), TpmVerifyError> {
-    check_vmpl(evidence)?;
-    check_quote(evidence, None).map(drop)
+/// The checks above but the last, none of which needs a certificate; the report is as unproven after them as before.
+pub(crate) fn check(
+    evidence: &SvsmEvidence,
+    enrolled: &dyn EnrolledKeys,
+) -> Result<(ObjectName, EnrolledKey, VerifiedQuote), TpmVerifyError> {
+    let fields = evidence.snp.report.fields();
+    if fields.vmpl != 0 {
+        return Err(TpmVerifyError::Vmpl { got: fields.vmpl }); // 1
+    }
+    let name = name_of(&evidence.ak);
+    let known = enrolled.find(&name).ok_or_else(|| TpmVerifyError::AkUnknown { name: name.clone() })?;
+    let expected = name_of(&evidence.manifest);
+    if known.ek.as_ref() != Some(&expected) {
+        let got = known.ek.map_or_else(|| "none".to_owned(), |ek| ek.to_string());
+        return Err(TpmVerifyError::EkName { expected, got }); // 2
+    }
+    let key = AttestationKey::of_public(&evidence.ak)?;
+    check_attributes(evidence.ak.fields().attributes)?;
+    let verified = quote::check(&evidence.quote, &key, known.qualified_name.as_ref())?; // 3
+    Ok((name, known, verified))
 }
 
 /// Where the evidence carries what it answers.
@@ -67,21 +75,4 @@ pub(crate) fn binding(evidence: &SvsmEvidence) -> Binding {
         report_data: evidence.snp.report.fields().report_data,
         manifest: evidence.manifest.as_bytes().to_vec(),
     }
-}
-
-fn check_vmpl(evidence: &SvsmEvidence) -> Result<(), TpmVerifyError> {
-    match evidence.snp.report.fields().vmpl {
-        0 => Ok(()),
-        got => Err(TpmVerifyError::Vmpl { got }),
-    }
-}
-
-/// The quote under the key in the evidence; `signer` is that key's qualified Name, where it is known.
-fn check_quote(
-    evidence: &SvsmEvidence,
-    signer: Option<&ObjectName>,
-) -> Result<VerifiedQuote, TpmVerifyError> {
-    let key = AttestationKey::of_public(&evidence.ak)?;
-    check_attributes(evidence.ak.fields().attributes)?;
-    quote::check(&evidence.quote, &key, signer)
 }
