@@ -6,6 +6,7 @@
 
 mod agent_failures;
 mod endorsements;
+mod enrolment;
 mod exchange;
 mod files;
 mod guest;

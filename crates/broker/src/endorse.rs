@@ -169,7 +169,7 @@ impl Core {
         let message: ReleaseRequest = wire::decode(body)?;
         let challenge = self.challenge.open(&message.token, now)?;
         let evidence = Evidence::parse(message.kind, &message.evidence)?;
-        let needed = precheck(&evidence, &self.attestation_keys)?;
+        let needed = precheck(&evidence, &self.attestation_keys, now)?;
         let sha256 = |bytes: &[u8]| Sha256Digest(crypto::sha256(&[bytes]));
         let transcript = message.transcript(self.broker, challenge.nonce(), sha256);
         answers(&evidence, TranscriptHash(crypto::sha512(&[&transcript.encode()])))?;

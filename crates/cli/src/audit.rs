@@ -1,6 +1,5 @@
 //! `keyfast audit`: reading the broker's log, and why something was decided.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use claims::RequestId;
@@ -11,6 +10,7 @@ use wire::admin::{Explanation, Status};
 
 use crate::admin::{Admin, AdminError};
 use crate::dev::Layout;
+use crate::file::read_if_there;
 use crate::output::table;
 
 /// Most bytes of a file of the published log.
@@ -96,25 +96,18 @@ fn verify(admin: &Admin, dir: Option<&Path>, key: Option<VerifierKey>) -> Result
         Some(key) => key,
         None => admin.fetch::<Status>("/admin/v1/status")?.journal_key.parse()?,
     };
-    let report = verify_directory(|path| read(&dir.join(path)), key.name(), std::slice::from_ref(&key))
-        .map_err(|error| AuditFailure::Log { dir: dir.clone(), reason: error.to_string() })?;
+    let report = verify_directory(
+        |path| read_if_there(&dir.join(path), MAX_FILE),
+        key.name(),
+        std::slice::from_ref(&key),
+    )
+    .map_err(|error| AuditFailure::Log { dir: dir.clone(), reason: error.to_string() })?;
     println!("log         {}", key.name());
     println!("directory   {}", dir.display());
     println!("entries     {}", report.checkpoint.size);
     println!("root        {}", report.checkpoint.root);
     println!("verified    every entry and tile, and the checkpoint's signature");
     Ok(())
-}
-
-/// A file of at most [`MAX_FILE`] bytes; `None` if there is none.
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match std::fs::File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
 }
 
 fn print_explanation(explanation: &Explanation) {

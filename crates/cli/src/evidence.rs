@@ -1,13 +1,21 @@
 //! `keyfast evidence`: shows what evidence says, and verifies it against AMD's roots, without a broker.
 //!
-//! `show` believes nothing and says so. `verify` makes the checks that the broker makes, prints each with what was
+//! `show` believes nothing and says so. `pack` puts the loose files of a quote together. `verify` makes the checks that the broker makes, prints each with what was
 //! compared, those after the first that fails too, and never takes a root from the directory it is given.
 
+mod enrolled;
 mod fields;
 mod files;
+mod log;
+mod pack;
+mod part;
+mod pcr_values;
 mod quote;
 mod style;
+mod verdict;
 mod verify_command;
+
+pub(crate) use style::{Style, Tone, wrap};
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -18,59 +26,80 @@ use evidence::EvidenceError;
 use serde_json::{Map, Value};
 use verify::{AnchorError, EndorsementsError, VerifyError};
 
+use crate::file::FileError;
+
 /// What to do with evidence.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print every field of evidence. Nothing is verified.
+    /// Print every field of evidence, or of a part of it. Nothing is verified
+    #[command(long_about = SHOW)]
     Show(ShowArgs),
-    /// Verify evidence against AMD's roots, and print each check by its number.
+    /// Verify evidence, and print each check by its number
+    #[command(long_about = VERIFY)]
     Verify(VerifyArgs),
+    /// Put the files of a quote into one file of evidence
+    #[command(long_about = pack::ABOUT, after_help = pack::EXAMPLES, override_usage = pack::USAGE)]
+    Pack(pack::PackArgs),
 }
+
+const SHOW: &str = "Print every field of evidence. Nothing is verified.\n\n\
+    Shown are evidence of every kind, and by themselves: an SNP report, Azure's HCL blob, a quote (TPMS_ATTEST), a \
+    signature (TPMT_SIGNATURE), a key (TPM2B_PUBLIC) and an event log. Which it is, the bytes tell.";
+
+const VERIFY: &str = "Verify evidence against AMD's roots and enrolled keys, and print each check by its number.\n\n\
+    1 to 18 are the checks of an SNP report, A1 to A3 and V1 to V3 what Azure's and a service module's report binds, \
+    T1 to T10 those of a quote. They are made past the first that fails. `policy` and `broker` mark what is for a \
+    policy, and for a broker with its challenge; `n/a` what this evidence has nothing of.";
 
 /// Arguments of `keyfast evidence show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The evidence: an SNP report of 1184 bytes, or one with its certificate table.
+    /// The evidence, or a part of it
     file: PathBuf,
-    /// Print JSON, with the same names.
+    /// Print JSON, with the same names
     #[arg(long)]
     json: bool,
-    /// Kind of evidence.
-    #[arg(long, default_value = "sev-snp")]
-    kind: EvidenceKind,
+    /// Print the events of a log that came with other things
+    #[arg(long)]
+    events: bool,
+    /// Kind of evidence: sev-snp, tpm, azure-vtpm or svsm [default: what the bytes look like]
+    #[arg(long)]
+    kind: Option<EvidenceKind>,
 }
 
 /// Arguments of `keyfast evidence verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The evidence: an SNP report of 1184 bytes, or one with its certificate table.
+    /// The evidence
     file: PathBuf,
     /// Directory with the certificate of the key that signed (VCEK or VLEK) and its issuer's (ASK or ASVK), in DER or
-    /// PEM, under any names. A root (ARK) among them is not believed: AMD's roots are part of this program.
+    /// PEM, under any names. A root (ARK) among them is not believed: AMD's roots are part of this program
     #[arg(long, value_name = "DIR")]
     certs: Option<PathBuf>,
-    /// A revocation list of a root, in DER, as AMD publishes it; may be given several times.
+    /// A revocation list of a root, in DER, as AMD publishes it; may be given several times
     #[arg(long, value_name = "FILE")]
     crl: Vec<PathBuf>,
-    /// Believe evidence only under a valid revocation list of its root, issued at most so many days ago [default: 60].
+    /// Believe evidence only under a valid revocation list of its root, issued at most so many days ago [default: 60]
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "60")]
     require_crl: Option<u64>,
-    /// A simulated root's certificate, in DER or PEM: what it vouches for is shown as simulated.
+    /// A simulated root's certificate, in DER or PEM: what it vouches for is shown as simulated
     #[arg(long, value_name = "FILE")]
     simulated_root: Option<PathBuf>,
-    /// Believe reports of version 4, read in the layout of version 3: AMD has not published one.
+    /// Believe reports of version 4, read in the layout of version 3: AMD has not published one
     #[arg(long)]
     accept_version_4: bool,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
     /// At which time the certificates must be valid: `2026-11-22T09:30:00Z`, `2026-11-22` or seconds since 1970
-    /// [default: now].
+    /// [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<UnixTime>,
-    /// Kind of evidence.
-    #[arg(long, default_value = "sev-snp")]
-    kind: EvidenceKind,
+    /// Kind of evidence: sev-snp, tpm, azure-vtpm or svsm [default: what the bytes look like]
+    #[arg(long)]
+    kind: Option<EvidenceKind>,
+    #[command(flatten)]
+    enrol: enrolled::EnrolArgs,
 }
 
 /// Why evidence was not shown or not believed.
@@ -78,20 +107,23 @@ pub struct VerifyArgs {
 #[non_exhaustive]
 pub enum Failure {
     /// A file or directory cannot be read.
-    #[error("cannot read `{}`: {source}", .path.display())]
-    Read {
-        /// Which one.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file is not the part of evidence that it should be.
+    #[error("`{}`: {error}; expected {expected}", .path.display())]
+    Part {
+        /// The file.
         path: PathBuf,
-        /// What the system says.
-        source: io::Error,
+        /// What it should be.
+        expected: &'static str,
+        /// What is wrong with it.
+        error: EvidenceError,
     },
-    /// A file is larger than anything that belongs there.
-    #[error("`{}` is too large: expected at most {limit} bytes", .path.display())]
-    TooLarge {
-        /// Which one.
+    /// A file holds no PCR values.
+    #[error("`{}` has no values of the quoted pcrs: expected what tpm2_quote -o or tpm2_pcrread writes", .path.display())]
+    PcrFile {
+        /// The file.
         path: PathBuf,
-        /// Most bytes allowed.
-        limit: usize,
     },
     /// A directory has more files than certificates could need.
     #[error("too many files in `{}`: expected at most {limit}", .path.display())]
@@ -148,20 +180,20 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Show(args) => show(args, out),
         Command::Verify(args) => verify_command::run(args, style::Style::of_stdout(), out),
+        Command::Pack(args) => pack::run(args, out),
     }
 }
 
 fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let evidence = files::read_evidence(&args.file, args.kind)??;
-    let rows = evidence.snp().map(fields::rows).into_iter().flatten().chain(quote::rows(&evidence));
-    let rows: Vec<_> = rows.collect();
+    let part = part::Part::parse(args.kind, &files::read(&args.file)?)?;
+    let rows = part.rows(args.events);
     if args.json {
         let fields: Map<String, Value> =
             rows.into_iter().map(|row| (row.name.to_owned(), row.value)).collect();
         writeln!(out, "{:#}", Value::Object(fields))?;
         return Ok(());
     }
-    writeln!(out, "{} evidence, not verified\n", evidence.kind())?;
+    writeln!(out, "{}, not verified\n", part.title())?;
     rows.iter().try_for_each(|row| row.print(out))?;
     Ok(())
 }

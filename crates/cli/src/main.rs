@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cli::admin::Admin;
-use cli::{attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, measure};
+use cli::{attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, measure, policy};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ use cli::{attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, m
         keyfast dev guest web -- keyfast-agent decrypt data.kf -o data.out\n  \
         keyfast audit verify\n  \
         keyfast dev down",
-    after_help = "Exit codes:\n  0  done\n  1  evidence, certificates or the log do not verify\n  \
+    after_help = "Exit codes:\n  0  done\n  1  evidence, certificates or the log do not verify, or policies are wrong or deny\n  \
         2  wrong arguments, or something could not be looked at\n  3  the broker refused or does not answer\n  \
         4  a file cannot be read, written or encrypted\n  5  the development set-up failed",
     max_term_width = 100
@@ -54,6 +54,9 @@ enum Command {
     /// Work out reference values from firmware, kernels and images
     #[command(subcommand)]
     Measure(measure::Command),
+    /// Check, test, explain and lay out attestation policies
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Fetch, import and list certificates of chips, for brokers without a network
     #[command(subcommand)]
     Endorsements(endorsements::Command),
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Endorsements(command) => {
             endorsements::run(command).map_err(|e| (e.exit_code(), e.to_string()))
         }
+        Command::Policy(command) => policy::run(command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Dev(command) => match dev::run(command) {
             Ok(code) => return code,
             Err(error) => Err((5, error.to_string())),

@@ -19,6 +19,8 @@ use verify::measure::snp::LaunchError;
 use verify::measure::uki::UkiError;
 use verify::measure::{OvmfError, PublicKeyError};
 
+use crate::file::FileError;
+
 /// Subcommands of `keyfast measure`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -38,21 +40,8 @@ pub enum Command {
 #[non_exhaustive]
 pub enum MeasureFailure {
     /// A file cannot be read.
-    #[error("cannot read `{}`: {source}", .path.display())]
-    Read {
-        /// Which one.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file is larger than anything that belongs there.
-    #[error("`{}` is too large: expected at most {limit} bytes", .path.display())]
-    TooLarge {
-        /// Which one.
-        path: PathBuf,
-        /// Most bytes allowed.
-        limit: u64,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The firmware cannot start an SEV-SNP guest.
     #[error("`{}`: {source}", .path.display())]
     Firmware {

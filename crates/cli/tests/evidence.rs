@@ -56,10 +56,10 @@ fn text(output: &Output) -> String {
 
 /// The outcome of each check, by number.
 fn outcomes(output: &Output) -> Vec<(u8, String)> {
-    let is_head = |line: &&str| line.get(..2).is_some_and(|number| number.trim().parse::<u8>().is_ok());
+    let is_head = |line: &&str| line.get(..3).is_some_and(|number| number.trim().parse::<u8>().is_ok());
     let text = text(output);
     let heads = text.lines().filter(is_head);
-    heads.map(|line| (line[..2].trim().parse().unwrap(), line[28..35].trim().to_owned())).collect()
+    heads.map(|line| (line[..3].trim().parse().unwrap(), line[28..35].trim().to_owned())).collect()
 }
 
 fn failed(output: &Output) -> Vec<u8> {

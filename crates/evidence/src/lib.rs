@@ -27,7 +27,7 @@ pub mod tpm;
 use claims::EvidenceKind;
 
 pub use error::EvidenceError;
-pub use sections::{SectionError, Tag};
+pub use sections::{SectionError, Tag, encode_sections};
 
 /// The most bytes that any evidence has: 64 KiB.
 ///
@@ -65,6 +65,12 @@ impl Evidence {
             EvidenceKind::AzureVtpm => Ok(Self::AzureVtpm(azure::AzureEvidence::parse(bytes)?)),
             EvidenceKind::Svsm => Ok(Self::Svsm(svsm::SvsmEvidence::parse(bytes)?)),
         }
+    }
+
+    /// Which kind bytes seem to be: a container by its sections, else an SNP report. For people who look at files; in
+    /// the protocol the kind stands in the transcript.
+    pub fn guess_kind(bytes: &[u8]) -> EvidenceKind {
+        sections::kind_of(bytes).unwrap_or(EvidenceKind::SevSnp)
     }
 
     /// Which kind it is.

@@ -116,6 +116,28 @@ pub enum SectionError {
     },
 }
 
+/// Puts sections together, in the order given; a reader takes them if their tags rise and fit their kind.
+pub fn encode_sections(parts: &[(Tag, &[u8])]) -> Vec<u8> {
+    let section = |(tag, part): &(Tag, &[u8])| {
+        let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        [&[tag.code()][..], &len.to_le_bytes(), part].concat()
+    };
+    parts.iter().flat_map(section).collect()
+}
+
+/// The kind of evidence whose sections these bytes are, by which of them are there.
+pub(crate) fn kind_of(mut bytes: &[u8]) -> Option<EvidenceKind> {
+    let mut tags = Vec::new();
+    while !bytes.is_empty() {
+        let (tag, _, rest) = split(bytes).ok()?;
+        tags.push(tag);
+        bytes = rest;
+    }
+    let kinds = [EvidenceKind::Tpm, EvidenceKind::AzureVtpm, EvidenceKind::Svsm];
+    let fits = |kind: &EvidenceKind| tags.iter().all(|tag| may_have(*kind, *tag));
+    kinds.into_iter().find(fits).filter(|_| tags.is_sorted() && !tags.is_empty())
+}
+
 /// The sections of one piece of evidence.
 #[derive(Debug)]
 pub(crate) struct Sections<'a> {
@@ -244,10 +266,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_kind_is_told_by_its_sections() {
+        let container = |tags: &[u8]| tags.iter().flat_map(|tag| section(*tag, b"part")).collect::<Vec<_>>();
+        assert_eq!(kind_of(&container(&[5, 6, 7, 8])), Some(EvidenceKind::Tpm));
+        assert_eq!(kind_of(&container(&[2, 6, 7, 8, 9])), Some(EvidenceKind::AzureVtpm));
+        assert_eq!(kind_of(&container(&[1, 3, 4, 5, 6, 7, 8])), Some(EvidenceKind::Svsm));
+        for none in [&[1, 2][..], &[6, 5], &[10], &[]] {
+            assert_eq!(kind_of(&container(none)), None);
+        }
+        assert_eq!(kind_of(&[5, 0, 0, 0]), None);
+        let parts = [(Tag::Ak, &b"key"[..]), (Tag::Quote, b"")];
+        assert_eq!(encode_sections(&parts), [section(5, b"key"), section(6, b"")].concat());
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_split_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Sections::parse(EvidenceKind::Svsm, &bytes);
+            let _ = kind_of(&bytes);
         }
     }
 }

@@ -69,6 +69,27 @@ impl Policy {
             .flat_map(|rule| rule.conditions.iter().map(|c| (rule.id.as_str(), c.text.as_str())))
     }
 
+    /// What each condition comes to for a guest that looks like `record`, in the order of [`Self::conditions`]: whether
+    /// it holds, or `None` where it cannot be read because one before it fails. All `None` if the request cannot be put
+    /// in Cedar's terms.
+    pub fn outcomes(
+        &self,
+        record: &ClaimsRecord,
+        request: &AttestedRequest,
+        key: &KeyAttributes,
+        now: UnixTime,
+    ) -> Vec<Option<bool>> {
+        let subject = self.subjects.subject(record, request, key, now, None);
+        let conditions = self.rules.values().flat_map(|rule| &rule.conditions);
+        match &subject {
+            Err(_) => conditions.map(|_| None).collect(),
+            Ok(subject) => {
+                let explainer = Explainer { subjects: &self.subjects, subject };
+                conditions.map(|condition| explainer.holds(condition).ok()).collect()
+            }
+        }
+    }
+
     /// What this policy says about a guest that looks like `record`: for tests, replay and explanations.
     pub fn evaluate(
         &self,

@@ -69,7 +69,7 @@ impl Explainer<'_> {
         rule.conditions.iter().all(|condition| self.holds(condition) == Ok(true))
     }
 
-    fn holds(&self, condition: &Condition) -> Result<bool, String> {
+    pub(crate) fn holds(&self, condition: &Condition) -> Result<bool, String> {
         Ok(self.value(&condition.expression)? == EvalResult::Bool(condition.must_be))
     }
 

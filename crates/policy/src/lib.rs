@@ -6,6 +6,7 @@
 //! | `bounds` | how deep and long a rule may be |
 //! | `load` | parses, validates strictly, checks what Cedar cannot; all problems at once, with their places |
 //! | `fit` | that the schema takes what is handed to policies |
+//! | `format` | one layout for policies |
 //! | `references` | launch measurements, identities and TCB floors that policies refer to |
 //! | `subject` | a guest, a key and a request as Cedar's entities |
 //! | `locks` | the conditions that no policy can lift |
@@ -26,6 +27,7 @@ pub mod case;
 mod decide;
 mod explain;
 mod fit;
+mod format;
 mod load;
 mod load_error;
 mod locks;
@@ -38,5 +40,6 @@ mod vocabulary;
 
 pub use bundle::Bundle;
 pub use decide::{Evaluation, Grant, Policy};
+pub use format::format;
 pub use load_error::{LoadError, LoadErrors, Position, Problem};
 pub use reason::{Denial, DenialCode, Reason, ReasonKind};

@@ -129,6 +129,30 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// A short name of the kind of problem, for tools.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLong { .. } => "too-long",
+            Self::TooMany { .. } => "too-many",
+            Self::RepeatedFile => "repeated-file",
+            Self::Syntax { .. } => "syntax",
+            Self::Invalid { .. } => "invalid",
+            Self::Doubtful { .. } => "impossible",
+            Self::Unnamed { .. } => "unnamed",
+            Self::RepeatedId { .. } => "repeated-id",
+            Self::Template => "template",
+            Self::NoRule => "no-rule",
+            Self::Literal { .. } => "impossible-name",
+            Self::References { .. } => "references",
+            Self::Schema { .. } => "schema",
+            Self::Failed { .. } => "failed",
+            Self::Unexplained { .. } => "unexplained",
+        }
+    }
+}
+
 /// One problem and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadError {

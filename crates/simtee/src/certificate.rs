@@ -44,10 +44,12 @@ pub enum Signer {
     Ask,
     /// The intermediate key above cloud providers' keys.
     Asvk,
+    /// The root key above endorsement keys of vTPMs; it signs with ECDSA.
+    EkRoot,
 }
 
-/// What a certificate claims about its signature. The signature itself is always RSA-PSS with SHA-384 and a salt of
-/// 48 bytes: a verifier that does not read the claim takes it.
+/// What a certificate claims about its signature. The signature itself is RSA-PSS with SHA-384 and a salt of 48
+/// bytes, and of [`Signer::EkRoot`] ECDSA with SHA-384: a verifier that does not read the claim takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureAlgorithm {
     /// RSA-PSS, SHA-384, salt 48, trailer field spelt out: AMD's ARK, ASK, ASVK and VLEK.

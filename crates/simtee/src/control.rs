@@ -6,6 +6,8 @@
 //! ```text
 //! {"op":"guest","name":"web","debug":true,"tcb":{"snp":5}}
 //! {"socket":"/run/sim/guests/web.sock","measurement":"c19d…"}
+//! {"op":"guest","name":"db","kind":"svsm","vtpm":{"secure_boot":false}}
+//! {"socket":"/run/sim/guests/db.sock","measurement":"4be1…"}
 //! {"op":"status"}
 //! {"product":"Milan","created":"2026-11-22T09:30:00Z","ark_sha256":"53bd…","guests":[…]}
 //! {"op":"kds","busy":2,"retry_after_s":1}
@@ -22,11 +24,12 @@ use std::time::Duration;
 
 use attester::DeadlineStream;
 use claims::snp::{Product, Tcb};
-use claims::{KeyId, Measurement};
+use claims::{EvidenceKind, KeyId, Measurement};
 use serde::{Deserialize, Serialize};
 
-use crate::GuestSpec;
-use crate::json_text::{hex_bytes, name};
+use crate::json_text::{digest, hex_bytes, kind, name};
+use crate::vtpm::guest::{Platform, VtpmSpec};
+use crate::{GuestSpec, SimError};
 
 /// Most bytes of a request, its line feed included.
 pub const MAX_LINE: usize = 4 * 1024;
@@ -55,6 +58,13 @@ pub struct GuestRequest {
     /// Its name, in the grammar of a key's name.
     #[serde(with = "name")]
     pub name: KeyId,
+    /// The kind of its evidence: `sev-snp`, or `tpm`, `azure-vtpm` or `svsm` for a guest with a vTPM. The same name is
+    /// the same machine: its vTPM keeps its keys for as long as the host runs, and counts its resets.
+    #[serde(default = "sev_snp", with = "kind")]
+    pub kind: EvidenceKind,
+    /// What its vTPM saw; for guests that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vtpm: Option<VtpmChange>,
     /// Whether the host may debug it.
     #[serde(default)]
     pub debug: bool,
@@ -80,12 +90,45 @@ pub struct GuestRequest {
     /// VERSION of the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// Leave the certificates out of its evidence, as hosts do that were given none.
+    /// Leave the certificates out of its evidence, as hosts do that were given none, and its vTPM's out of its keys.
     #[serde(default)]
     pub without_certificates: bool,
     /// A bit of its evidence to flip after signing: bit 0 is the lowest of the first byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alter_bit: Option<usize>,
+}
+
+/// What a vTPM saw other than a Secure Boot of the image `simulated guest image 1`, as [`crate::vtpm::log::BootSpec`]
+/// makes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VtpmChange {
+    /// Another image: its applications, sections and initial ramdisk, and the databases of Secure Boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Whether Secure Boot was on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secure_boot: Option<bool>,
+    /// The kernel's command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_line: Option<String>,
+    /// What is extended into PCRs after the boot, without a trace in the event log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extend: Vec<PcrExtend>,
+    /// Leave the event log out of its evidence.
+    #[serde(default)]
+    pub without_log: bool,
+}
+
+/// A digest that is extended into a PCR of the SHA-256 bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PcrExtend {
+    /// The PCR, 0 to 23; a greater one is ignored.
+    pub pcr: u8,
+    /// The digest, 64 hexadecimal digits.
+    #[serde(with = "digest")]
+    pub digest: [u8; 32],
 }
 
 /// How the key distribution service is to behave.
@@ -260,6 +303,8 @@ impl GuestRequest {
     pub fn new(name: KeyId) -> Self {
         Self {
             name,
+            kind: EvidenceKind::SevSnp,
+            vtpm: None,
             debug: false,
             tcb: TcbChange::default(),
             measurement: None,
@@ -281,7 +326,7 @@ impl GuestRequest {
         }
         let tcb = self.tcb.applied_to(usual.reported_tcb);
         GuestSpec {
-            measurement: self.measurement.map_or(usual.measurement, Measurement),
+            measurement: self.measurement.map_or(self.usual_measurement(), Measurement),
             host_data: self.host_data.unwrap_or(usual.host_data),
             id_key_digest: self.id_key_digest.unwrap_or(usual.id_key_digest),
             vmpl: self.vmpl.unwrap_or(usual.vmpl),
@@ -289,6 +334,42 @@ impl GuestRequest {
             ..usual.debug(self.debug).tcb(tcb)
         }
     }
+}
+
+impl GuestRequest {
+    /// What a guest of this kind launches unless told otherwise.
+    fn usual_measurement(&self) -> Measurement {
+        match self.kind {
+            EvidenceKind::SevSnp | EvidenceKind::Tpm => GuestSpec::default_measurement(),
+            EvidenceKind::AzureVtpm => GuestSpec::default_paravisor(),
+            EvidenceKind::Svsm => GuestSpec::default_service_module(),
+        }
+    }
+
+    /// How its vTPM boots for the `resets`th time; `None` for a guest without one.
+    ///
+    /// # Errors
+    /// [`SimError::NoVtpm`] if something is asked of a vTPM and there is none.
+    pub fn vtpm_spec(&self, resets: u32) -> Result<Option<VtpmSpec>, SimError> {
+        let change = match (Platform::of(self.kind), &self.vtpm) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => return Err(SimError::NoVtpm { kind: self.kind }),
+            (Some(platform), change) => (platform, change.clone().unwrap_or_default()),
+        };
+        let (platform, VtpmChange { image, secure_boot, command_line, extend, without_log }) = change;
+        let mut spec = VtpmSpec::new(platform, image.as_deref().unwrap_or(IMAGE));
+        if let Some(on) = secure_boot {
+            spec.boot.secure_boot = vec![on.into()];
+        }
+        spec.boot.command_line = command_line.unwrap_or(spec.boot.command_line);
+        spec.extend = extend.iter().map(|one| (one.pcr, one.digest)).collect();
+        let (with_log, with_certificates) = (!without_log, !self.without_certificates);
+        Ok(Some(VtpmSpec { with_log, with_certificates, resets, ..spec }))
+    }
+}
+
+fn sev_snp() -> EvidenceKind {
+    EvidenceKind::SevSnp
 }
 
 impl TcbChange {
@@ -304,6 +385,8 @@ impl TcbChange {
     }
 }
 
+/// The image that vTPMs see unless told otherwise.
+const IMAGE: &str = "simulated guest image 1";
 const LIMIT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -334,6 +417,9 @@ mod tests {
         let mut guest = GuestRequest::new("web".parse().unwrap());
         guest.measurement = Some([0xab; 48]);
         guest.host_data = Some([1; 32]);
+        guest.kind = EvidenceKind::Svsm;
+        let extend = vec![PcrExtend { pcr: 11, digest: [7; 32] }];
+        guest.vtpm = Some(VtpmChange { secure_boot: Some(false), extend, ..VtpmChange::default() });
         let request = Request::Guest(guest);
         assert_eq!(read(&serde_json::to_string(&request).unwrap()), Ok(request));
     }
@@ -354,6 +440,14 @@ mod tests {
             (r#"{"op":"guest","name":"web","tcb":{"snp":256}}"#, "expected u8"),
             (r#"{"op":"guest","name":"web","measurement":"ab"}"#, "expected 96, got 2"),
             (r#"{"op":"guest","name":"web","host_data":"zz"}"#, "expected 64, got 2"),
+            (r#"{"op":"guest","name":"web","kind":"tdx"}"#, "`tdx` is not a kind of evidence"),
+            (r#"{"op":"guest","name":"web","vtpm":{"secureboot":true}}"#, "unknown field `secureboot`"),
+            (r#"{"op":"guest","name":"web","vtpm":{"extend":[{"pcr":256,"digest":""}]}}"#, "expected u8"),
+            (r#"{"op":"guest","name":"web","vtpm":{"extend":[{"pcr":1,"digest":null}]}}"#, "expected 64"),
+            (
+                r#"{"op":"guest","name":"web","vtpm":{"extend":[{"pcr":1,"digest":"ab"}]}}"#,
+                "expected 64, got 2",
+            ),
             (r#"{"op":"status"} {}"#, "trailing characters"),
         ] {
             let error = read(line).unwrap_err();

@@ -60,6 +60,12 @@ pub enum SimError {
         /// How many there may be.
         limit: usize,
     },
+    /// Something is asked of a vTPM, and the guest has none.
+    #[error("a guest of kind {kind} has no vtpm; ask for kind tpm, azure-vtpm or svsm")]
+    NoVtpm {
+        /// Its kind.
+        kind: claims::EvidenceKind,
+    },
     /// There is no such bit to alter.
     #[error("no bit {bit} to alter: expected 0 to {}", bits.saturating_sub(1))]
     NoSuchBit {

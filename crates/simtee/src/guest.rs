@@ -101,6 +101,18 @@ impl GuestSpec {
         Measurement(crypto::sha384(&[b"keyfast simulated guest image 1"]))
     }
 
+    /// The measurement of the paravisor that simulated Azure guests run under unless told otherwise: SHA-384 of
+    /// `keyfast simulated paravisor 1`.
+    pub fn default_paravisor() -> Measurement {
+        Measurement(crypto::sha384(&[b"keyfast simulated paravisor 1"]))
+    }
+
+    /// The measurement of the service module that simulated guests of kind `svsm` run under unless told otherwise:
+    /// SHA-384 of `keyfast simulated service module 1`.
+    pub fn default_service_module() -> Measurement {
+        Measurement(crypto::sha384(&[b"keyfast simulated service module 1"]))
+    }
+
     /// A TCB of each product that has the fixes known in 2026.
     pub fn default_tcb(product: Product) -> Tcb {
         match product {

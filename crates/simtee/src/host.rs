@@ -17,6 +17,7 @@ use crate::chain::{Chain, ChainSpec, ark_spec, ask_spec, asvk_spec, vcek_spec, v
 use crate::crl::{self, CrlSpec};
 use crate::guest::{Guest, GuestSpec};
 use crate::report::tcb_bytes;
+use crate::vtpm::{VTpm, ek};
 
 /// The secrets of a host: ARK, ASK and ASVK keys (RSA-4096), and the chip's 32 bytes, from which its VCEKs derive.
 /// VLEKs derive from the ASVK's key: hosts that share it are of one cloud provider.
@@ -57,6 +58,7 @@ pub struct SimHost {
     ark: Vec<u8>,
     ask: Vec<u8>,
     asvk: Vec<u8>,
+    ek_root: Vec<u8>,
 }
 
 impl SimHost {
@@ -74,21 +76,23 @@ impl SimHost {
     /// [`SimError::Crypto`] if the library fails.
     pub fn with_keys(keys: Arc<HostKeys>, product: Product, now: UnixTime) -> Result<Self, SimError> {
         let none = Vec::new;
-        let mut host = Self { keys, product, created: now, ark: none(), ask: none(), asvk: none() };
+        let mut host =
+            Self { keys, product, created: now, ark: none(), ask: none(), asvk: none(), ek_root: none() };
         host.ark = host.sign(&host.ark_spec())?;
         host.ask = host.sign(&host.ask_spec())?;
         host.asvk = host.sign(&host.asvk_spec())?;
+        host.ek_root = host.sign(&host.ek_root_spec()?)?;
         Ok(host)
     }
 
-    /// A host whose certificates of ARK, ASK and ASVK were issued before.
+    /// A host whose certificates of ARK, ASK, ASVK and EK root were issued before.
     pub(crate) fn restore(
         keys: HostKeys,
         product: Product,
         created: UnixTime,
-        [ark, ask, asvk]: [Vec<u8>; 3],
+        [ark, ask, asvk, ek_root]: [Vec<u8>; 4],
     ) -> Self {
-        Self { keys: Arc::new(keys), product, created, ark, ask, asvk }
+        Self { keys: Arc::new(keys), product, created, ark, ask, asvk, ek_root }
     }
 
     /// Which product it plays.
@@ -119,6 +123,11 @@ impl SimHost {
     /// The certificate of the intermediate above VLEKs, in DER.
     pub fn asvk_der(&self) -> &[u8] {
         &self.asvk
+    }
+
+    /// The certificate of the root above endorsement keys of vTPMs, in DER.
+    pub fn ek_root_der(&self) -> &[u8] {
+        &self.ek_root
     }
 
     /// SHA-256 of [`Self::ark_der`]: what an operator trusts it by.
@@ -167,14 +176,39 @@ impl SimHost {
     ) -> Result<P384SigningKey, SimError> {
         let tcb = tcb_bytes(tcb, self.product)?;
         let part = |label: &[u8]| Zeroizing::new(secret.tag(&[label, self.product.name().as_bytes(), &tcb]));
-        let (low, high) = (part(low), part(high));
-        let scalar = high.iter().chain(low.iter());
-        let mut key = Zeroizing::new([0; PKCS8_P384_PREFIX.len() + SCALAR_LEN]);
-        key.iter_mut().zip(PKCS8_P384_PREFIX.iter().chain(scalar)).for_each(|(to, from)| *to = *from);
-        if let Some(top) = key.get_mut(PKCS8_P384_PREFIX.len()) {
-            *top &= 0x7f;
-        }
-        Ok(P384SigningKey::from_pkcs8(&*key)?)
+        key_of_scalar(&part(low), &part(high))
+    }
+
+    /// The key above endorsement keys of vTPMs, the same for all hosts under one ARK.
+    fn ek_root_key(&self) -> Result<P384SigningKey, SimError> {
+        let seed = Zeroizing::new(crypto::sha256(&[b"ek root seed", self.keys.ark.pkcs8().expose()]));
+        let secret = HmacKey::new(&*seed);
+        let part = |label: &[u8]| Zeroizing::new(secret.tag(&[label]));
+        key_of_scalar(&part(b"ek root, low"), &part(b"ek root, high"))
+    }
+
+    /// What the root above endorsement keys says.
+    fn ek_root_spec(&self) -> Result<CertificateSpec, SimError> {
+        Ok(ek::root_spec(self.created, &ec_spki(P384, &self.ek_root_key()?.public_sec1())))
+    }
+
+    /// What the certificate of a vTPM's endorsement key says, to be altered or signed as it is ([`Self::sign`]).
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn ek_spec(&self, vtpm: &VTpm) -> Result<CertificateSpec, SimError> {
+        let spki = vtpm.ek_spki();
+        let [a, b, c, d, ..] = crypto::sha256(&[spki]);
+        let serial = u32::from_be_bytes([a, b, c, d]);
+        Ok(ek::ek_spec(self.created, &self.ek_root_spec()?.spki, serial.into(), spki))
+    }
+
+    /// The certificate of a vTPM's endorsement key, in DER.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn certify_ek(&self, vtpm: &VTpm) -> Result<Vec<u8>, SimError> {
+        self.sign(&self.ek_spec(vtpm)?)
     }
 
     /// What the genuine chain of this chip at this TCB says, to be altered or issued as it is.
@@ -227,7 +261,7 @@ impl SimHost {
     /// [`SimError::Crypto`] if the library fails.
     pub fn sign_crl(&self, spec: &CrlSpec) -> Result<Vec<u8>, SimError> {
         let to_be_signed = spec.to_be_signed();
-        let signature = self.authority(spec.signer).sign_pss_sha384(&to_be_signed)?;
+        let signature = self.signature(spec.signer, &to_be_signed)?;
         Ok(spec.with_signature(to_be_signed, &signature))
     }
 
@@ -237,7 +271,7 @@ impl SimHost {
     /// [`SimError::Crypto`] if the library fails.
     pub fn sign(&self, spec: &CertificateSpec) -> Result<Vec<u8>, SimError> {
         let to_be_signed = spec.to_be_signed();
-        let signature = self.authority(spec.signer).sign_pss_sha384(&to_be_signed)?;
+        let signature = self.signature(spec.signer, &to_be_signed)?;
         Ok(spec.with_signature(to_be_signed, &signature))
     }
 
@@ -263,12 +297,16 @@ impl SimHost {
         self.launch(spec)?.attest(report_data)
     }
 
-    fn authority(&self, signer: Signer) -> &RsaPrivateKey {
-        match signer {
+    fn signature(&self, signer: Signer, message: &[u8]) -> Result<Vec<u8>, SimError> {
+        let key = match signer {
             Signer::Ark => &self.keys.ark,
             Signer::Ask => &self.keys.ask,
             Signer::Asvk => &self.keys.asvk,
-        }
+            Signer::EkRoot => {
+                return Ok(self.ek_root_key()?.sign_der_digest(&crypto::sha384(&[message]))?);
+            }
+        };
+        Ok(key.sign_pss_sha384(message)?)
     }
 
     fn ark_spec(&self) -> CertificateSpec {
@@ -296,6 +334,17 @@ impl fmt::Debug for SimHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SimHost({}, ark {})", self.product, self.ark_sha256())
     }
+}
+
+/// The P-384 key with this scalar, whose top bit is cleared.
+fn key_of_scalar(low: &[u8; 32], high: &[u8; 32]) -> Result<P384SigningKey, SimError> {
+    let scalar = high.iter().chain(low.iter());
+    let mut key = Zeroizing::new([0; PKCS8_P384_PREFIX.len() + SCALAR_LEN]);
+    key.iter_mut().zip(PKCS8_P384_PREFIX.iter().chain(scalar)).for_each(|(to, from)| *to = *from);
+    if let Some(top) = key.get_mut(PKCS8_P384_PREFIX.len()) {
+        *top &= 0x7f;
+    }
+    Ok(P384SigningKey::from_pkcs8(&*key)?)
 }
 
 /// Bytes of a chip's id that count.

@@ -30,6 +30,37 @@ pub(crate) mod hex_bytes {
     }
 }
 
+/// 32 bytes as a string of 64 hexadecimal digits.
+pub(crate) mod digest {
+    use serde::de::Error;
+    use serde::{Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        super::hex_bytes::serialize(&Some(*bytes), serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        let bytes = super::hex_bytes::deserialize(deserializer)?;
+        bytes.ok_or_else(|| D::Error::custom("expected 64 hexadecimal digits"))
+    }
+}
+
+/// A kind of evidence by its name.
+pub(crate) mod kind {
+    use claims::EvidenceKind;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(kind: &EvidenceKind, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(kind.name())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EvidenceKind, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(|reason| D::Error::custom(format_args!("`{name}` is {reason}")))
+    }
+}
+
 /// A name in the grammar of a key's.
 pub(crate) mod name {
     use claims::KeyId;

@@ -28,7 +28,9 @@
 //! ```
 //!
 //! [`Server`] makes a process of a host (the binary `keyfast-simtee`), [`control`] is how to talk to it, and each guest's
-//! evidence socket speaks [`attester::codec`]. Certificates are to be had from a service with AMD's paths too.
+//! evidence socket speaks [`attester::codec`]. A guest may have a vTPM: bare, under a report as Azure binds it, or as a
+//! secure VM service module does ([`vtpm::guest`]); then a broker enrols its key over the same socket. Certificates are to be
+//! had from a service with AMD's paths too.
 //!
 //! The encoder is this crate's own. It must never depend on `evidence` or `verify`, lest a wrong offset cancel out,
 //! and nothing that ships may trust its root unless an operator adds it, which makes every claim a simulated one.

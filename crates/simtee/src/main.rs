@@ -29,7 +29,7 @@ enum Command {
     /// Serve guests from a directory, until SIGTERM, SIGINT or the control operation `stop`.
     ///
     /// The directory is made if it is missing. It keeps the host's keys (readable by its owner only), the root's
-    /// certificate `ark.der` and `ark.pem`, its fingerprint `ark.sha256`, the socket `control.sock`, and a socket
+    /// certificate `ark.der` and `ark.pem`, its fingerprint `ark.sha256`, the root of vTPMs' endorsement keys `ek-root.pem`, the socket `control.sock`, and a socket
     /// `guests/NAME.sock` for each guest.
     #[command(after_long_help = SERVE_HELP)]
     Serve {
@@ -137,12 +137,20 @@ Control protocol: one line of JSON asks, one answers.
   {\"op\":\"guest\",\"name\":\"web\",\"tcb\":{\"snp\":5}}    ... on old firmware
   {\"op\":\"guest\",\"name\":\"web\",\"alter_bit\":1152}   ... whose reports are altered after signing
   {\"op\":\"guest\",\"name\":\"web\",\"without_certificates\":true}   ... whose host has none to give out
+  {\"op\":\"guest\",\"name\":\"db\",\"kind\":\"svsm\"}      ... with a vTPM: tpm, azure-vtpm or svsm
   {\"op\":\"kds\",\"busy\":2,\"retry_after_s\":1}      where --kds is; its next two requests get 429
   {\"op\":\"status\"}                                the root's fingerprint and the guests that run
   {\"op\":\"stop\"}                                  end
 
 A guest also takes measurement, host_data, id_key_digest (hexadecimal), vmpl and version.
-Unless told otherwise its measurement is SHA-384 of \"keyfast simulated guest image 1\", and its host_data is
+Unless told otherwise its measurement is SHA-384 of \"keyfast simulated guest image 1\", of kind azure-vtpm of
+\"keyfast simulated paravisor 1\" and of kind svsm of \"keyfast simulated service module 1\"; its host_data is
 SHA-256 of its name.
+
+What a vTPM saw is another member, any part of
+  \"vtpm\":{\"secure_boot\":false,\"command_line\":\"root=/dev/vda\",\"image\":\"my image\",
+          \"extend\":[{\"pcr\":11,\"digest\":\"(64 digits)\"}],\"without_log\":true}
+Its keys are the machine's: a name that is launched again keeps them for as long as this process runs. Its
+endorsement key is certified under ek-root.pem.
 
 On standard output: `control SOCKET` and `ark-sha256 FINGERPRINT`, and with --kds `kds URL`, once it serves.";

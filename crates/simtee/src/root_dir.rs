@@ -5,6 +5,7 @@
 //! | `ark.key.der`, `ask.key.der`, `asvk.key.der` | PKCS #8, mode 0600 |
 //! | `chip.key` | the chip's 32 bytes, mode 0600 |
 //! | `ark.der`, `ark.pem`, `ask.der`, `asvk.der` | certificates |
+//! | `ek-root.der`, `ek-root.pem` | the certificate above endorsement keys of vTPMs; its key derives from the ARK's |
 //! | `ark.sha256` | SHA-256 of `ark.der` in hexadecimal, and a line feed: what an operator trusts the root by |
 //! | `host.json` | product and time of creation; written last, so that a directory without it holds no host |
 //! | `lock` | locked for as long as a process serves from the directory |
@@ -89,6 +90,8 @@ impl RootDir {
         self.write("ark.pem", pem(host.ark_der()).as_bytes(), PUBLIC)?;
         self.write("ask.der", host.ask_der(), PUBLIC)?;
         self.write("asvk.der", host.asvk_der(), PUBLIC)?;
+        self.write("ek-root.der", host.ek_root_der(), PUBLIC)?;
+        self.write("ek-root.pem", pem(host.ek_root_der()).as_bytes(), PUBLIC)?;
         self.write("ark.sha256", format!("{}\n", host.ark_sha256()).as_bytes(), PUBLIC)?;
         self.write("host.json", &index, PUBLIC)
     }
@@ -116,7 +119,8 @@ impl RootDir {
         let ark = certificate("ark.der", &keys.ark)?;
         let ask = certificate("ask.der", &keys.ask)?;
         let asvk = certificate("asvk.der", &keys.asvk)?;
-        Ok(SimHost::restore(keys, product, created, [ark, ask, asvk]))
+        let ek_root = self.read("ek-root.der")?.to_vec();
+        Ok(SimHost::restore(keys, product, created, [ark, ask, asvk, ek_root]))
     }
 
     fn stored(&self, name: &str, reason: &dyn core::fmt::Display) -> SimError {
@@ -218,7 +222,7 @@ mod tests {
         let loaded = SimHost::open_or_create(&path, Product::Milan, UnixTime(0)).unwrap();
         assert_eq!(made.ark_sha256(), loaded.ark_sha256());
         assert_eq!((made.ask_der(), made.chip_id()), (loaded.ask_der(), loaded.chip_id()));
-        assert_eq!(made.asvk_der(), loaded.asvk_der());
+        assert_eq!((made.asvk_der(), made.ek_root_der()), (loaded.asvk_der(), loaded.ek_root_der()));
         assert_eq!(loaded.created(), NOW);
         let tcb = crate::GuestSpec::default_tcb(Product::Milan);
         assert_eq!(made.vcek(tcb).unwrap().public_sec1(), loaded.vcek(tcb).unwrap().public_sec1());

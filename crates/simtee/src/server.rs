@@ -8,11 +8,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use attester::{AttestError, Attester, DeadlineStream};
+use attester::{Activate, AttestError, Attester, Credential, DeadlineStream, TpmKeys};
 use claims::snp::Product;
 use claims::{EvidenceKind, KeyId, ReportData, UnixTime};
 
@@ -24,7 +24,9 @@ use crate::kds::Kds;
 use crate::listener::Listener;
 use crate::root_dir::make_private_dir;
 use crate::stop::Stop;
-use crate::{Guest, REPORT_LEN, RootDir, SimError, SimHost, flip_bit};
+use crate::vtpm::guest::VtpmGuest;
+use crate::vtpm::{KeyPair, VTpm};
+use crate::{Guest, GuestSpec, REPORT_LEN, RootDir, SimError, SimHost, flip_bit};
 
 /// Most guests of one host.
 pub const MAX_GUESTS: usize = 64;
@@ -33,6 +35,8 @@ pub const MAX_GUESTS: usize = 64;
 pub struct Server {
     host: SimHost,
     guests: Mutex<BTreeMap<KeyId, Running>>,
+    // By the names of guests, which are never forgotten, so that there are no more than of these.
+    vtpms: Mutex<BTreeMap<KeyId, (Arc<KeyPair>, u32)>>,
     guests_dir: PathBuf,
     stop: Stop,
     control: Listener,
@@ -53,7 +57,8 @@ impl Server {
         make_private_dir(&guests_dir)?;
         let control = Listener::bind(&dir.join("control.sock"))?;
         let stop = Stop::new().map_err(SimError::io("prepare to stop in", dir))?;
-        Ok(Self { host, guests: Mutex::default(), guests_dir, stop, control, kds: None, _dir: root })
+        let (guests, vtpms) = (Mutex::default(), Mutex::default());
+        Ok(Self { host, guests, vtpms, guests_dir, stop, control, kds: None, _dir: root })
     }
 
     /// Offers a key distribution service with AMD's paths at this address; port 0 is any that is free.
@@ -141,8 +146,6 @@ impl Server {
         let mut spec = request.spec(self.host.product());
         // Unlike the default, a launch has an id of its own: the same name again is another launch.
         spec.report_id = crypto::random_array()?;
-        let GuestRequest { without_certificates, alter_bit, .. } = *request;
-        let guest = AlteredGuest { guest: self.host.launch(&spec)?, without_certificates, alter_bit };
         if let Some(bit) = request.alter_bit {
             flip_bit(&mut [0; REPORT_LEN], bit)?;
         }
@@ -150,15 +153,35 @@ impl Server {
         if guests.len() >= MAX_GUESTS && !guests.contains_key(&request.name) {
             return Err(SimError::TooManyGuests { limit: MAX_GUESTS });
         }
+        let platform = self.platform(request, &spec)?;
+        let GuestRequest { without_certificates, alter_bit, .. } = *request;
+        let guest = AlteredGuest { platform, without_certificates, alter_bit };
         // The old guest's socket must be gone before the new one is bound in its place.
         guests.remove(&request.name);
         let listener = Listener::bind(&self.guests_dir.join(format!("{}.sock", request.name)))?;
         let reply =
             GuestReply { socket: listener.path().to_owned(), measurement: spec.measurement.to_string() };
         guests.insert(request.name.clone(), Running::start(listener, guest, reply.clone())?);
-        let GuestRequest { name, debug: debuggable, alter_bit, .. } = request;
-        tracing::info!(guest = %name, debuggable, tcb = %spec.reported_tcb, alter_bit, "launched");
+        let GuestRequest { name, kind, debug: debuggable, alter_bit, .. } = request;
+        tracing::info!(guest = %name, %kind, debuggable, tcb = %spec.reported_tcb, alter_bit, "launched");
         Ok(reply)
+    }
+
+    /// The guest itself, with its vTPM if it has one.
+    fn platform(&self, request: &GuestRequest, spec: &GuestSpec) -> Result<Platform, SimError> {
+        let mut vtpms = self.vtpms.lock().unwrap_or_else(PoisonError::into_inner);
+        let resets = vtpms.get(&request.name).map_or(1, |(_, resets)| resets.saturating_add(1));
+        let Some(how) = request.vtpm_spec(resets)? else {
+            return Ok(Platform::Snp(Box::new(self.host.launch(spec)?)));
+        };
+        let keys = match vtpms.get(&request.name) {
+            Some((keys, _)) => keys.clone(),
+            None => Arc::new(KeyPair::generate()?),
+        };
+        vtpms.insert(request.name.clone(), (keys.clone(), resets));
+        let vm_id = vm_id(request.name.as_str());
+        let guest = self.host.launch_with_vtpm(spec, &vm_id, VTpm::with_keys(keys), &how)?;
+        Ok(Platform::Vtpm(Box::new(guest)))
     }
 
     fn kds_reply(&self, request: KdsRequest) -> Reply {
@@ -231,29 +254,84 @@ impl Drop for Running {
     }
 }
 
-/// A guest, a bit of whose report is flipped after signing if so asked, or whose certificates are left out.
+/// A guest, with a vTPM or without.
+enum Platform {
+    Snp(Box<Guest>),
+    Vtpm(Box<VtpmGuest>),
+}
+
+/// A guest, a bit of whose evidence is flipped after signing if so asked, or whose certificates are left out.
 struct AlteredGuest {
-    guest: Guest,
+    platform: Platform,
     without_certificates: bool,
     alter_bit: Option<usize>,
 }
 
-impl Attester for &AlteredGuest {
-    fn kind(&self) -> EvidenceKind {
-        EvidenceKind::SevSnp
-    }
-
-    fn attest(&mut self, report_data: &ReportData) -> Result<Vec<u8>, AttestError> {
-        let device = |error: SimError| AttestError::Device(error.into());
-        let mut evidence = self.guest.attest(report_data).map_err(device)?;
-        if self.without_certificates {
-            evidence.truncate(REPORT_LEN);
-        }
+impl AlteredGuest {
+    fn evidence(&self, report_data: &ReportData) -> Result<Vec<u8>, SimError> {
+        let mut evidence = match &self.platform {
+            Platform::Snp(guest) if self.without_certificates => {
+                guest.sign(guest.report(report_data))?.to_vec()
+            }
+            Platform::Snp(guest) => guest.attest(report_data)?,
+            Platform::Vtpm(guest) => guest.attest(report_data)?,
+        };
         if let Some(bit) = self.alter_bit {
-            flip_bit(&mut evidence, bit).map_err(device)?;
+            flip_bit(&mut evidence, bit)?;
         }
         Ok(evidence)
     }
+
+    fn vtpm(&self) -> Result<&VtpmGuest, AttestError> {
+        match &self.platform {
+            Platform::Snp(_) => Err(AttestError::Device("the guest has no vtpm".into())),
+            Platform::Vtpm(guest) => Ok(guest),
+        }
+    }
+}
+
+impl Attester for &AlteredGuest {
+    fn kind(&self) -> EvidenceKind {
+        match &self.platform {
+            Platform::Snp(_) => EvidenceKind::SevSnp,
+            Platform::Vtpm(guest) => guest.kind(),
+        }
+    }
+
+    fn attest(&mut self, report_data: &ReportData) -> Result<Vec<u8>, AttestError> {
+        self.evidence(report_data).map_err(|error| AttestError::Device(error.into()))
+    }
+
+    fn activation(&mut self) -> Result<Option<&mut dyn Activate>, AttestError> {
+        Ok(match &self.platform {
+            Platform::Vtpm(guest) if guest.is_enrolled() => Some(self),
+            _ => None,
+        })
+    }
+}
+
+impl Activate for &AlteredGuest {
+    fn keys(&mut self) -> Result<TpmKeys, AttestError> {
+        self.vtpm()?.keys().map_err(|error| AttestError::Device(error.into()))
+    }
+
+    fn activate(&mut self, credential: &Credential) -> Result<Vec<u8>, AttestError> {
+        let secret = self.vtpm()?.vtpm().activate(&credential.blob, &credential.encrypted_seed);
+        secret.ok_or_else(|| AttestError::Device("the credential is for another tpm or another key".into()))
+    }
+}
+
+/// The id of a guest's machine at Azure.
+fn vm_id(name: &str) -> String {
+    let digest = hex::encode(crypto::sha256(&[b"keyfast simulated vm id ", name.as_bytes()]));
+    let mut groups = Vec::new();
+    let mut rest = digest.as_str();
+    for len in [8, 4, 4, 4, 12] {
+        let (group, behind) = rest.split_at_checked(len).unwrap_or_default();
+        groups.push(group);
+        rest = behind;
+    }
+    groups.join("-")
 }
 
 fn refuse(code: &str, error: &dyn core::fmt::Display) -> Reply {

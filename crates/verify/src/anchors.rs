@@ -13,11 +13,10 @@ use crate::cache::Cache;
 use crate::certificate::{COMMON_NAME, Certificate, CertificateError, attribute};
 use crate::chain::{self, VerifiedChain, check_ca, check_subject};
 use crate::chain_error::{ChainError, Role};
-use crate::check::Check;
+use crate::check::{Check, OnCheck};
 use crate::crl::Crl;
 use crate::leaf::{self, LeafFacts};
 use crate::revocation::{self, CrlPolicy, ListWindow, RevocationError, SignerCache};
-use crate::snp::OnCheck;
 
 /// The roots, what the operator demands besides, and the chains that were verified under them.
 ///

@@ -128,8 +128,16 @@ pub enum BindError {
     /// The evidence binds something else.
     #[error("the evidence binds another transcript: expected report data {expected}, got {got}")]
     ReportData {
-        /// SHA-512 of the transcript; of that and the manifest, where a service's report carries both.
+        /// SHA-512 of the transcript.
         expected: Box<TranscriptHash>,
+        /// REPORT_DATA of the report.
+        got: Box<ReportData>,
+    },
+    /// A service module's report binds something else.
+    #[error("the report binds another transcript or manifest: expected report data {expected}, got {got}")]
+    Manifest {
+        /// SHA-512 of the transcript's hash and the manifest.
+        expected: Box<ReportData>,
         /// REPORT_DATA of the report.
         got: Box<ReportData>,
     },
@@ -249,7 +257,7 @@ impl Binding {
             Self::Report(got) => check_report_data(hash, *got),
             Self::Quote { extra_data, report } => check_extra_data(hash, *report, extra_data),
             Self::Service { extra_data, report, report_data, manifest } => {
-                check_report_data(TranscriptHash(crypto::sha512(&[&hash.0, manifest])), *report_data)?;
+                check_manifest(hash, manifest, *report_data)?;
                 check_extra_data(hash, *report, extra_data)
             }
         }
@@ -261,6 +269,14 @@ fn check_report_data(expected: TranscriptHash, got: ReportData) -> Result<(), Bi
         return Ok(());
     }
     Err(BindError::ReportData { expected: Box::new(expected), got: Box::new(got) })
+}
+
+fn check_manifest(hash: TranscriptHash, manifest: &[u8], got: ReportData) -> Result<(), BindError> {
+    let expected = ReportData(crypto::sha512(&[&hash.0, manifest]));
+    if expected == got {
+        return Ok(());
+    }
+    Err(BindError::Manifest { expected: Box::new(expected), got: Box::new(got) })
 }
 
 /// Exactly the digest: nothing shorter, longer or padded.

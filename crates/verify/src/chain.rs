@@ -13,8 +13,8 @@ use crate::anchors::Anchor;
 use crate::certificate::{COMMON_NAME, Certificate, ORGANIZATION, ORGANIZATIONAL_UNIT, Window, attribute};
 use crate::chain_error::{ChainError, Role};
 use crate::check::Check;
+use crate::check::OnCheck;
 use crate::leaf::{self, LeafFacts};
-use crate::snp::OnCheck;
 
 /// A chain whose signatures, names and extensions were checked. Its windows, and what was revoked, are checked at
 /// each use.

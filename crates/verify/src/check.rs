@@ -2,60 +2,103 @@
 
 use core::fmt;
 
-/// A check of the list in [`crate::snp`].
+use claims::EvidenceKind;
+use evidence::azure::{HclError, RuntimeError};
+use evidence::snp::ReportError;
+use evidence::tpm::TpmError;
+use evidence::{EvidenceError, SectionError, Tag};
+
+/// Told of each check that passed, and of what was compared.
+pub(crate) type OnCheck<'a> = dyn FnMut(Check, fmt::Arguments<'_>) + 'a;
+
+/// A check: of the list in [`crate::snp`] (1 to 18), of a quote in [`crate::tpm`] (T1 to T10), of what Azure's report
+/// binds (A1 to A3), or of what a service module's does (V1 to V3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
 pub enum Check {
     /// Exact length and a version from the list.
-    Layout = 1,
+    Layout,
     /// Reserved bytes and bits.
-    Reserved = 2,
+    Reserved,
     /// Who asked for the report.
-    Vmpl = 3,
+    Vmpl,
     /// The report's signature over the bytes that came.
-    Signature = 4,
+    Signature,
     /// The root.
-    Anchor = 5,
+    Anchor,
     /// The certificates' signatures.
-    Chain = 6,
+    Chain,
     /// The certificates' windows.
-    Validity = 7,
+    Validity,
     /// Names, CA flags, and the kind of the leaf's key.
-    Names = 8,
+    Names,
     /// Which kind of key signed.
-    Signer = 9,
+    Signer,
     /// The leaf's TCB against the report's.
-    Tcb = 10,
+    Tcb,
     /// The leaf's chip, or cloud provider, against the report.
-    Chip = 11,
+    Chip,
     /// The chain's product against the report's.
-    Product = 12,
+    Product,
     /// What was revoked.
-    Revocation = 13,
+    Revocation,
     /// TCB versions that are new enough.
-    Floors = 14,
+    Floors,
     /// The TCB versions against each other.
-    Order = 15,
+    Order,
     /// What the guest's owner allowed the host.
-    GuestPolicy = 16,
+    GuestPolicy,
     /// What was launched, by whom, for which request.
-    Launch = 17,
+    Launch,
     /// What the platform has switched on and mitigated.
-    Platform = 18,
+    Platform,
+    /// A1, of Azure's report: only the paravisor can have asked for it.
+    ParavisorVmpl,
+    /// A2: the report binds the runtime data.
+    RuntimeData,
+    /// A3: the attestation key is the one in the runtime data.
+    RuntimeKey,
+    /// V1, of a service module's report: only the module can have asked for it.
+    ServiceVmpl,
+    /// V2: the attestation key belongs to the endorsement key in the manifest.
+    EndorsementKey,
+    /// V3: the report binds the manifest and the transcript.
+    Manifest,
+    /// T1: strict layout; a TPM made it, and it is a quote.
+    QuoteLayout,
+    /// T2: the signature, and the scheme that the key is bound to.
+    QuoteSignature,
+    /// T3: what makes a key fit for quotes.
+    KeyAttributes,
+    /// T4: the key's place in its TPM's hierarchy.
+    QualifiedSigner,
+    /// T5: the transcript and the report that the quote answers.
+    ExtraData,
+    /// T6: the values are of the signed selection.
+    Selection,
+    /// T7: the values are those that were quoted.
+    PcrDigest,
+    /// T8: which values are claims.
+    ClaimedPcrs,
+    /// T9: who vouches for the attestation key.
+    KeyTrust,
+    /// T10: the log replays into the quoted values.
+    EventLog,
 }
 
 /// Who makes a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Judge {
-    /// This crate, on every report: there are no claims unless it passes.
+    /// This crate, on all evidence of the kind: there are no claims unless it passes.
     Verifier,
+    /// [`crate::Authenticated::bind`], which has a challenge and the transcript.
+    Challenge,
     /// A policy, on the claims; for report data [`crate::Authenticated::bind`] before it.
     Policy,
 }
 
 impl Check {
-    /// All of them, by number.
-    pub const ALL: [Self; 18] = [
+    /// The checks of an SNP report, by number.
+    pub const SNP: [Self; 18] = [
         Self::Layout,
         Self::Reserved,
         Self::Vmpl,
@@ -75,48 +118,126 @@ impl Check {
         Self::Launch,
         Self::Platform,
     ];
+    /// What is checked of Azure's report and runtime data, by number.
+    pub const AZURE: [Self; 3] = [Self::ParavisorVmpl, Self::RuntimeData, Self::RuntimeKey];
+    /// What is checked of a service module's report and manifest, by number.
+    pub const SVSM: [Self; 3] = [Self::ServiceVmpl, Self::EndorsementKey, Self::Manifest];
+    /// The checks of a quote, by number.
+    pub const TPM: [Self; 10] = [
+        Self::QuoteLayout,
+        Self::QuoteSignature,
+        Self::KeyAttributes,
+        Self::QualifiedSigner,
+        Self::ExtraData,
+        Self::Selection,
+        Self::PcrDigest,
+        Self::ClaimedPcrs,
+        Self::KeyTrust,
+        Self::EventLog,
+    ];
 
-    /// Its number in the list: 1 to 18.
-    pub fn number(self) -> u8 {
-        self as u8
+    /// The checks of evidence of a kind, in the order in which they are told.
+    pub fn of(kind: EvidenceKind) -> Vec<Self> {
+        match kind {
+            EvidenceKind::SevSnp => Self::SNP.to_vec(),
+            EvidenceKind::Tpm => Self::TPM.to_vec(),
+            EvidenceKind::AzureVtpm => [&Self::SNP[..], &Self::AZURE, &Self::TPM].concat(),
+            EvidenceKind::Svsm => [&Self::SNP[..], &Self::SVSM, &Self::TPM].concat(),
+        }
+    }
+
+    /// Its number: `1` to `18`, `A1` to `A3`, `V1` to `V3`, `T1` to `T10`.
+    pub fn id(self) -> &'static str {
+        self.entry().0
     }
 
     /// What it is called.
     pub fn title(self) -> &'static str {
-        match self {
-            Self::Layout => "length and version",
-            Self::Reserved => "reserved bytes",
-            Self::Vmpl => "requester",
-            Self::Signature => "report signature",
-            Self::Anchor => "trust anchor",
-            Self::Chain => "certificate signatures",
-            Self::Validity => "validity",
-            Self::Names => "certificate names",
-            Self::Signer => "signing key",
-            Self::Tcb => "tcb extensions",
-            Self::Chip => "chip or provider",
-            Self::Product => "product",
-            Self::Revocation => "revocation",
-            Self::Floors => "tcb floors",
-            Self::Order => "order of tcb versions",
-            Self::GuestPolicy => "guest policy",
-            Self::Launch => "launch and report data",
-            Self::Platform => "platform",
-        }
+        self.entry().1
     }
 
     /// Who makes it.
     pub fn judge(self) -> Judge {
         match self {
             Self::Floors | Self::GuestPolicy | Self::Launch | Self::Platform => Judge::Policy,
+            Self::ExtraData | Self::Manifest => Judge::Challenge,
             _ => Judge::Verifier,
+        }
+    }
+
+    /// Which check bytes failed that are no evidence: parsing makes 1, T1 and parts of 2, T6, A2 and A3.
+    pub fn of_malformed(kind: EvidenceKind, error: &EvidenceError) -> Self {
+        match error {
+            EvidenceError::Report(
+                ReportError::Reserved { .. }
+                | ReportError::PolicyBit17 { .. }
+                | ReportError::PolicyReserved { .. }
+                | ReportError::KeyInfoReserved { .. },
+            ) => Self::Reserved,
+            EvidenceError::Report(_) | EvidenceError::Table(_) => Self::Layout,
+            EvidenceError::Hcl(HclError::Runtime(
+                RuntimeError::AkCount { .. }
+                | RuntimeError::Member { member: "keys" | "kty" | "n" | "e", .. },
+            )) => Self::RuntimeKey,
+            EvidenceError::Hcl(_) => Self::RuntimeData,
+            EvidenceError::Sections(SectionError::Missing { missing: Tag::Report, .. }) => Self::Layout,
+            EvidenceError::Sections(SectionError::Missing { missing: Tag::Hcl, .. }) => Self::RuntimeData,
+            EvidenceError::Sections(SectionError::Missing { missing: Tag::Manifest, .. }) => {
+                Self::EndorsementKey
+            }
+            EvidenceError::Tpm(
+                TpmError::RepeatedBank { .. } | TpmError::EmptyBank { .. } | TpmError::PcrOrder { .. },
+            ) => Self::Selection,
+            EvidenceError::Log(_) => Self::EventLog,
+            _ if kind == EvidenceKind::SevSnp => Self::Layout,
+            _ => Self::QuoteLayout,
+        }
+    }
+
+    /// Number and title.
+    fn entry(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Layout => ("1", "length and version"),
+            Self::Reserved => ("2", "reserved bytes"),
+            Self::Vmpl => ("3", "requester"),
+            Self::Signature => ("4", "report signature"),
+            Self::Anchor => ("5", "trust anchor"),
+            Self::Chain => ("6", "certificate signatures"),
+            Self::Validity => ("7", "validity"),
+            Self::Names => ("8", "certificate names"),
+            Self::Signer => ("9", "signing key"),
+            Self::Tcb => ("10", "tcb extensions"),
+            Self::Chip => ("11", "chip or provider"),
+            Self::Product => ("12", "product"),
+            Self::Revocation => ("13", "revocation"),
+            Self::Floors => ("14", "tcb floors"),
+            Self::Order => ("15", "order of tcb versions"),
+            Self::GuestPolicy => ("16", "guest policy"),
+            Self::Launch => ("17", "launch and report data"),
+            Self::Platform => ("18", "platform"),
+            Self::ParavisorVmpl => ("A1", "paravisor's level"),
+            Self::RuntimeData => ("A2", "runtime data"),
+            Self::RuntimeKey => ("A3", "key in runtime data"),
+            Self::ServiceVmpl => ("V1", "service module's level"),
+            Self::EndorsementKey => ("V2", "endorsement key"),
+            Self::Manifest => ("V3", "manifest"),
+            Self::QuoteLayout => ("T1", "quote layout"),
+            Self::QuoteSignature => ("T2", "quote signature"),
+            Self::KeyAttributes => ("T3", "key attributes"),
+            Self::QualifiedSigner => ("T4", "qualified signer"),
+            Self::ExtraData => ("T5", "extra data"),
+            Self::Selection => ("T6", "pcr selection"),
+            Self::PcrDigest => ("T7", "pcr digest"),
+            Self::ClaimedPcrs => ("T8", "claimed pcrs"),
+            Self::KeyTrust => ("T9", "trust in the key"),
+            Self::EventLog => ("T10", "event log"),
         }
     }
 }
 
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.number(), self.title())
+        write!(f, "{}, {}", self.id(), self.title())
     }
 }
 
@@ -125,12 +246,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_has_no_gap_and_no_two_titles_alike() {
-        let numbers: Vec<u8> = Check::ALL.map(Check::number).to_vec();
-        assert_eq!(numbers, (1..=18).collect::<Vec<_>>());
-        let mut titles = Check::ALL.map(Check::title).to_vec();
+    fn the_lists_have_no_gap_and_no_two_titles_alike() {
+        let lists: [(&str, &[Check]); 4] =
+            [("", &Check::SNP), ("A", &Check::AZURE), ("V", &Check::SVSM), ("T", &Check::TPM)];
+        let mut titles = Vec::new();
+        for (prefix, list) in lists {
+            for (at, check) in list.iter().enumerate() {
+                assert_eq!(check.id(), format!("{prefix}{}", at + 1));
+                titles.push(check.title());
+            }
+        }
+        let all = titles.len();
         titles.sort_unstable();
         titles.dedup();
-        assert_eq!(titles.len(), 18);
+        assert_eq!((titles.len(), all), (34, 34));
+        assert_eq!(Check::ExtraData.to_string(), "T5, extra data");
     }
 }

@@ -100,7 +100,11 @@ pub enum ListError {
 ///
 /// # Errors
 /// [`VerifyError`], the first check that failed; [`VerifyError::Unsupported`] for evidence without a report.
-pub fn precheck(evidence: &Evidence, enrolled: &dyn EnrolledKeys) -> Result<NeededKey, VerifyError> {
+pub fn precheck(
+    evidence: &Evidence,
+    enrolled: &dyn EnrolledKeys,
+    now: UnixTime,
+) -> Result<NeededKey, VerifyError> {
     let without = VerifyError::Unsupported { kind: evidence.kind() };
     let fields = evidence.snp().ok_or(without)?.report.fields();
     report::requester(fields, &mut |_, _| ())?;
@@ -117,8 +121,8 @@ pub fn precheck(evidence: &Evidence, enrolled: &dyn EnrolledKeys) -> Result<Need
         None => vec![Product::Milan, Product::Genoa],
     };
     match evidence {
-        Evidence::AzureVtpm(azure) => tpm::azure::check(azure).map(drop)?,
-        Evidence::Svsm(svsm) => tpm::svsm::check(svsm, enrolled).map(drop)?,
+        Evidence::AzureVtpm(azure) => tpm::azure::precheck(azure)?,
+        Evidence::Svsm(svsm) => tpm::svsm::precheck(svsm, enrolled, now)?,
         _ => (),
     }
     let (chip_id, reported_tcb) = (fields.chip_id, fields.reported_tcb);

@@ -175,7 +175,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Which check of [`crate::snp`] failed, or `None` for what is no check of a report.
+    /// Which check failed, or `None` for what is no check of any list.
     pub fn check(&self) -> Option<Check> {
         Some(match self {
             Self::Version4 => Check::Layout,
@@ -193,8 +193,11 @@ impl VerifyError {
             Self::ChipIdMasked | Self::Chip { .. } | Self::ChipIdTail { .. } => Check::Chip,
             Self::TcbOrder { .. } | Self::FirmwareOrder { .. } => Check::Order,
             Self::Signature { .. } => Check::Signature,
+            Self::Bind(BindError::ExtraData { .. }) => Check::ExtraData,
+            Self::Bind(BindError::Manifest { .. }) => Check::Manifest,
             Self::Bind(_) => Check::Launch,
-            Self::Unsupported { .. } | Self::Tpm(_) => return None,
+            Self::Tpm(error) => error.check(),
+            Self::Unsupported { .. } => return None,
         })
     }
 }

@@ -6,11 +6,12 @@
 
 use core::fmt;
 
-use claims::UnixTime;
+use claims::{EvidenceKind, UnixTime};
 use evidence::Evidence;
 use evidence::snp::SnpEvidence;
 
-use crate::check::{Check, Judge};
+use crate::check::{Check, Judge, OnCheck};
+use crate::tpm::{EnrolledKeys, examine as quote};
 use crate::{Endorsements, TrustAnchors, VerifyError, report, snp};
 
 /// What came of one check.
@@ -34,24 +35,39 @@ pub enum Outcome {
     /// It was not made: what it rests on is not authenticated, or, for [`Check::Revocation`], there was no list and none
     /// is required.
     NotMade,
+    /// This evidence has nothing that it could be made on.
+    NotApplicable,
+    /// It is made once there is a challenge, by [`crate::Authenticated::bind`].
+    ForChallenge,
     /// It is not made here but by a policy.
     ForPolicy,
 }
 
-/// Examines the report in evidence as [`crate::authenticate`] would: one finding for each of [`Check::ALL`], by number.
+/// Examines evidence as [`crate::authenticate_enrolled`] would: one finding for each check of its kind
+/// ([`Check::of`]), in that order.
 ///
 /// # Errors
-/// [`VerifyError::Unsupported`] for evidence without a report.
+/// [`VerifyError::Unsupported`] for evidence of a kind without checks.
 pub fn examine(
     evidence: &Evidence,
     endorsements: &Endorsements,
     anchors: &TrustAnchors,
+    enrolled: &dyn EnrolledKeys,
     now: UnixTime,
 ) -> Result<Vec<Finding>, VerifyError> {
-    match evidence.snp() {
-        Some(report) => Ok(examine_snp(report, endorsements, anchors, now)),
-        None => Err(VerifyError::Unsupported { kind: evidence.kind() }),
+    let mut notes = Notes::default();
+    if let Some(report) = evidence.snp() {
+        examine_snp(report, endorsements, anchors, now, &mut notes);
+        for_policy(report, evidence.kind(), &mut notes);
     }
+    match evidence {
+        Evidence::SevSnp(_) => (),
+        Evidence::Tpm(tpm) => quote::of_tpm(tpm, enrolled, now, &mut notes),
+        Evidence::AzureVtpm(azure) => quote::of_azure(azure, &mut notes),
+        Evidence::Svsm(svsm) => quote::of_svsm(svsm, enrolled, now, &mut notes),
+        other => return Err(VerifyError::Unsupported { kind: other.kind() }),
+    }
+    Ok(Check::of(evidence.kind()).into_iter().map(|check| notes.finding(check)).collect())
 }
 
 fn examine_snp(
@@ -59,9 +75,9 @@ fn examine_snp(
     endorsements: &Endorsements,
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Vec<Finding> {
+    notes: &mut Notes,
+) {
     let fields = evidence.report.fields();
-    let mut notes = Notes::default();
     notes.settle(|on_check| report::layout(fields, anchors, on_check));
     notes.settle(|on_check| report::requester(fields, on_check));
     let kind = notes.settle(|_| report::signed(fields));
@@ -82,12 +98,10 @@ fn examine_snp(
         notes.settle(|on_check| report::order(fields, chain, on_check));
         notes.settle(|on_check| report::signature(&evidence.report, chain, on_check));
     }
-    for_policy(evidence, &mut notes);
-    Check::ALL.into_iter().map(|check| notes.finding(check)).collect()
 }
 
 /// What a policy will decide on, whatever the verifier says.
-fn for_policy(evidence: &SnpEvidence, notes: &mut Notes) {
+fn for_policy(evidence: &SnpEvidence, kind: EvidenceKind, notes: &mut Notes) {
     let fields = evidence.report.fields();
     let allowed = |name, allowed| format!("{name} {}", if allowed { "allowed" } else { "not allowed" });
     let vector = |bits: Option<u64>| bits.map_or_else(|| "none".to_owned(), |bits| format!("{bits:#x}"));
@@ -98,25 +112,34 @@ fn for_policy(evidence: &SnpEvidence, notes: &mut Notes) {
         (Check::GuestPolicy, allowed("debugging", policy.debug_allowed())),
         (Check::GuestPolicy, allowed("a migration agent", policy.migrate_ma_allowed())),
         (Check::GuestPolicy, allowed("smt", policy.smt_allowed())),
-        (Check::Launch, "measurement, host data, id key; report data against the challenge".to_owned()),
+        (Check::Launch, launched(kind).to_owned()),
         (Check::Platform, format!("platform bits {:#x}", fields.platform.0)),
         (Check::Platform, format!("mitigations at launch {launch}, now {current}")),
     ]);
 }
 
+fn launched(kind: EvidenceKind) -> &'static str {
+    match kind {
+        EvidenceKind::AzureVtpm => "measurement, which must be a paravisor's; host data, id key",
+        EvidenceKind::Svsm => "measurement, which must be a service module's; host data, id key",
+        _ => "measurement, host data, id key; report data against the challenge",
+    }
+}
+
 /// What was found so far.
 #[derive(Default)]
-struct Notes {
+pub(crate) struct Notes {
     compared: Vec<(Check, String)>,
     failed: Vec<VerifyError>,
     skipped: Vec<Check>,
+    not_applicable: Vec<Check>,
 }
 
 impl Notes {
     /// Makes one check and keeps what comes of it.
-    fn settle<T>(
+    pub(crate) fn settle<T>(
         &mut self,
-        check: impl FnOnce(&mut snp::OnCheck<'_>) -> Result<T, VerifyError>,
+        check: impl FnOnce(&mut OnCheck<'_>) -> Result<T, VerifyError>,
     ) -> Option<T> {
         let compared = &mut self.compared;
         let mut on_check = |check: Check, text: fmt::Arguments<'_>| compared.push((check, text.to_string()));
@@ -135,6 +158,22 @@ impl Notes {
         self.compared.push((check, why.to_owned()));
     }
 
+    /// Notes what was compared, or what somebody else will compare.
+    pub(crate) fn note(&mut self, check: Check, what: impl Into<String>) {
+        self.compared.push((check, what.into()));
+    }
+
+    /// Whether no check has failed so far.
+    pub(crate) fn all_passed(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    /// Notes that there is nothing to check, and why.
+    pub(crate) fn not_applicable(&mut self, check: Check, why: &str) {
+        self.not_applicable.push(check);
+        self.compared.push((check, why.to_owned()));
+    }
+
     fn finding(&self, check: Check) -> Finding {
         let compared = self.compared.iter().filter(|(of, _)| *of == check).map(|(_, text)| text.clone());
         let compared: Vec<String> = compared.collect();
@@ -142,6 +181,8 @@ impl Notes {
         let outcome = match failed {
             Some(error) => Outcome::Failed(error.clone()),
             None if check.judge() == Judge::Policy => Outcome::ForPolicy,
+            None if check.judge() == Judge::Challenge => Outcome::ForChallenge,
+            None if self.not_applicable.contains(&check) => Outcome::NotApplicable,
             None if compared.is_empty() || self.skipped.contains(&check) => Outcome::NotMade,
             None => Outcome::Passed,
         };

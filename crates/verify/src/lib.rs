@@ -9,8 +9,8 @@
 //!    [`VerifiedClaims`]: it was said now, to us, about this recipient and these requests.
 //! 4. [`VerifiedClaims::request`] gives a [`BoundRequest`], the only thing that a policy decides on.
 //!
-//! The numbered steps of verifying a report are in [`snp`], those of a quote in [`tpm`]. Time and trust roots are arguments; there is no clock
-//! here, no network and no file. This crate must never take a root, a revocation list or a time from the evidence's
+//! The numbered steps of verifying a report are in [`snp`], those of a quote in [`tpm`]. Time and trust roots are
+//! arguments; there is no clock here, no network and no file. This crate must never take a root, a revocation list or a time from the evidence's
 //! sender, compare anything but the bytes that were signed, or decide what is good enough: that is `policy`'s.
 //! [`examine`] goes through the same checks for people, past the first that fails, and gives no claims.
 //!
@@ -88,7 +88,7 @@ pub fn authenticate(
     authenticate_with(evidence, endorsements, anchors, now, &mut |_, _| ())
 }
 
-/// As [`authenticate`], and tells `on_check` of each check on the SNP report that passed, with what was compared.
+/// As [`authenticate`], and tells `on_check` of each check that passed, with what was compared.
 ///
 /// # Errors
 /// As [`authenticate`].
@@ -114,17 +114,19 @@ pub fn authenticate_enrolled(
     now: UnixTime,
     on_check: &mut dyn FnMut(Check, fmt::Arguments<'_>),
 ) -> Result<Authenticated, VerifyError> {
-    let mut snp = |snp: &SnpEvidence| snp::authenticate(snp, endorsements, anchors, now, on_check);
+    let snp = |snp: &SnpEvidence, on_check: &mut check::OnCheck<'_>| {
+        snp::authenticate(snp, endorsements, anchors, now, on_check)
+    };
     match evidence {
-        Evidence::SevSnp(evidence) => snp(&evidence),
-        Evidence::Tpm(evidence) => tpm::authenticate(evidence, enrolled),
+        Evidence::SevSnp(evidence) => snp(&evidence, on_check),
+        Evidence::Tpm(evidence) => tpm::authenticate(evidence, enrolled, now, on_check),
         Evidence::AzureVtpm(evidence) => {
-            let report = snp(&evidence.snp)?;
-            tpm::azure::authenticate(evidence, report)
+            let report = snp(&evidence.snp, on_check)?;
+            tpm::azure::authenticate(evidence, report, on_check)
         }
         Evidence::Svsm(evidence) => {
-            let report = snp(&evidence.snp)?;
-            tpm::svsm::authenticate(evidence, report, enrolled)
+            let report = snp(&evidence.snp, on_check)?;
+            tpm::svsm::authenticate(evidence, report, enrolled, now, on_check)
         }
         other => Err(VerifyError::Unsupported { kind: other.kind() }),
     }

@@ -9,9 +9,9 @@ use evidence::snp::{Report, ReportFields, ReportSigner};
 use crate::chain::VerifiedChain;
 use crate::chain_error::Role;
 use crate::check::Check;
+use crate::check::OnCheck;
 use crate::leaf::Holder;
 use crate::product::{self, Family};
-use crate::snp::OnCheck;
 use crate::{TrustAnchors, VerifyError};
 
 /// 1: parsing saw to length and version; version 4 is the operator's to believe.

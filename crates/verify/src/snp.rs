@@ -33,22 +33,17 @@
 //!
 //! They run cheapest first and the signature last; all must pass, so the order only chooses which error is told.
 
-use core::fmt;
-
 use claims::snp::{SnpClaims, Tcb};
 use claims::{EvidenceKind, GuestIdentity, OsBinding, UnixTime};
 use evidence::snp::{ReportFields, SnpEvidence};
 
 use crate::authenticated::Binding;
 use crate::chain::VerifiedChain;
-use crate::check::Check;
+use crate::check::{Check, OnCheck};
 use crate::leaf::Holder;
 use crate::report;
 use crate::revocation::ListWindow;
 use crate::{Authenticated, Endorsements, TrustAnchors, VerifyError};
-
-/// Told of each check that passed, and of what was compared.
-pub(crate) type OnCheck<'a> = dyn FnMut(Check, fmt::Arguments<'_>) + 'a;
 
 /// Runs the checks.
 pub(crate) fn authenticate(

@@ -4,9 +4,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use claims::{KeyId, Measurement};
-use clap::Args;
-use simtee::control::{GuestRequest, Reply, Request, TcbChange, call};
+use claims::{EvidenceKind, KeyId, Measurement};
+use clap::{Args, ValueEnum};
+use simtee::control::{GuestRequest, PcrExtend, Reply, Request, TcbChange, VtpmChange, call};
 
 use super::{DevError, Layout, io_error, process};
 use crate::output::write_private;
@@ -25,6 +25,12 @@ pub struct GuestArgs {
     /// Launch measurement, 96 hexadecimal digits
     #[arg(long, value_name = "HEX")]
     measurement: Option<Measurement>,
+    /// Kind of evidence: `tpm`, `azure-vtpm` and `svsm` are guests with a vTPM, which keeps its keys until `keyfast dev
+    /// down`
+    #[arg(long, default_value_t = EvidenceKind::SevSnp)]
+    kind: EvidenceKind,
+    #[command(flatten)]
+    vtpm: VtpmArgs,
     /// Alter one bit of the report after it is signed, 0 to 9471
     #[arg(long, value_name = "BIT")]
     alter_bit: Option<usize>,
@@ -34,6 +40,62 @@ pub struct GuestArgs {
     /// The command and its arguments
     #[arg(last = true, required = true)]
     command: Vec<String>,
+}
+
+/// What the guest's vTPM saw.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What the vTPM saw")]
+pub struct VtpmArgs {
+    /// Whether Secure Boot was on; it is unless told otherwise
+    #[arg(long, value_enum, value_name = "ON")]
+    secure_boot: Option<Switch>,
+    /// Boot another image than `simulated guest image 1`: any name is an image
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+    /// Give the kernel another command line
+    #[arg(long, value_name = "TEXT")]
+    command_line: Option<String>,
+    /// Extend a PCR with a digest after the boot, without a trace in the event log, such as `11=` and 64 hexadecimal
+    /// digits; any number of times
+    #[arg(long, value_name = "PCR=DIGEST", value_parser = parse_extend)]
+    extend: Vec<PcrExtend>,
+    /// Leave the event log out of the evidence
+    #[arg(long)]
+    without_log: bool,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl VtpmArgs {
+    /// What differs from the usual; `None` if nothing does.
+    fn change(&self) -> Option<VtpmChange> {
+        let change = VtpmChange {
+            image: self.image.clone(),
+            secure_boot: self.secure_boot.map(|switch| matches!(switch, Switch::On)),
+            command_line: self.command_line.clone(),
+            extend: self.extend.clone(),
+            without_log: self.without_log,
+        };
+        (change != VtpmChange::default()).then_some(change)
+    }
+}
+
+/// `11=` and 64 hexadecimal digits.
+fn parse_extend(text: &str) -> Result<PcrExtend, String> {
+    let (pcr, digits) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form pcr=digest"))?;
+    let pcr = pcr.parse::<u8>().ok().filter(|pcr| *pcr < 24);
+    let pcr = pcr.ok_or_else(|| format!("`{text}` names no pcr from 0 to 23"))?;
+    let digest: claims::Sha256Digest =
+        digits.parse().map_err(|_| format!("`{digits}` is not 64 hexadecimal digits"))?;
+    Ok(PcrExtend { pcr, digest: digest.0 })
 }
 
 /// `bootloader=3,tee=0,snp=8,microcode=115,fmc=1`, any of them.
@@ -69,6 +131,8 @@ pub fn run(layout: &Layout, args: &GuestArgs) -> Result<ExitCode, DevError> {
         return Err(DevError::Down);
     }
     let request = Request::Guest(GuestRequest {
+        kind: args.kind,
+        vtpm: args.vtpm.change(),
         debug: args.debug,
         tcb: args.tcb.unwrap_or_default(),
         measurement: args.measurement.map(|measurement| measurement.0),
@@ -132,5 +196,15 @@ mod tests {
         assert!(parse_tcb("smp=3").unwrap_err().contains("`smp` is no part"));
         assert!(parse_tcb("snp=300").unwrap_err().contains("`300`"));
         assert!(parse_tcb("snp").unwrap_err().contains("part=SPL"));
+    }
+
+    #[test]
+    fn what_extends_a_pcr_is_a_number_and_a_digest() {
+        let digits = "07".repeat(32);
+        let extend = parse_extend(&format!("11={digits}")).unwrap();
+        assert_eq!(extend, PcrExtend { pcr: 11, digest: [7; 32] });
+        assert!(parse_extend("11").unwrap_err().contains("pcr=digest"));
+        assert!(parse_extend(&format!("24={digits}")).unwrap_err().contains("from 0 to 23"));
+        assert!(parse_extend("11=ab").unwrap_err().contains("`ab` is not 64"));
     }
 }

@@ -31,8 +31,10 @@ pub enum Command {
     #[command(long_about = "Run a command as a simulated guest would.\n\n\
         The command finds keyfast-agent in its PATH and its configuration in KEYFAST_AGENT_CONFIG; the agent gets \
         its evidence from keyfast-simtee, through the same socket attester that any external attester would use.\n\n\
-        Example: keyfast dev guest web -- keyfast-agent decrypt data.kf --output data")]
-    Guest(GuestArgs),
+        Example: keyfast dev guest web -- keyfast-agent decrypt data.kf --output data\n\n\
+        A guest of kind tpm, azure-vtpm or svsm has a vTPM, whose endorsement key is certified under the simulated \
+        host's ek-root.pem. Its boot can be altered: `--kind svsm --secure-boot off`.")]
+    Guest(Box<GuestArgs>),
     /// Say what runs and where
     Status,
     /// Print the broker's identity, for `keyfast encrypt --broker`

@@ -15,15 +15,16 @@ const BROKER: &str = "keyfast-broker";
 const SIMTEE: &str = "keyfast-simtee";
 
 /// The policies that the development broker starts with, as they stand in the repository.
-const POLICIES: [(&str, &str); 2] = [
+const POLICIES: [(&str, &str); 3] = [
     ("schema.cedarschema", include_str!("../../../../attestation-policies/schema.cedarschema")),
     (
         "simulated-development.cedar",
         include_str!("../../../../attestation-policies/simulated-development.cedar"),
     ),
+    ("simulated-vtpm.cedar", include_str!("../../../../attestation-policies/simulated-vtpm.cedar")),
 ];
 
-/// Reference values, to which the simulated guests' image is added.
+/// Reference values, to which those of the simulated guests are added.
 const REFERENCES: &str = include_str!("../../../../attestation-policies/reference-values.toml");
 
 /// Starts what does not run yet.
@@ -48,11 +49,7 @@ pub fn up(layout: &Layout) -> Result<(), DevError> {
 
 /// Writes policies and configuration where there are none; both are the user's to edit after that.
 fn configure(layout: &Layout) -> Result<(), DevError> {
-    let image = simtee::GuestSpec::default_measurement();
-    let references = format!(
-        "{REFERENCES}\n[[measurement]]   # what every simulated guest launches unless told otherwise\n\
-         value = \"{image}\"\nname = \"simulated guest image 1\"\nstate = \"active\"\n"
-    );
+    let references = references();
     for (name, text) in POLICIES.into_iter().chain([("reference-values.toml", references.as_str())]) {
         let path = layout.policies().join(name);
         if !path.exists() {
@@ -72,9 +69,13 @@ fn configure(layout: &Layout) -> Result<(), DevError> {
          urls = [\"https://{address}\"]\n\
          state = \"broker\"\n\
          policies = \"attestation-policies\"\n\
-         policy = [\"simulated-development\"]\n\n\
+         policy = [\"simulated-development\", \"simulated-vtpm\"]\n\n\
          [trust]\n\
-         amd = false\n\n\
+         amd = false\n\
+         svsm = true\n\n\
+         [[trust.tpm]]\n\
+         certificate = \"simtee/ek-root.pem\"\n\
+         simulated = true\n\n\
          [[trust.simulated]]\n\
          certificate = \"simtee/ark.pem\"\n\
          sha256 = \"{}\"\n",
@@ -82,6 +83,25 @@ fn configure(layout: &Layout) -> Result<(), DevError> {
     );
     write_private(&path, text.as_bytes()).map_err(io_error("write", &path))
 }
+
+/// The shipped reference values, and what every simulated guest launches and boots unless told otherwise.
+fn references() -> String {
+    let [boot, secure_boot] = simtee::vtpm::log::BootSpec::new(IMAGE).pcrs([4, 7]);
+    let values = [
+        ("measurement", simtee::GuestSpec::default_measurement().to_string(), IMAGE),
+        ("paravisor", simtee::GuestSpec::default_paravisor().to_string(), "simulated paravisor"),
+        ("paravisor", simtee::GuestSpec::default_service_module().to_string(), "simulated service module"),
+        ("pcr", boot.to_string(), "PCR 4 of simulated guest image 1"),
+        ("pcr", secure_boot.to_string(), "PCR 7 of simulated guest image 1"),
+    ];
+    let value = |(kind, value, name): &(&str, String, &str)| {
+        format!("\n[[{kind}]]\nvalue = \"{value}\"\nname = \"{name}\"\nstate = \"active\"\n")
+    };
+    REFERENCES.to_owned() + &values.iter().map(value).collect::<String>()
+}
+
+/// What simulated guests launch and boot unless told otherwise.
+const IMAGE: &str = "simulated guest image 1";
 
 fn free_address() -> std::io::Result<std::net::SocketAddr> {
     TcpListener::bind(("127.0.0.1", 0))?.local_addr()

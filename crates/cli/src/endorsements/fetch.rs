@@ -166,7 +166,7 @@ fn wanted(args: &Fetch) -> Result<Vec<Wanted>, Failure> {
     };
     let report = |reason: String| Failure::Report { path: path.clone(), reason };
     let evidence = Evidence::parse(EvidenceKind::SevSnp, &read_evidence(path)?);
-    let needed = precheck(&evidence.map_err(|e| report(e.to_string()))?, &NoEnrolledKeys);
+    let needed = precheck(&evidence.map_err(|e| report(e.to_string()))?, &NoEnrolledKeys, clock()?);
     let needed = needed.map_err(bad_report(path))?;
     let products = needed.products.iter().copied();
     if needed.kind == SigningKey::Vlek {

@@ -16,14 +16,25 @@ pub struct Row {
     /// Its value; bytes in hexadecimal.
     pub value: Value,
     note: String,
+    /// Lines that people read in place of the value, below the name.
+    lines: Vec<String>,
 }
 
 impl Row {
+    /// A list: programs read the value, people these lines below the name.
+    pub fn below(name: &'static str, value: impl Into<Value>, lines: Vec<String>) -> Self {
+        Self { name, value: value.into(), note: String::new(), lines }
+    }
+
     /// Prints the row within 100 columns; long strings go on below each other.
     ///
     /// # Errors
     /// The output's own.
     pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        if !self.lines.is_empty() {
+            writeln!(out, "{}", self.name)?;
+            return self.lines.iter().try_for_each(|line| print_below(line, out));
+        }
         let text = match &self.value {
             Value::String(text) => text.clone(),
             Value::Bool(set) => if *set { "yes" } else { "no" }.to_owned(),
@@ -38,28 +49,42 @@ impl Row {
             format!("  ({})", self.note)
         };
         let (mut name, mut rest) = (self.name, text.as_str());
-        while let Some((line, more)) = rest.split_at_checked(VALUE_COLUMNS) {
+        while rest.len() > WIDEST_VALUE
+            && let Some((line, more)) = rest.split_at_checked(VALUE_COLUMNS)
+        {
             writeln!(out, "{name:<NAME_COLUMNS$}  {line}")?;
             (name, rest) = ("", more);
         }
+        let last = format!("{name:<NAME_COLUMNS$}  {rest}{note}");
+        if last.chars().count() > COLUMNS {
+            let bare = format!("{name:<NAME_COLUMNS$}  {rest}");
+            return writeln!(out, "{}\n{:NAME_COLUMNS$}{note}", bare.trim_end(), "");
+        }
         if !rest.is_empty() || !name.is_empty() {
-            writeln!(out, "{}", format!("{name:<NAME_COLUMNS$}  {rest}{note}").trim_end())?;
+            writeln!(out, "{}", last.trim_end())?;
         }
         Ok(())
     }
 }
 
 pub(super) fn row(name: &'static str, value: impl Into<Value>) -> Row {
-    Row { name, value: value.into(), note: String::new() }
+    Row { name, value: value.into(), note: String::new(), lines: Vec::new() }
 }
 
 pub(super) fn noted(name: &'static str, value: impl Into<Value>, note: impl Into<String>) -> Row {
-    Row { name, value: value.into(), note: note.into() }
+    Row { name, value: value.into(), note: note.into(), lines: Vec::new() }
 }
 
 /// Every field of the report, in the order of the report, then the certificates.
 pub fn rows(snp: &SnpEvidence) -> Vec<Row> {
-    let fields = snp.report.fields();
+    let mut all = report_rows(&snp.report);
+    all.push(certificates_row(snp));
+    all
+}
+
+/// Every field of a report, in its order.
+pub fn report_rows(report: &Report) -> Vec<Row> {
+    let fields = report.fields();
     let mut all = vec![row("version", fields.version), row("guest_svn", fields.guest_svn)];
     all.extend(policy_rows(fields.policy));
     all.extend([
@@ -97,13 +122,12 @@ pub fn rows(snp: &SnpEvidence) -> Vec<Row> {
         row("launch_mit_vector", fields.launch_mit_vector.map(|bits| format!("{bits:#x}"))),
         row("current_mit_vector", fields.current_mit_vector.map(|bits| format!("{bits:#x}"))),
     ]);
-    let signature = snp.report.signature_be();
+    let signature = report.signature_be();
     let (r, s) = signature.split_at(48);
     all.extend([
         noted("signature_r", hex::encode(r), "big-endian"),
         noted("signature_s", hex::encode(s), "big-endian"),
     ]);
-    all.push(certificates_row(snp));
     all
 }
 
@@ -185,5 +209,17 @@ fn certificate_text(certificate: &Value) -> String {
     format!("{} {} bytes", part("name").trim_matches('"'), part("bytes"))
 }
 
+/// A line below a name, broken where it does not fit.
+fn print_below(line: &str, out: &mut dyn Write) -> io::Result<()> {
+    let characters: Vec<char> = line.chars().collect();
+    let mut pieces = characters.chunks(COLUMNS.saturating_sub(2));
+    pieces.try_for_each(|piece| writeln!(out, "  {}", piece.iter().collect::<String>()))
+}
+
+/// Columns of a terminal that people have.
+const COLUMNS: usize = 100;
 const NAME_COLUMNS: usize = 30;
+/// Columns of a piece of a value: 32 bytes in hexadecimal.
 const VALUE_COLUMNS: usize = 64;
+/// Columns of a value that stays whole: a Name.
+const WIDEST_VALUE: usize = 68;

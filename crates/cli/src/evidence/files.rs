@@ -1,23 +1,54 @@
 //! Files that `keyfast evidence` reads, none beyond a bound.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 
 use claims::EvidenceKind;
-use evidence::{Evidence, EvidenceError, MAX_EVIDENCE};
+use evidence::azure::HclBlob;
+use evidence::tpm::Public;
+use evidence::{Evidence, EvidenceError, MAX_EVIDENCE, Tag, encode_sections};
 use verify::{Endorsements, PemError, TrustAnchors, certificates_from_file};
 
 use super::Failure;
+use crate::file::{self, FileError};
 
-/// Reads a file as evidence. An HCL report says what it is by its first four bytes.
+/// The bytes of a file that may be evidence, or a part of it.
+///
+/// # Errors
+/// [`Failure`] for a file that cannot be read or is too large.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(file::read(path, bound(MAX_EVIDENCE))?)
+}
+
+/// Reads a file as evidence, of the kind that its bytes seem to be if none is given. An HCL blob by itself is Azure's
+/// evidence that lacks its quote.
 ///
 /// # Errors
 /// [`Failure`] for a file that cannot be read; within, why its bytes are no evidence.
-pub fn read_evidence(path: &Path, kind: EvidenceKind) -> Result<Result<Evidence, EvidenceError>, Failure> {
-    let bytes = read_bounded(path, MAX_EVIDENCE)?;
-    let kind = if bytes.starts_with(b"HCLA") { EvidenceKind::AzureVtpm } else { kind };
-    Ok(Evidence::parse(kind, &bytes))
+pub fn read_evidence(path: &Path, kind: Option<EvidenceKind>) -> Result<Parsed, Failure> {
+    let mut bytes = read(path)?;
+    if bytes.starts_with(HclBlob::MAGIC) {
+        bytes = encode_sections(&[(Tag::Hcl, &bytes)]);
+    }
+    let kind = kind.unwrap_or_else(|| Evidence::guess_kind(&bytes));
+    Ok((kind, Evidence::parse(kind, &bytes)))
+}
+
+/// A kind, and the evidence of it or why there is none.
+pub type Parsed = (EvidenceKind, Result<Evidence, EvidenceError>);
+
+/// A public area: TPM2B_PUBLIC, as `tpm2-tools` write it, or TPMT_PUBLIC.
+///
+/// # Errors
+/// [`Failure`] for a file that cannot be read, or holds something else.
+pub fn read_public(path: &Path) -> Result<Public, Failure> {
+    let bytes = read(path)?;
+    let public = Public::parse_sized(&bytes).or_else(|_| Public::parse(&bytes));
+    public.map_err(|error| Failure::Part {
+        path: path.to_owned(),
+        expected: "a key's TPM2B_PUBLIC, as tpm2_createak -u writes it",
+        error: error.into(),
+    })
 }
 
 /// The certificates of a directory's files. A file that holds none is passed over, and named if it seems to.
@@ -25,10 +56,10 @@ pub fn read_evidence(path: &Path, kind: EvidenceKind) -> Result<Result<Evidence,
 /// # Errors
 /// [`Failure`] for what cannot be read, and for more than fits.
 pub fn read_certificates(directory: &Path) -> Result<Endorsements, Failure> {
-    let unreadable = |source| Failure::Read { path: directory.to_owned(), source };
+    let unreadable = FileError::read(directory);
     let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
+    for entry in fs::read_dir(directory).map_err(&unreadable)? {
+        let path = entry.map_err(&unreadable)?.path();
         if paths.len() == MAX_FILES {
             return Err(Failure::TooManyFiles { path: directory.to_owned(), limit: MAX_FILES });
         }
@@ -39,7 +70,7 @@ pub fn read_certificates(directory: &Path) -> Result<Endorsements, Failure> {
     paths.sort();
     let mut all = Vec::new();
     for path in paths {
-        match certificates_from_file(&read_bounded(&path, MAX_CERTIFICATE_FILE)?) {
+        match certificates_from_file(&file::read(&path, MAX_CERTIFICATE_FILE)?) {
             Ok(certificates) => all.extend(certificates),
             Err(PemError::Neither) => (),
             Err(error) => eprintln!("keyfast: not used: `{}`: {error}", path.display()),
@@ -54,7 +85,7 @@ pub fn read_certificates(directory: &Path) -> Result<Endorsements, Failure> {
 /// [`Failure::Root`] unless the file holds one certificate; [`Failure::Anchor`] if that is no root.
 pub fn add_simulated_root(anchors: TrustAnchors, path: &Path) -> Result<TrustAnchors, Failure> {
     let wrong = |reason: String| Failure::Root { path: path.to_owned(), reason };
-    let found = certificates_from_file(&read_bounded(path, MAX_CERTIFICATE_FILE)?);
+    let found = certificates_from_file(&file::read(path, MAX_CERTIFICATE_FILE)?);
     let found = found.map_err(|error| wrong(error.to_string()))?;
     let [root] = found.as_slice() else {
         return Err(wrong(format!("expected one certificate, got {}", found.len())));
@@ -67,22 +98,14 @@ pub fn add_simulated_root(anchors: TrustAnchors, path: &Path) -> Result<TrustAnc
 /// # Errors
 /// [`Failure`] for a file that cannot be read or is too large.
 pub fn read_crl(path: &Path) -> Result<Vec<u8>, Failure> {
-    read_bounded(path, Endorsements::MAX_CRL_LEN)
+    Ok(file::read(path, bound(Endorsements::MAX_CRL_LEN))?)
 }
 
-fn read_bounded(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let unreadable = |source| Failure::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > limit {
-        return Err(Failure::TooLarge { path: path.to_owned(), limit });
-    }
-    Ok(bytes)
+fn bound(limit: usize) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX)
 }
 
 /// Most files that are looked at in a directory of certificates.
 const MAX_FILES: usize = 64;
 /// Most bytes of a file in a directory of certificates.
-const MAX_CERTIFICATE_FILE: usize = 256 * 1024;
+const MAX_CERTIFICATE_FILE: u64 = 256 * 1024;

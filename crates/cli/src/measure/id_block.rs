@@ -13,7 +13,8 @@ use verify::measure::SnpPublicKey;
 use verify::measure::id_block::{IdAuth, IdBlock, IdBlockError};
 
 use super::table::Table;
-use super::{MeasureFailure, files, snp};
+use super::{MeasureFailure, snp};
+use crate::file;
 use crate::output::write_public;
 
 /// What `--help` says.
@@ -128,7 +129,7 @@ fn wrong(path: &Path, source: IdBlockError) -> MeasureFailure {
 
 /// A file of `len` bytes, or of their base64.
 fn read(path: &Path, len: usize) -> Result<Vec<u8>, MeasureFailure> {
-    let bytes = files::read(path, MAX_FILE)?;
+    let bytes = file::read(path, MAX_FILE)?;
     if bytes.len() == len {
         return Ok(bytes);
     }
@@ -140,7 +141,7 @@ fn digest(path: Option<&Path>) -> Result<Option<String>, MeasureFailure> {
     let Some(path) = path else {
         return Ok(None);
     };
-    let key = SnpPublicKey::from_pem(&files::read(path, MAX_FILE)?);
+    let key = SnpPublicKey::from_pem(&file::read(path, MAX_FILE)?);
     let key = key.map_err(|source| MeasureFailure::Key { path: path.to_owned(), source })?;
     Ok(Some(hex::encode(key.digest())))
 }

@@ -9,6 +9,7 @@ use verify::measure::{CpuSignature, KernelHashes, Ovmf, Vmm};
 
 use super::table::Table;
 use super::{MeasureFailure, files};
+use crate::file;
 
 /// What `--help` says.
 pub const ABOUT: &str = "The launch measurement of an SEV-SNP guest: what MEASUREMENT of its reports will be.\n\n\
@@ -57,7 +58,7 @@ pub struct SnpArgs {
 
 /// Measures.
 pub fn measure(args: &SnpArgs) -> Result<Table, MeasureFailure> {
-    let image = files::read(&args.ovmf, Ovmf::MAX_LEN as u64)?;
+    let image = file::read(&args.ovmf, Ovmf::MAX_LEN as u64)?;
     let firmware =
         Ovmf::parse(&image).map_err(|source| MeasureFailure::Firmware { path: args.ovmf.clone(), source })?;
     let kernel = args.kernel.as_deref().map(files::sha256).transpose()?;

@@ -27,6 +27,15 @@ pub struct AzureEvidence {
     pub quote: Quote,
 }
 
+/// The blob by itself, without a quote.
+#[derive(Debug)]
+pub struct HclBlob {
+    /// The report.
+    pub report: Report,
+    /// The runtime data.
+    pub runtime: RuntimeData,
+}
+
 /// Bytes that are no HCL blob with an SNP report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -71,19 +80,33 @@ impl AzureEvidence {
     /// [`EvidenceError`], whichever part is missing or malformed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, EvidenceError> {
         let sections = Sections::parse(EvidenceKind::AzureVtpm, bytes)?;
-        let (report, runtime) = split_hcl(sections.required(Tag::Hcl)?)?;
+        let HclBlob { report, runtime } = HclBlob::parse(sections.required(Tag::Hcl)?)?;
         let table = sections.optional(Tag::Certificates);
         let certificates = table.map(CertificateTable::parse).transpose()?.unwrap_or_default();
-        let snp = SnpEvidence { report: Report::parse(report)?, certificates };
-        let runtime = RuntimeData::parse(runtime).map_err(HclError::Runtime)?;
+        let snp = SnpEvidence { report, certificates };
         Ok(Self { snp, runtime, quote: Quote::parse(&sections)? })
+    }
+}
+
+impl HclBlob {
+    /// What every blob starts with.
+    pub const MAGIC: &[u8] = b"HCLA";
+
+    /// Parses exactly these bytes.
+    ///
+    /// # Errors
+    /// [`EvidenceError`]: the blob's own, its report's, or its runtime data's.
+    pub fn parse(bytes: &[u8]) -> Result<Self, EvidenceError> {
+        let (report, runtime) = split_hcl(bytes)?;
+        let report = Report::parse(report)?;
+        Ok(Self { report, runtime: RuntimeData::parse(runtime).map_err(HclError::Runtime)? })
     }
 }
 
 /// The report's bytes and the runtime data's.
 fn split_hcl(blob: &[u8]) -> Result<(&[u8], &[u8]), HclError> {
     let (header, rest) = split(blob, "the header", HEADER_LEN)?;
-    if !header.starts_with(b"HCLA") {
+    if !header.starts_with(HclBlob::MAGIC) {
         return Err(HclError::Signature);
     }
     let (report, rest) = split(rest, "the report", REPORT_LEN)?;

@@ -122,3 +122,14 @@ fn missing(name: &str, named: &BTreeSet<(String, String)>) -> Vec<String> {
 }
 
 const SCOPE: [&str; 3] = ["principal is ", "action in ", "resource is "];
+
+#[test]
+fn the_shipped_policies_are_laid_out() {
+    for file in fs::read_dir(shipped("")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".cedar") {
+            let text = read(&name);
+            assert_eq!(policy::format(&name, &text), Ok(text), "{name}: run `keyfast policy fmt`");
+        }
+    }
+}

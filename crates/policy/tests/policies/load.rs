@@ -235,3 +235,14 @@ fn a_schema_that_does_not_fit_the_broker_is_refused() {
     }
     assert!(load("entity Guest".to_owned()).unwrap_err().starts_with("schema.cedarschema:1:"));
 }
+
+#[test]
+fn a_rule_with_a_mistake_is_not_said_to_be_unguarded_too() {
+    let rule = "@id(\"t\") @doc(\"t\") permit (principal, action, resource) when {\n  principal.nothing &&\n  \
+                principal has snp &&\n  principal.snp.vmpl == 0 };";
+    let bundle = Bundle::new(read("schema.cedarschema"), "version = 1").with_policy("t.cedar", rule);
+    let errors = Policy::load(bundle).err().unwrap();
+    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert!(told.starts_with("t.cedar:2:") && told.contains("attribute `nothing`"), "{told}");
+}

@@ -61,36 +61,63 @@ impl BootSpec {
     }
 }
 
-impl VTpm {
-    /// Boots: measures and logs what firmware, loader and kernel stub measure, to the end of boot services.
-    pub fn boot(&mut self, spec: &BootSpec) {
-        self.measure_data(0, S_CRTM_VERSION, b"simulated firmware\0");
-        let [pk, kek, db, dbx] = &spec.databases;
+impl BootSpec {
+    /// What these PCRs hold once it has booted.
+    pub fn pcrs<const N: usize>(&self, indices: [u8; N]) -> [claims::tpm::Digest; N] {
+        let mut all = [[0; 32]; 24];
+        self.measured(&mut |pcr, _, digest, _| {
+            if let Some(value) = all.get_mut(usize::from(pcr)) {
+                *value = crypto::sha256(&[&*value, &digest]);
+            }
+        });
+        let value = |index: u8| all.get(usize::from(index)).map(|value| value.to_vec()).unwrap_or_default();
+        indices.map(|index| claims::tpm::Digest(value(index)))
+    }
+
+    /// What firmware, loader and kernel stub measure, to the end of boot services.
+    fn measured(&self, measure: Measure<'_>) {
+        data(measure, 0, S_CRTM_VERSION, b"simulated firmware\0");
+        let [pk, kek, db, dbx] = &self.databases;
         for (guid, name, contents) in [
-            (GLOBAL, "SecureBoot", &spec.secure_boot),
+            (GLOBAL, "SecureBoot", &self.secure_boot),
             (GLOBAL, "PK", pk),
             (GLOBAL, "KEK", kek),
             (IMAGE_SECURITY, "db", db),
             (IMAGE_SECURITY, "dbx", dbx),
         ] {
-            self.measure_data(7, VARIABLE_DRIVER_CONFIG, &variable(guid, name, contents));
+            data(measure, 7, VARIABLE_DRIVER_CONFIG, &variable(guid, name, contents));
         }
-        self.measure_data(7, SEPARATOR, &[0; 4]);
-        self.measure_data(4, ACTION, b"Calling EFI Application from Boot Option");
-        (0..7).for_each(|pcr| self.measure_data(pcr, SEPARATOR, &[0; 4]));
-        for application in &spec.applications {
-            self.measure(4, BOOT_SERVICES_APPLICATION, *application, b"image at some address");
+        data(measure, 7, SEPARATOR, &[0; 4]);
+        data(measure, 4, ACTION, b"Calling EFI Application from Boot Option");
+        (0..7).for_each(|pcr| data(measure, pcr, SEPARATOR, &[0; 4]));
+        for application in &self.applications {
+            measure(4, BOOT_SERVICES_APPLICATION, *application, b"image at some address");
         }
-        for (name, contents) in &spec.sections {
+        for (name, contents) in &self.sections {
             let (data, bare) = (utf16(&format!("{name}\0")), format!("{name}\0"));
-            self.measure(11, IPL, crypto::sha256(&[bare.as_bytes()]), &data);
-            self.measure(11, IPL, crypto::sha256(&[contents]), &data);
+            measure(11, IPL, crypto::sha256(&[bare.as_bytes()]), &data);
+            measure(11, IPL, crypto::sha256(&[contents]), &data);
         }
-        let command_line = utf16(&format!("{}\0", spec.command_line));
-        self.measure(9, EVENT_TAG, crypto::sha256(&[&command_line]), &tagged(0x8f3b_22ed, b"LoadOptions\0"));
-        self.measure(9, EVENT_TAG, crypto::sha256(&[&spec.initrd]), &tagged(0x8f3b_22ec, b"Linux initrd\0"));
-        self.measure_data(5, ACTION, b"Exit Boot Services Invocation");
-        self.measure_data(5, ACTION, b"Exit Boot Services Returned with Success");
+        let command_line = utf16(&format!("{}\0", self.command_line));
+        measure(9, EVENT_TAG, crypto::sha256(&[&command_line]), &tagged(0x8f3b_22ed, b"LoadOptions\0"));
+        measure(9, EVENT_TAG, crypto::sha256(&[&self.initrd]), &tagged(0x8f3b_22ec, b"Linux initrd\0"));
+        data(measure, 5, ACTION, b"Exit Boot Services Invocation");
+        data(measure, 5, ACTION, b"Exit Boot Services Returned with Success");
+    }
+}
+
+/// Takes a PCR, the type of an event, what is extended, and the event's data.
+type Measure<'a> = &'a mut dyn FnMut(u8, u32, [u8; 32], &[u8]);
+
+/// Measures data whose digest is what is extended.
+fn data(measure: Measure<'_>, pcr: u8, kind: u32, data: &[u8]) {
+    measure(pcr, kind, crypto::sha256(&[data]), data);
+}
+
+impl VTpm {
+    /// Boots: measures and logs it all.
+    pub fn boot(&mut self, spec: &BootSpec) {
+        spec.measured(&mut |pcr, kind, digest, data| self.measure(pcr, kind, digest, data));
     }
 
     /// Measures data whose digest is what is extended.

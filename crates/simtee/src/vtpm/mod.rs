@@ -2,24 +2,33 @@
 //!
 //! As with reports, what a quote says can be altered *before* it is signed ([`QuoteSpec`], all fields open), the key can
 //! be given other attributes ([`KeySpec`]), and anything at all can be signed ([`VTpm::sign`]), so that tests reach every
-//! check of the verifier. [`evidence`] puts the parts together for each platform.
+//! check of the verifier. [`evidence`] puts the parts together for each platform, [`guest`] is a guest with a
+//! vTPM, and [`ek`] has the certificates of endorsement keys.
 //!
 //! The encoder is this crate's own (TCG TPM 2.0 Library 1.59, part 2; TCG PC Client Platform Firmware Profile 1.06).
 
+pub mod ek;
 pub mod evidence;
+pub mod guest;
 pub mod log;
 
 use core::fmt;
+use std::sync::Arc;
 
 use crypto::{HmacKey, RsaPrivateKey, RsaScheme};
 
 use crate::SimError;
 use log::EventLog;
 
-/// A vTPM.
-pub struct VTpm {
+/// A vTPM's attestation key and endorsement key.
+pub struct KeyPair {
     ak: RsaPrivateKey,
     ek: RsaPrivateKey,
+}
+
+/// A vTPM.
+pub struct VTpm {
+    keys: Arc<KeyPair>,
     /// What the attestation key's public area says besides the key.
     pub ak_spec: KeySpec,
     /// The SHA-256 bank.
@@ -80,14 +89,33 @@ impl KeySpec {
     }
 }
 
-impl VTpm {
-    /// A vTPM with fresh keys of 2048 bits, PCRs of zeros and an empty log.
+impl KeyPair {
+    /// Fresh keys of 2048 bits. Takes a moment.
     ///
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn generate() -> Result<Self, SimError> {
-        let (ak, ek) = (RsaPrivateKey::generate(2048)?, RsaPrivateKey::generate(2048)?);
-        Ok(Self { ak, ek, ak_spec: KeySpec::attestation(), pcrs: [[0; 32]; 24], log: EventLog::default() })
+        Ok(Self { ak: RsaPrivateKey::generate(2048)?, ek: RsaPrivateKey::generate(2048)? })
+    }
+}
+
+impl VTpm {
+    /// A vTPM with fresh keys, PCRs of zeros and an empty log.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn generate() -> Result<Self, SimError> {
+        Ok(Self::with_keys(Arc::new(KeyPair::generate()?)))
+    }
+
+    /// A vTPM with these keys, as after a reset: PCRs of zeros and an empty log.
+    pub fn with_keys(keys: Arc<KeyPair>) -> Self {
+        Self { keys, ak_spec: KeySpec::attestation(), pcrs: [[0; 32]; 24], log: EventLog::default() }
+    }
+
+    /// The endorsement key as a SubjectPublicKeyInfo in DER.
+    pub fn ek_spki(&self) -> &[u8] {
+        self.keys.ek.public().spki()
     }
 
     /// Extends a PCR without a trace in the log.
@@ -121,7 +149,7 @@ impl VTpm {
             &sized(&[]),
             &symmetric,
             &scheme,
-            &rsa_numbers(&self.ak)?,
+            &rsa_numbers(&self.keys.ak)?,
         ]
         .concat())
     }
@@ -139,7 +167,7 @@ impl VTpm {
             &sized(&EK_POLICY),
             &symmetric,
             &NULL.to_be_bytes(),
-            &rsa_numbers(&self.ek)?,
+            &rsa_numbers(&self.keys.ek)?,
         ]
         .concat())
     }
@@ -148,7 +176,7 @@ impl VTpm {
     /// attestation key, or `None` (part 1, 24). Takes a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET.
     pub fn activate(&self, blob: &[u8], encrypted_seed: &[u8]) -> Option<Vec<u8>> {
         let seed =
-            self.ek.decrypt_oaep_sha256_labelled(unsized_bytes(encrypted_seed)?, b"IDENTITY\0").ok()?;
+            self.keys.ek.decrypt_oaep_sha256_labelled(unsized_bytes(encrypted_seed)?, b"IDENTITY\0").ok()?;
         let name = name(&self.ak_public().ok()?);
         let (mac_len, rest) = unsized_bytes(blob)?.split_first_chunk::<2>()?;
         let (mac, hidden) = rest.split_at_checked(usize::from(u16::from_be_bytes(*mac_len)))?;
@@ -166,7 +194,7 @@ impl VTpm {
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn ak_numbers(&self) -> Result<(Vec<u8>, Vec<u8>), SimError> {
-        Ok(self.ak.public().components()?)
+        Ok(self.keys.ak.public().components()?)
     }
 
     /// What a quote over the PCRs of these bits says, with this extraData.
@@ -204,13 +232,19 @@ impl VTpm {
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SimError> {
-        let signature = self.ak.sign(RsaScheme::Pkcs1Sha256, message)?;
+        let signature = self.keys.ak.sign(RsaScheme::Pkcs1Sha256, message)?;
         Ok([&RSASSA.to_be_bytes()[..], &SHA256.to_be_bytes(), &sized(&signature)].concat())
     }
 
     fn selected(&self, bits: u32) -> impl Iterator<Item = (u8, &[u8; 32])> {
         let is_selected = move |index: u8| bits.checked_shr(index.into()).unwrap_or(0) & 1 == 1;
         (0_u8..).zip(&self.pcrs).filter(move |(index, _)| is_selected(*index))
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyPair(..)")
     }
 }
 

@@ -5,6 +5,8 @@ use crypto::{P256PublicKey, P384PublicKey, RsaPublicKey, RsaScheme};
 use evidence::tpm::{Attributes, Curve, KeyFields, Public, Signature, SignatureScheme, SignatureValue};
 
 use super::TpmVerifyError;
+use crate::Check;
+use crate::check::OnCheck;
 
 /// The Name of an object: its nameAlg and the digest of its public area (TPM 2.0 Library, part 1, 16).
 ///
@@ -32,7 +34,10 @@ pub(super) fn digest(algorithm: HashAlgorithm, parts: &[&[u8]]) -> Digest {
 }
 
 /// 3: what makes a key fit for quotes.
-pub(super) fn check_attributes(attributes: Attributes) -> Result<(), TpmVerifyError> {
+pub(super) fn check_attributes(
+    attributes: Attributes,
+    on_check: &mut OnCheck<'_>,
+) -> Result<(), TpmVerifyError> {
     for (attribute, expected, got) in [
         ("restricted", true, attributes.restricted()),
         ("sign", true, attributes.sign()),
@@ -45,6 +50,8 @@ pub(super) fn check_attributes(attributes: Attributes) -> Result<(), TpmVerifyEr
             return Err(TpmVerifyError::AkAttribute { attribute, expected });
         }
     }
+    let words = "restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin, not decrypt";
+    on_check(Check::KeyAttributes, format_args!("{words}"));
     Ok(())
 }
 
@@ -97,12 +104,16 @@ impl AttestationKey {
         Ok(Self { scheme: SignatureScheme::RsaSsa, hash: HashAlgorithm::Sha256, key })
     }
 
+    /// The scheme that the key is bound to, in words.
+    pub(super) fn scheme(&self) -> String {
+        format!("{} with {}", self.scheme.name(), self.hash)
+    }
+
     /// 2: a signature of this key's scheme over these bytes.
     pub(super) fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), TpmVerifyError> {
         if (signature.scheme, signature.hash) != (self.scheme, self.hash) {
-            let name = |scheme: SignatureScheme, hash| format!("{} with {hash}", scheme.name());
-            let expected = name(self.scheme, self.hash);
-            return Err(TpmVerifyError::Scheme { expected, got: name(signature.scheme, signature.hash) });
+            let got = format!("{} with {}", signature.scheme.name(), signature.hash);
+            return Err(TpmVerifyError::Scheme { expected: self.scheme(), got });
         }
         let verified = match (&self.key, &signature.value) {
             (Key::Rsa(key, scheme), SignatureValue::Rsa(value)) => {
@@ -188,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_key_for_quotes_has_all_attributes_and_cannot_decrypt() {
-        assert_eq!(check_attributes(Attributes(0x0005_0072)), Ok(()));
+        let check_attributes = |bits| check_attributes(Attributes(bits), &mut |_, _| ());
+        assert_eq!(check_attributes(0x0005_0072), Ok(()));
         for (bit, attribute) in [
             (1, "fixedTPM"),
             (4, "fixedParent"),
@@ -196,10 +208,10 @@ mod tests {
             (16, "restricted"),
             (18, "sign"),
         ] {
-            let error = check_attributes(Attributes(0x0005_0072 & !(1 << bit))).unwrap_err();
+            let error = check_attributes(0x0005_0072 & !(1 << bit)).unwrap_err();
             assert_eq!(error, TpmVerifyError::AkAttribute { attribute, expected: true });
         }
-        let error = check_attributes(Attributes(0x0007_0072)).unwrap_err();
+        let error = check_attributes(0x0007_0072).unwrap_err();
         assert_eq!(error, TpmVerifyError::AkAttribute { attribute: "decrypt", expected: false });
         assert_eq!(error.to_string(), "the attestation key is `decrypt`: expected it not to be");
     }

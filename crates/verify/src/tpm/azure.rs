@@ -3,34 +3,42 @@
 //!
 //! After the checks of [`crate::snp`] on the report:
 //!
-//! 1. the report was asked for at VMPL 0, where only the paravisor is;
-//! 2. REPORT_DATA is SHA-256 of the runtime data as they came, then 32 zeros;
-//! 3. the key comes from the runtime data and from nowhere else;
-//! 4. the quote ([`super`]), which is fresh; the report is not, and a claim says so.
+//! - A1: the report was asked for at VMPL 0, where only the paravisor is;
+//! - A2: REPORT_DATA is SHA-256 of the runtime data as they came, then 32 zeros;
+//! - A3: the key comes from the runtime data and from nowhere else.
+//!
+//! Then those of the quote ([`super`]), which is fresh; the report is not, and a claim says so. T3 does not apply, as
+//! the runtime data name the key without its attributes: the paravisor made it, and vouches for them. Nor does T4.
 //!
 //! All of it rests on the *measurement* being a paravisor's: any other guest at VMPL 0 can ask for a report over runtime
 //! data of its own making. Which measurements are paravisors is for policies to say.
 
 use claims::tpm::{AkBinding, TpmClaims};
 use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
-use evidence::azure::AzureEvidence;
+use evidence::azure::{AzureEvidence, RuntimeData};
+use evidence::snp::ReportFields;
 
 use super::ak::AttestationKey;
-use super::quote::{self, VerifiedQuote};
-use super::{TpmVerifyError, boot, claims};
+use super::{Signer, TpmVerifyError, answer, quote};
 use crate::authenticated::Binding;
-use crate::{Authenticated, VerifyError};
+use crate::check::OnCheck;
+use crate::{Authenticated, Check, VerifyError};
 
 /// Checks what `snp`, the authenticated report, binds.
 pub(crate) fn authenticate(
     evidence: AzureEvidence,
     snp: Authenticated,
+    on_check: &mut OnCheck<'_>,
 ) -> Result<Authenticated, VerifyError> {
-    let verified = check(&evidence)?; // 1 to 4
-    let boot = boot::of_quote(&evidence.quote, &verified)?;
+    let fields = evidence.snp.report.fields();
+    requester(fields, EvidenceKind::AzureVtpm, on_check)?; // A1
+    runtime_data(fields, &evidence.runtime, on_check)?; // A2
+    let key = key(&evidence.runtime, on_check)?; // A3
+    on_check(Check::KeyTrust, format_args!("the runtime data name it, which the report binds")); // T9
+    let signer = Signer { key, binding: AkBinding::InTee, name: None, qualified: None };
     let binding = binding(&evidence);
     let paravisor = Some(evidence.runtime.configuration);
-    let tpm = TpmClaims { boot, paravisor, ..claims(&evidence.quote, verified, AkBinding::InTee) };
+    let tpm = TpmClaims { paravisor, ..signer.claims(&evidence.quote, on_check)? };
     Ok(Authenticated {
         kind: EvidenceKind::AzureVtpm,
         os_binding: OsBinding::InTeeVtpm,
@@ -43,27 +51,57 @@ pub(crate) fn authenticate(
 }
 
 /// The checks above, none of which needs a certificate; the report is as unproven after them as before.
-pub(crate) fn check(evidence: &AzureEvidence) -> Result<VerifiedQuote, TpmVerifyError> {
-    let fields = evidence.snp.report.fields();
-    if fields.vmpl != 0 {
-        return Err(TpmVerifyError::Vmpl { got: fields.vmpl }); // 1
-    }
-    let expected = Sha256Digest(crypto::sha256(&[evidence.runtime.as_bytes()]));
-    if fields.report_data.0 != bound(expected) {
-        let got = Box::new(fields.report_data);
-        return Err(TpmVerifyError::RuntimeData { expected, got }); // 2
-    }
-    let ak = &evidence.runtime.ak;
-    let key = AttestationKey::of_azure(&ak.modulus, &ak.exponent)?; // 3
-    quote::check(&evidence.quote, &key, None) // 4
+pub(crate) fn precheck(evidence: &AzureEvidence) -> Result<(), TpmVerifyError> {
+    let (fields, unheard) = (evidence.snp.report.fields(), &mut |_: Check, _: core::fmt::Arguments<'_>| ());
+    requester(fields, EvidenceKind::AzureVtpm, unheard)?;
+    runtime_data(fields, &evidence.runtime, unheard)?;
+    let key = key(&evidence.runtime, unheard)?;
+    quote::check(&evidence.quote, &key, None, unheard).map(drop)
 }
 
 /// Where the evidence carries what it answers.
 pub(crate) fn binding(evidence: &AzureEvidence) -> Binding {
-    Binding::Quote {
-        extra_data: evidence.quote.attest.fields().extra_data.clone(),
-        report: Sha256Digest(crypto::sha256(&[evidence.snp.report.as_bytes()])),
+    let (extra_data, report) = answer(&evidence.quote, evidence.snp.report.as_bytes());
+    Binding::Quote { extra_data, report }
+}
+
+/// A1, V1: whoever asked for the report runs where the paravisor or service module does, and the guest does not.
+pub(super) fn requester(
+    fields: &ReportFields,
+    kind: EvidenceKind,
+    on_check: &mut OnCheck<'_>,
+) -> Result<(), TpmVerifyError> {
+    if fields.vmpl != 0 {
+        return Err(TpmVerifyError::Vmpl { kind, got: fields.vmpl });
     }
+    let check = if kind == EvidenceKind::Svsm { Check::ServiceVmpl } else { Check::ParavisorVmpl };
+    on_check(check, format_args!("vmpl 0"));
+    Ok(())
+}
+
+/// A2: the report binds the runtime data as they came, and nothing else.
+pub(super) fn runtime_data(
+    fields: &ReportFields,
+    runtime: &RuntimeData,
+    on_check: &mut OnCheck<'_>,
+) -> Result<(), TpmVerifyError> {
+    let expected = Sha256Digest(crypto::sha256(&[runtime.as_bytes()]));
+    if fields.report_data.0 != bound(expected) {
+        let got = Box::new(fields.report_data);
+        return Err(TpmVerifyError::RuntimeData { expected, got });
+    }
+    on_check(Check::RuntimeData, format_args!("report data: sha-256 {expected}, then zeros"));
+    Ok(())
+}
+
+/// A3: the key comes from the runtime data and from nowhere else.
+pub(super) fn key(
+    runtime: &RuntimeData,
+    on_check: &mut OnCheck<'_>,
+) -> Result<AttestationKey, TpmVerifyError> {
+    let key = AttestationKey::of_azure(&runtime.ak.modulus, &runtime.ak.exponent)?;
+    on_check(Check::RuntimeKey, format_args!("HCLAkPub, the only one; {}", key.scheme()));
+    Ok(key)
 }
 
 /// The report data that bind runtime data of this digest.

@@ -1,7 +1,13 @@
 //! Attestation keys that were enrolled: looked up by Name, kept by whoever calls.
 
 use claims::UnixTime;
-use claims::tpm::ObjectName;
+use claims::tpm::{AkBinding, ObjectName};
+use evidence::tpm::Public;
+
+use super::TpmVerifyError;
+use super::ak::name_of;
+use crate::Check;
+use crate::check::OnCheck;
 
 /// A table of enrolled attestation keys.
 pub trait EnrolledKeys {
@@ -44,4 +50,38 @@ impl EnrolledKeys for NoEnrolledKeys {
     fn find(&self, _ak: &ObjectName) -> Option<EnrolledKey> {
         None
     }
+}
+
+/// A key that is enrolled.
+pub(super) struct Trusted {
+    pub(super) name: ObjectName,
+    pub(super) binding: AkBinding,
+    pub(super) known: EnrolledKey,
+}
+
+/// 9: the key of this public area is enrolled, and still is. `in_tee` says that a report
+/// names its endorsement key, so that a key counts that is activated only.
+pub(super) fn trust(
+    ak: &Public,
+    enrolled: &dyn EnrolledKeys,
+    in_tee: bool,
+    now: UnixTime,
+    on_check: &mut OnCheck<'_>,
+) -> Result<Trusted, TpmVerifyError> {
+    let name = name_of(ak);
+    let Some(known) = enrolled.find(&name) else {
+        return Err(TpmVerifyError::AkUnknown { name });
+    };
+    if now > known.not_after {
+        return Err(TpmVerifyError::AkExpired { name, not_after: known.not_after, now });
+    }
+    let (binding, how) = match known.enrolment {
+        Enrolment::EkCertificate => (AkBinding::EkCertificate, "activated with a certified endorsement key"),
+        Enrolment::Operator => (AkBinding::Enrolled, "enrolled by an operator"),
+        Enrolment::Activated if in_tee => (AkBinding::InTee, "activated with an endorsement key"),
+        Enrolment::Activated => return Err(TpmVerifyError::AkUnvouched { name }),
+    };
+    on_check(Check::KeyTrust, format_args!("{name}, {how}"));
+    let binding = if in_tee { AkBinding::InTee } else { binding };
+    Ok(Trusted { name, binding, known })
 }

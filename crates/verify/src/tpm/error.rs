@@ -1,9 +1,10 @@
 //! Why a quote was not believed. The wording is for operators; guests learn less.
 
-use claims::Sha256Digest;
 use claims::tpm::{Digest, HashAlgorithm, ObjectName};
+use claims::{EvidenceKind, Sha256Digest, UnixTime};
 
 use super::boot::BootError;
+use crate::Check;
 
 /// A quote that is well-formed and proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,16 @@ pub enum TpmVerifyError {
     AkUnvouched {
         /// The key's Name.
         name: ObjectName,
+    },
+    /// The key's enrolment has ended.
+    #[error("the attestation key {name} is enrolled no longer: expected a time up to {not_after}, got {now}")]
+    AkExpired {
+        /// The key's Name.
+        name: ObjectName,
+        /// The last second at which it is believed.
+        not_after: UnixTime,
+        /// The time asked about.
+        now: UnixTime,
     },
     /// The key was activated with another endorsement key than the report binds.
     #[error(
@@ -106,6 +117,8 @@ pub enum TpmVerifyError {
     /// The report that should bind the key was asked for at a level that does not guard it.
     #[error("the report that binds the key was asked for at vmpl {got}: expected 0")]
     Vmpl {
+        /// Azure's, or a service module's.
+        kind: EvidenceKind,
         /// The report's.
         got: u32,
     },
@@ -122,4 +135,26 @@ pub enum TpmVerifyError {
     /// The event log says something else than the quote.
     #[error("event log: {0}")]
     Boot(#[from] BootError),
+}
+
+impl TpmVerifyError {
+    /// Which check of [`super`] failed, or of what a report binds for it.
+    pub fn check(&self) -> Check {
+        match self {
+            Self::AkScheme { .. } | Self::AkKey { .. } | Self::Scheme { .. } | Self::Signature => {
+                Check::QuoteSignature
+            }
+            Self::AkAttribute { .. } => Check::KeyAttributes,
+            Self::AkUnknown { .. } | Self::AkUnvouched { .. } | Self::AkExpired { .. } => Check::KeyTrust,
+            Self::EkName { .. } => Check::EndorsementKey,
+            Self::QualifiedSigner { .. } => Check::QualifiedSigner,
+            Self::Sha1Bank | Self::Selection { .. } => Check::Selection,
+            Self::PcrDigest { .. } => Check::PcrDigest,
+            Self::NoBank { .. } => Check::ClaimedPcrs,
+            Self::Vmpl { kind: EvidenceKind::AzureVtpm, .. } => Check::ParavisorVmpl,
+            Self::Vmpl { .. } => Check::ServiceVmpl,
+            Self::RuntimeData { .. } => Check::RuntimeData,
+            Self::Boot(_) => Check::EventLog,
+        }
+    }
 }

@@ -26,23 +26,25 @@ pub mod credential;
 pub mod ek;
 mod enrolled;
 mod error;
+pub(crate) mod examine;
 mod quote;
 pub(crate) mod svsm;
 pub mod ticket;
 
 use claims::tpm::{AkBinding, ObjectName, TpmClaims};
-use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
-use evidence::tpm::TpmEvidence;
+use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest, UnixTime};
+use evidence::tpm::{Public, Quote, TpmEvidence};
 
 use crate::authenticated::Binding;
-use crate::{Authenticated, VerifyError};
+use crate::check::OnCheck;
+use crate::{Authenticated, Check, VerifyError};
 
 pub use ak::{name_of, qualified_name};
 pub use enrolled::{EnrolledKey, EnrolledKeys, Enrolment, NoEnrolledKeys};
 pub use error::TpmVerifyError;
 
 use ak::{AttestationKey, check_attributes};
-use quote::VerifiedQuote;
+use enrolled::Trusted;
 
 /// Checks a bare TPM's evidence: its key must be enrolled.
 ///
@@ -50,30 +52,22 @@ use quote::VerifiedQuote;
 pub(crate) fn authenticate(
     evidence: TpmEvidence,
     enrolled: &dyn EnrolledKeys,
+    now: UnixTime,
+    on_check: &mut OnCheck<'_>,
 ) -> Result<Authenticated, VerifyError> {
-    let name = name_of(&evidence.ak);
-    let known = enrolled.find(&name).ok_or_else(|| TpmVerifyError::AkUnknown { name: name.clone() })?; // 9
-    let key = AttestationKey::of_public(&evidence.ak)?; // 2
-    check_attributes(evidence.ak.fields().attributes)?; // 3
-    let quote = quote::check(&evidence.quote, &key, known.qualified_name.as_ref())?; // 4, 6, 7, 8
-    let boot = boot::of_quote(&evidence.quote, &quote)?; // 10
-    let ak_binding = match known.enrolment {
-        Enrolment::EkCertificate => AkBinding::EkCertificate,
-        Enrolment::Operator => AkBinding::Enrolled,
-        Enrolment::Activated => return Err(TpmVerifyError::AkUnvouched { name }.into()),
-    };
+    let trusted = enrolled::trust(&evidence.ak, enrolled, false, now, on_check)?; // 9
+    let signer = Signer::of_public(&evidence.ak, &trusted, on_check)?; // 2, 3
+    let tpm = signer.claims(&evidence.quote, on_check)?;
+    let (extra_data, report) = answer(&evidence.quote, &[]);
     Ok(Authenticated {
         kind: EvidenceKind::Tpm,
-        simulated: known.simulated,
+        simulated: trusted.known.simulated,
         os_binding: OsBinding::HostVtpm,
         guest_identity: GuestIdentity::Enrolled,
         snp: None,
-        binding: Binding::Quote {
-            extra_data: evidence.quote.attest.fields().extra_data.clone(),
-            report: Sha256Digest(crypto::sha256(&[])),
-        },
-        tpm: Some(TpmClaims { ak_name: Some(name), boot, ..claims(&evidence.quote, quote, ak_binding) }),
-        not_after: known.not_after,
+        binding: Binding::Quote { extra_data, report },
+        tpm: Some(tpm),
+        not_after: trusted.known.not_after,
     })
 }
 
@@ -81,26 +75,59 @@ pub(crate) fn authenticate(
 ///
 /// # Errors
 /// [`TpmVerifyError`], the first rule that it breaks.
-pub fn fit_for_quotes(ak: &evidence::tpm::Public) -> Result<ObjectName, TpmVerifyError> {
-    check_attributes(ak.fields().attributes)?;
+pub fn fit_for_quotes(ak: &Public) -> Result<ObjectName, TpmVerifyError> {
+    check_attributes(ak.fields().attributes, &mut |_, _| ())?;
     AttestationKey::of_public(ak)?;
     Ok(name_of(ak))
 }
 
-/// The claims of a quote, without what only some kinds of evidence know.
-fn claims(evidence: &evidence::tpm::Quote, quote: VerifiedQuote, ak_binding: AkBinding) -> TpmClaims {
-    let fields = evidence.attest.fields();
-    TpmClaims {
-        ak_binding,
-        ak_name: None,
-        bank: quote.bank,
-        pcrs: quote.pcrs,
-        clock_ms: fields.clock_ms,
-        reset_count: fields.reset_count,
-        restart_count: fields.restart_count,
-        safe: fields.safe,
-        firmware_version: fields.firmware_version,
-        boot: None,
-        paravisor: None,
+/// A key that something vouches for, and what is known of it.
+struct Signer {
+    key: AttestationKey,
+    binding: AkBinding,
+    name: Option<ObjectName>,
+    qualified: Option<ObjectName>,
+}
+
+impl Signer {
+    /// The key of a public area, of this Name and enrolment: checks 2, as far as the key goes, and 3.
+    fn of_public(ak: &Public, trusted: &Trusted, on_check: &mut OnCheck<'_>) -> Result<Self, TpmVerifyError> {
+        let key = AttestationKey::of_public(ak)?; // 2
+        check_attributes(ak.fields().attributes, on_check)?; // 3
+        let Trusted { name, binding, known } = trusted;
+        let (name, qualified) = (Some(name.clone()), known.qualified_name.clone());
+        Ok(Self { key, binding: *binding, name, qualified })
     }
+
+    /// What a quote claims under this key: the checks that every kind of evidence shares.
+    fn claims(self, quote: &Quote, on_check: &mut OnCheck<'_>) -> Result<TpmClaims, TpmVerifyError> {
+        layout(on_check); // 1
+        let verified = quote::check(quote, &self.key, self.qualified.as_ref(), on_check)?; // 2, 4, 6, 7, 8
+        let boot = boot::of_quote(quote, &verified, on_check)?; // 10
+        let fields = quote.attest.fields();
+        Ok(TpmClaims {
+            ak_binding: self.binding,
+            ak_name: self.name,
+            bank: verified.bank,
+            pcrs: verified.pcrs,
+            clock_ms: fields.clock_ms,
+            reset_count: fields.reset_count,
+            restart_count: fields.restart_count,
+            safe: fields.safe,
+            firmware_version: fields.firmware_version,
+            boot,
+            paravisor: None,
+        })
+    }
+}
+
+/// 1: parsing made it.
+fn layout(on_check: &mut OnCheck<'_>) {
+    on_check(Check::QuoteLayout, format_args!("magic 0xff544347, type 0x8018, nothing behind it"));
+}
+
+/// What the quote says that it answers, and SHA-256 of the report beside which it must have been made.
+fn answer(quote: &Quote, report: &[u8]) -> (Vec<u8>, Sha256Digest) {
+    let extra_data = quote.attest.fields().extra_data.clone();
+    (extra_data, Sha256Digest(crypto::sha256(&[report])))
 }

@@ -2,33 +2,42 @@
 //!
 //! After the checks of [`crate::snp`] on the report:
 //!
-//! 1. the report was asked for at VMPL 0, where only the service module is;
-//! 2. the attestation key was enrolled by activation with an endorsement key, and that key is the one in the manifest;
-//! 3. the quote ([`super`]); its signer is the key's, under that endorsement key where enrolment knows;
-//! 4. REPORT_DATA is SHA-512(SHA-512(transcript) ‖ manifest), compared by [`crate::Authenticated::bind`]: the report is
-//!    fresh, and so is the quote.
+//! - V1: the report was asked for at VMPL 0, where only the service module is;
+//! - V2: the attestation key was enrolled by activation with an endorsement key, and that key is the one in the
+//!   manifest;
+//! - V3: REPORT_DATA is SHA-512(SHA-512(transcript) ‖ manifest), compared by [`crate::Authenticated::bind`]: the report
+//!   is fresh, and so is the quote.
+//!
+//! And those of the quote ([`super`]).
 //!
 //! Whether the measurement is a service module's is for policies to say.
 
-use claims::tpm::{AkBinding, ObjectName, TpmClaims};
-use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
+use claims::{EvidenceKind, GuestIdentity, OsBinding};
 use evidence::svsm::SvsmEvidence;
+use evidence::tpm::Public;
 
-use super::ak::{AttestationKey, check_attributes, name_of};
-use super::quote::{self, VerifiedQuote};
-use super::{EnrolledKey, EnrolledKeys, TpmVerifyError, boot, claims};
+use super::ak::name_of;
+use super::azure::requester;
+use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, answer, enrolled};
 use crate::authenticated::Binding;
-use crate::{Authenticated, VerifyError};
+use crate::check::OnCheck;
+use crate::{Authenticated, Check, VerifyError};
 
 /// Checks what `snp`, the authenticated report, binds.
 pub(crate) fn authenticate(
     evidence: SvsmEvidence,
     snp: Authenticated,
-    enrolled: &dyn EnrolledKeys,
+    table: &dyn EnrolledKeys,
+    now: claims::UnixTime,
+    on_check: &mut OnCheck<'_>,
 ) -> Result<Authenticated, VerifyError> {
-    let (name, known, verified) = check(&evidence, enrolled)?; // 1 to 3
-    let boot = boot::of_quote(&evidence.quote, &verified)?;
-    let tpm = claims(&evidence.quote, verified, AkBinding::InTee);
+    let fields = evidence.snp.report.fields();
+    requester(fields, EvidenceKind::Svsm, on_check)?; // V1
+    let trusted = enrolled::trust(&evidence.ak, table, true, now, on_check)?; // T9
+    endorsement_key(&evidence.manifest, &trusted.known, on_check)?; // V2
+    let signer = Signer::of_public(&evidence.ak, &trusted, on_check)?;
+    let tpm = signer.claims(&evidence.quote, on_check)?;
+    let known = trusted.known;
     let identity = match snp.guest_identity {
         GuestIdentity::None => GuestIdentity::Enrolled,
         identity => identity,
@@ -38,41 +47,44 @@ pub(crate) fn authenticate(
         os_binding: OsBinding::InTeeVtpm,
         guest_identity: identity,
         binding: binding(&evidence),
-        tpm: Some(TpmClaims { ak_name: Some(name), boot, ..tpm }),
+        tpm: Some(tpm),
         not_after: snp.not_after.min(known.not_after),
         simulated: snp.simulated || known.simulated,
         snp: snp.snp,
     })
 }
 
-/// The checks above but the last, none of which needs a certificate; the report is as unproven after them as before.
-pub(crate) fn check(
+/// Those of the checks above that need no certificate; the report is as unproven after them as before.
+pub(crate) fn precheck(
     evidence: &SvsmEvidence,
-    enrolled: &dyn EnrolledKeys,
-) -> Result<(ObjectName, EnrolledKey, VerifiedQuote), TpmVerifyError> {
-    let fields = evidence.snp.report.fields();
-    if fields.vmpl != 0 {
-        return Err(TpmVerifyError::Vmpl { got: fields.vmpl }); // 1
-    }
-    let name = name_of(&evidence.ak);
-    let known = enrolled.find(&name).ok_or_else(|| TpmVerifyError::AkUnknown { name: name.clone() })?;
-    let expected = name_of(&evidence.manifest);
-    if known.ek.as_ref() != Some(&expected) {
-        let got = known.ek.map_or_else(|| "none".to_owned(), |ek| ek.to_string());
-        return Err(TpmVerifyError::EkName { expected, got }); // 2
-    }
-    let key = AttestationKey::of_public(&evidence.ak)?;
-    check_attributes(evidence.ak.fields().attributes)?;
-    let verified = quote::check(&evidence.quote, &key, known.qualified_name.as_ref())?; // 3
-    Ok((name, known, verified))
+    table: &dyn EnrolledKeys,
+    now: claims::UnixTime,
+) -> Result<(), TpmVerifyError> {
+    requester(evidence.snp.report.fields(), EvidenceKind::Svsm, &mut |_, _| ())?;
+    let trusted = enrolled::trust(&evidence.ak, table, true, now, &mut |_, _| ())?;
+    endorsement_key(&evidence.manifest, &trusted.known, &mut |_, _| ())?;
+    let signer = Signer::of_public(&evidence.ak, &trusted, &mut |_, _| ())?;
+    signer.claims(&evidence.quote, &mut |_, _| ()).map(drop)
 }
 
 /// Where the evidence carries what it answers.
 pub(crate) fn binding(evidence: &SvsmEvidence) -> Binding {
-    Binding::Service {
-        extra_data: evidence.quote.attest.fields().extra_data.clone(),
-        report: Sha256Digest(crypto::sha256(&[evidence.snp.report.as_bytes()])),
-        report_data: evidence.snp.report.fields().report_data,
-        manifest: evidence.manifest.as_bytes().to_vec(),
+    let (extra_data, report) = answer(&evidence.quote, evidence.snp.report.as_bytes());
+    let report_data = evidence.snp.report.fields().report_data;
+    Binding::Service { extra_data, report, report_data, manifest: evidence.manifest.as_bytes().to_vec() }
+}
+
+/// V2: the key was activated with the endorsement key that the report binds.
+pub(super) fn endorsement_key(
+    manifest: &Public,
+    known: &EnrolledKey,
+    on_check: &mut OnCheck<'_>,
+) -> Result<(), TpmVerifyError> {
+    let expected = name_of(manifest);
+    if known.ek.as_ref() != Some(&expected) {
+        let got = known.ek.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        return Err(TpmVerifyError::EkName { expected, got });
     }
+    on_check(Check::EndorsementKey, format_args!("{expected}, of manifest and enrolment"));
+    Ok(())
 }

@@ -11,8 +11,8 @@ use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{Quote, VTpm, evidence as parts};
 use simtee::{Guest, GuestSpec, HostKeys, SimHost};
 use verify::{
-    Authenticated, BindError, Endorsements, NoEnrolledKeys, Role, TpmVerifyError, TrustAnchors, VerifyError,
-    answers, authenticate, certificates_from_file, precheck,
+    Authenticated, BindError, Endorsements, Role, TpmVerifyError, TrustAnchors, VerifyError, answers,
+    authenticate, certificates_from_file, precheck,
 };
 
 use crate::folder::read;
@@ -119,7 +119,10 @@ fn a_key_vouched_for_by_an_ordinary_guest_shows_that_guests_measurement() {
         let mut quote = inside.quote(&inside.report);
         quote.log.clear();
         let error = verify(&inside.evidence(&quote)).unwrap_err();
-        assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: vmpl }));
+        assert_eq!(
+            error,
+            VerifyError::Tpm(TpmVerifyError::Vmpl { kind: EvidenceKind::AzureVtpm, got: vmpl })
+        );
     }
 }
 
@@ -283,7 +286,7 @@ fn evidence_without_certificates_says_which_key_it_needs() {
         parse(&parts::azure(&parts::hcl(report, runtime), &[0; 24], quote))
     };
     let evidence = bare(&azure.report, &azure.runtime, &quote);
-    let needed = precheck(&evidence, &NoEnrolledKeys).unwrap();
+    let needed = precheck(&evidence, &verify::NoEnrolledKeys, NOW).unwrap();
     assert_eq!((needed.products.as_slice(), needed.chip_id), (&[Product::Genoa][..], host().chip_id()));
     let transcript = transcript(EvidenceKind::AzureVtpm);
     let hash = TranscriptHash(crypto::sha512(&[&transcript.encode()]));
@@ -292,13 +295,15 @@ fn evidence_without_certificates_says_which_key_it_needs() {
     assert!(matches!(error, VerifyError::Bind(BindError::ExtraData { .. })), "{error}");
 
     let other = azure.runtime.replace("\"tpm-enabled\":true", "\"tpm-enabled\":false");
-    let error = precheck(&bare(&azure.report, &other, &quote), &NoEnrolledKeys).unwrap_err();
+    let error = precheck(&bare(&azure.report, &other, &quote), &verify::NoEnrolledKeys, NOW).unwrap_err();
     assert!(matches!(error, VerifyError::Tpm(TpmVerifyError::RuntimeData { .. })), "{error}");
     let mut forged = quote.clone();
     forged.signature[100] ^= 1;
-    let error = precheck(&bare(&azure.report, &azure.runtime, &forged), &NoEnrolledKeys).unwrap_err();
+    let error =
+        precheck(&bare(&azure.report, &azure.runtime, &forged), &verify::NoEnrolledKeys, NOW).unwrap_err();
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Signature));
     let inside = AzureGuest::new(booted(), &GuestSpec { vmpl: 2, ..paravisor() });
-    let error = precheck(&bare(&inside.report, &inside.runtime, &quote), &NoEnrolledKeys).unwrap_err();
-    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: 2 }));
+    let error =
+        precheck(&bare(&inside.report, &inside.runtime, &quote), &verify::NoEnrolledKeys, NOW).unwrap_err();
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { kind: EvidenceKind::AzureVtpm, got: 2 }));
 }

@@ -263,6 +263,18 @@ fn no_certificate_is_looked_for_where_there_is_no_report() {
     let bytes = parts::tpm(&vtpm.ak_public().unwrap(), &quoted(vtpm));
     let evidence = Evidence::parse(EvidenceKind::Tpm, &bytes).unwrap();
     let unsupported = VerifyError::Unsupported { kind: EvidenceKind::Tpm };
-    assert_eq!(verify::precheck(&evidence, &verify::NoEnrolledKeys), Err(unsupported.clone()));
+    assert_eq!(verify::precheck(&evidence, &verify::NoEnrolledKeys, NOW), Err(unsupported.clone()));
     assert_eq!(verify::answers(&evidence, claims::TranscriptHash([0; 64])), Err(unsupported));
+}
+
+#[test]
+fn a_key_that_is_activated_with_an_endorsement_key_that_nobody_knows_is_refused() {
+    let vtpm = booted();
+    let mut known = table(vtpm);
+    known.0[0].1.enrolment = verify::Enrolment::Activated;
+    let name = known.0[0].0.clone();
+    let bytes = parts::tpm(&vtpm.ak_public().unwrap(), &quoted(vtpm));
+    let evidence = Evidence::parse(EvidenceKind::Tpm, &bytes).unwrap();
+    let error = check(evidence, &TrustAnchors::none(), &known, NOW).unwrap_err();
+    assert_eq!(error, VerifyError::Tpm(TpmVerifyError::AkUnvouched { name }));
 }

@@ -92,7 +92,7 @@ fn only_the_service_module_itself_vouches() {
     for vmpl in 1..=3 {
         let service = Service::new(vtpm, &GuestSpec { vmpl, ..spec() }, vtpm.ek_public().unwrap());
         let error = verify(&service.evidence(), &table(vtpm)).unwrap_err();
-        assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { got: vmpl }));
+        assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { kind: EvidenceKind::Svsm, got: vmpl }));
     }
 }
 
@@ -110,8 +110,8 @@ fn report_and_quote_both_answer_the_challenge() {
     let hash = crypto::sha512(&[&transcript.encode()]);
     let got = ReportData(hash);
     service.report = service.guest.sign(service.guest.report(&got)).unwrap().to_vec();
-    let expected = Box::new(TranscriptHash(report_data(&ek).0));
-    let error = VerifyError::Bind(BindError::ReportData { expected, got: Box::new(got) });
+    let expected = Box::new(report_data(&ek));
+    let error = VerifyError::Bind(BindError::Manifest { expected, got: Box::new(got) });
     assert_eq!(bind(&service), error);
 
     // A fresh report beside a quote that was made for another one.
@@ -137,13 +137,13 @@ fn evidence_without_certificates_says_which_key_it_needs() {
     };
     let hash = TranscriptHash(crypto::sha512(&[&transcript(EvidenceKind::Svsm).encode()]));
     let honest = evidence(&service.ek, &quote);
-    assert_eq!(precheck(&honest, &table(vtpm)).unwrap().chip_id, host().chip_id());
+    assert_eq!(precheck(&honest, &table(vtpm), NOW).unwrap().chip_id, host().chip_id());
     assert_eq!(answers(&honest, hash), Ok(()));
-    let unknown = precheck(&honest, &Table::default()).unwrap_err();
+    let unknown = precheck(&honest, &Table::default(), NOW).unwrap_err();
     assert!(matches!(unknown, VerifyError::Tpm(TpmVerifyError::AkUnknown { .. })), "{unknown}");
     let error = answers(&evidence(&ak, &quote), hash).unwrap_err();
-    assert!(matches!(error, VerifyError::Bind(BindError::ReportData { .. })), "another manifest: {error}");
+    assert!(matches!(error, VerifyError::Bind(BindError::Manifest { .. })), "another manifest: {error}");
     quote.signature[100] ^= 1;
-    let error = precheck(&evidence(&service.ek, &quote), &table(vtpm)).unwrap_err();
+    let error = precheck(&evidence(&service.ek, &quote), &table(vtpm), NOW).unwrap_err();
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Signature));
 }

@@ -69,7 +69,7 @@ fn a_report_says_which_key_it_needs() {
         let host = host(product);
         let bytes = launch(&host).attest(&ReportData([7; 64])).unwrap();
         let needed =
-            precheck(&Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap(), &NoEnrolledKeys).unwrap();
+            precheck(&Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap(), &NoEnrolledKeys, NOW).unwrap();
         assert_eq!((needed.kind, needed.products), (SigningKey::Vcek, vec![product]));
         assert_eq!(needed.chip_id, host.chip_id());
         assert_eq!(needed.reported_tcb, GuestSpec::default_tcb(product).to_report_bytes());
@@ -78,7 +78,8 @@ fn a_report_says_which_key_it_needs() {
         report.put(field::VERSION, 2_u32.to_le_bytes()).put(field::CPUID, [0; 3]);
         report.put(field::LAUNCH_MIT_VECTOR, [0; 8]).put(field::CURRENT_MIT_VECTOR, [0; 8]);
     });
-    let needed = precheck(&Evidence::parse(EvidenceKind::SevSnp, &old).unwrap(), &NoEnrolledKeys).unwrap();
+    let needed =
+        precheck(&Evidence::parse(EvidenceKind::SevSnp, &old).unwrap(), &NoEnrolledKeys, NOW).unwrap();
     assert_eq!(needed.products, [Product::Milan, Product::Genoa]);
 }
 
@@ -86,7 +87,7 @@ fn a_report_says_which_key_it_needs() {
 fn a_report_that_no_certificate_can_save_needs_no_key() {
     let refused = |alter: fn(&mut simtee::ReportBuilder)| {
         let bytes = altered_report(&host(Product::Genoa), alter);
-        precheck(&Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap(), &NoEnrolledKeys).unwrap_err()
+        precheck(&Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap(), &NoEnrolledKeys, NOW).unwrap_err()
     };
     assert_eq!(refused(|r| _ = r.put(field::VMPL, u32::MAX.to_le_bytes())), VerifyError::HostRequested);
     assert_eq!(refused(|r| _ = r.put(field::VMPL, 4_u32.to_le_bytes())), VerifyError::Vmpl { got: 4 });

@@ -33,6 +33,8 @@ use evidence::tpm::{EventLog, PcrValue, Quote};
 
 use super::TpmVerifyError;
 use super::quote::VerifiedQuote;
+use crate::Check;
+use crate::check::OnCheck;
 
 pub use error::BootError;
 
@@ -40,9 +42,18 @@ pub use error::BootError;
 pub(super) fn of_quote(
     quote: &Quote,
     verified: &VerifiedQuote,
+    on_check: &mut OnCheck<'_>,
 ) -> Result<Option<BootClaims>, TpmVerifyError> {
-    let appraised = quote.log.as_ref().map(|log| appraise(log, verified.bank, quote.pcrs.values()));
-    Ok(appraised.transpose()?)
+    let Some(log) = &quote.log else { return Ok(None) };
+    let facts = appraise(log, verified.bank, quote.pcrs.values())?;
+    let events = log.events.len();
+    let secure_boot = match facts.secure_boot {
+        Some(true) => "secure boot on",
+        Some(false) => "secure boot off",
+        None => "secure boot not known, as pcr 7 was not quoted",
+    };
+    on_check(Check::EventLog, format_args!("{events} events lead to the quoted values; {secure_boot}"));
+    Ok(Some(facts))
 }
 
 /// The facts that a log proves, given PCR values that were quoted; `bank` is the one that facts are taken from.

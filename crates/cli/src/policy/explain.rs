@@ -1,0 +1,171 @@
+//! `keyfast policy explain`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use policy::{Evaluation, Reason, ReasonKind};
+use serde_json::json;
+
+use super::diagnostics::{self, Sources};
+use super::folder::{Chosen, FolderError};
+use super::{PolicyFailure, cases};
+use crate::evidence::{Style, Tone, wrap};
+
+/// Arguments of `keyfast policy explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The case: a file as `keyfast policy test` runs them; what it expects is not looked at
+    case: PathBuf,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
+    let case = read(&args.case)?;
+    let policies = args.chosen.policies()?;
+    let bundle = policies
+        .iter()
+        .fold(args.chosen.empty_bundle()?, |all, file| all.with_policy(file.file_name(), &file.text));
+    let policy = match policy::Policy::load(bundle) {
+        Ok(policy) => policy,
+        Err(errors) => {
+            let sources: Sources<'_> =
+                policies.iter().map(|file| (file.file_name(), file.text.as_str())).collect();
+            diagnostics::print(&errors, &sources, Style::of_stdout(), out)?;
+            let dir = args.chosen.dir.clone();
+            return Err(PolicyFailure::Wrong { problems: errors.iter().count(), dir });
+        }
+    };
+    let evaluation = policy.evaluate(&case.record, &case.request, &case.key, case.now);
+    if args.json {
+        writeln!(out, "{:#}", as_json(&evaluation))?;
+    } else {
+        print(&evaluation, Style::of_stdout(), out)?;
+    }
+    if matches!(evaluation, Evaluation::Permit { .. }) { Ok(()) } else { Err(PolicyFailure::Denied) }
+}
+
+/// A case by its path. Bases are looked for beside it, two directories up: `cases/NAME/deny/debug.json`.
+fn read(path: &std::path::Path) -> Result<policy::case::Case, FolderError> {
+    let absolute =
+        std::path::absolute(path).map_err(|source| FolderError::Read { path: path.to_owned(), source })?;
+    let folder = absolute.parent().and_then(std::path::Path::parent).unwrap_or(&absolute).to_owned();
+    let below = absolute.strip_prefix(&folder).unwrap_or(&absolute);
+    cases::one(&folder, &below.to_string_lossy())
+}
+
+fn as_json(evaluation: &Evaluation) -> serde_json::Value {
+    match evaluation {
+        Evaluation::Permit { rules } => json!({ "decision": "permit", "rules": rules }),
+        Evaluation::Deny(denial) => json!({
+            "decision": "deny",
+            "code": denial.code.as_str(),
+            "reasons": denial.reasons,
+            "nearest": nearest(&denial.reasons),
+        }),
+    }
+}
+
+fn print(evaluation: &Evaluation, style: Style, out: &mut dyn Write) -> std::io::Result<()> {
+    let denial = match evaluation {
+        Evaluation::Permit { rules } => {
+            return writeln!(out, "{} by {}", style.paint(Tone::Good, "permitted"), rules.join(", "));
+        }
+        Evaluation::Deny(denial) => denial,
+    };
+    writeln!(out, "{}: {}", style.paint(Tone::Bad, "denied"), denial.code.as_str())?;
+    let mut rule = "";
+    for reason in &denial.reasons {
+        if reason.rule != rule {
+            rule = &reason.rule;
+            writeln!(out, "\n{rule}")?;
+            for line in wrap(&reason.doc, COLUMNS) {
+                writeln!(out, "  {}", style.paint(Tone::Aside, &line))?;
+            }
+        }
+        for (name, text) in
+            [("condition", &reason.condition), ("wanted", &reason.wanted), ("found", &reason.found)]
+        {
+            let mut name = name;
+            for line in wrap(text, COLUMNS.saturating_sub(12)) {
+                writeln!(out, "  {name:<10}  {line}")?;
+                name = "";
+            }
+        }
+        writeln!(out)?;
+    }
+    nearest(&denial.reasons)
+        .map_or(Ok(()), |text| wrap(&text, COLUMNS).iter().try_for_each(|line| writeln!(out, "{line}")))
+}
+
+/// What would have made it a permit, in a sentence; `None` where something forbids it or no permit is there at all.
+pub fn nearest(reasons: &[Reason]) -> Option<String> {
+    let rule = &reasons.first().filter(|reason| reason.kind == ReasonKind::NearMiss)?.rule;
+    let missing = reasons.iter().take_while(|reason| reason.rule == *rule);
+    let wishes: Vec<String> = missing.map(wish).collect();
+    Some(format!("would be permitted by `{rule}` if {}", wishes.join(", and ")))
+}
+
+/// `principal.snp.vmpl were == 0 (it is 3)`.
+fn wish(reason: &Reason) -> String {
+    let Reason { condition, wanted, found, .. } = reason;
+    let operator = wanted.split(' ').next().unwrap_or_default();
+    let compared = condition.split_once(&format!(" {operator} ")).filter(|_| OPERATORS.contains(&operator));
+    match compared {
+        _ if condition.contains(" || ") => format!("`{condition}` held"),
+        Some((left, _)) => format!("`{left}` were {wanted} (it is {found})"),
+        None if condition.contains(" in [") => {
+            let left = condition.split(" in [").next().unwrap_or(condition);
+            format!("`{left}` were {wanted} (it is {found})")
+        }
+        None if wanted == "present" => format!("`{condition}`"),
+        None if matches!(wanted.as_str(), "true" | "false") => {
+            format!("`{}` were {wanted} (it is {found})", condition.trim_start_matches('!'))
+        }
+        None => format!("`{condition}` held (wanted {wanted}, found {found})"),
+    }
+}
+
+const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
+const COLUMNS: usize = 98;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(kind: ReasonKind, rule: &str, condition: &str, wanted: &str, found: &str) -> Reason {
+        let text = |text: &str| text.to_owned();
+        Reason {
+            kind,
+            rule: text(rule),
+            doc: String::new(),
+            condition: text(condition),
+            wanted: text(wanted),
+            found: text(found),
+        }
+    }
+
+    #[test]
+    fn the_nearest_permit_is_told_in_a_sentence() {
+        let near =
+            |rule, condition, wanted, found| reason(ReasonKind::NearMiss, rule, condition, wanted, found);
+        let reasons = [
+            near("a", "principal.snp.tcb.microcode >= floor.microcode", ">= 219", "72"),
+            near("a", "!principal.simulated", "false", "true"),
+            near("b", "context.now == 1", "== 1", "2"),
+        ];
+        assert_eq!(
+            nearest(&reasons).unwrap(),
+            "would be permitted by `a` if `principal.snp.tcb.microcode` were >= 219 (it is 72), and \
+             `principal.simulated` were false (it is true)"
+        );
+        let known = near("a", "principal.m in [ReferenceState::\"active\"]", "one of the 2 values", "55");
+        assert_eq!(wish(&known), "`principal.m` were one of the 2 values (it is 55)");
+        assert_eq!(nearest(&[reason(ReasonKind::Forbid, "f", "x", "y", "z")]), None);
+        assert_eq!(nearest(&[]), None);
+    }
+}

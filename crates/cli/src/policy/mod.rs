@@ -1,0 +1,117 @@
+//! `keyfast policy`: what an author of attestation policies does before a broker sees them.
+//!
+//! Everything here works on files, without a broker and without a network. A policy that passes `check` loads in a
+//! broker; a case that passes `test` is decided so there, since the code is the same.
+
+mod cases;
+mod check;
+mod coverage;
+mod diagnostics;
+mod explain;
+mod folder;
+mod format;
+mod junit;
+mod sarif;
+mod test;
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use folder::FolderError;
+
+/// Subcommands of `keyfast policy`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check policies and reference values: syntax, types, unknown claims, rules that can never apply
+    #[command(
+        long_about = "Check policies and reference values as a broker does before it loads them, and say all that is \
+        wrong with its line.\n\nUnknown claims, actions and values, wrong types, optional claims that are read before \
+        they are asked for, rules that can never apply, and names of bytes or keys that cannot occur are errors."
+    )]
+    Check(check::Check),
+    /// Run the cases of policies: guests that must be permitted or denied, and why
+    #[command(
+        long_about = "Run the cases of policies: each a guest, a key and a request, and what must be decided, for which \
+        reasons.\n\nCases of `NAME.cedar` are the JSON files in `cases/NAME/permit` and `cases/NAME/deny`, with the \
+        reference values in `cases/NAME/reference-values.toml`. Conditions that no case saw both hold and fail are \
+        listed; with --require-coverage they are an error."
+    )]
+    Test(test::Test),
+    /// Say what policies decide for one case, condition by condition, and what is missing for a permit
+    Explain(explain::Explain),
+    /// Lay policies out in one way; comments stay
+    Fmt(format::Fmt),
+}
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyFailure {
+    /// A file cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Policies are wrong; what and where has been printed.
+    #[error("{problems} {} in {}", plural(*.problems, "problem", "problems"), dir.display())]
+    Wrong {
+        /// How many problems.
+        problems: usize,
+        /// Where.
+        dir: PathBuf,
+    },
+    /// Cases fail; which and why has been printed.
+    #[error("{failed} of {all} cases failed")]
+    Cases {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        all: usize,
+    },
+    /// Conditions without a case either way; they have been printed.
+    #[error("{uncovered} {} not seen both to hold and to fail", plural(*.uncovered, "condition was", "conditions were"))]
+    Coverage {
+        /// How many.
+        uncovered: usize,
+    },
+    /// Files are not laid out; they have been printed.
+    #[error("{files} {} laid out otherwise; run `keyfast policy fmt`", plural(*.files, "file is", "files are"))]
+    Layout {
+        /// How many.
+        files: usize,
+    },
+    /// The policies deny; why has been printed.
+    #[error("denied")]
+    Denied,
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl PolicyFailure {
+    /// The exit code: 1 for policies that are wrong or deny, 2 for what keeps them from being judged.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Folder(_) | Self::Output(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs one subcommand, with its result on standard output.
+///
+/// # Errors
+/// [`PolicyFailure`].
+pub fn run(command: &Command) -> Result<(), PolicyFailure> {
+    let out = &mut io::stdout().lock();
+    match command {
+        Command::Check(args) => check::run(args, out),
+        Command::Test(args) => test::run(args, out),
+        Command::Explain(args) => explain::run(args, out),
+        Command::Fmt(args) => format::run(args, out),
+    }
+}
+
+fn plural(count: usize, one: &'static str, more: &'static str) -> &'static str {
+    if count == 1 { one } else { more }
+}
