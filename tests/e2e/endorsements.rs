@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use claims::{Operation, ReportData};
+use claims::snp::Product;
+use claims::{EvidenceKind, Operation, ReportData, TranscriptHash, UnixTime};
 use simtee::control::{GuestRequest, KdsReply, KdsRequest, Reply, Request, TcbChange, call};
-use wire::ProblemCode;
+use simtee::vtpm::{VTpm, evidence as parts, log::BootSpec};
+use simtee::{GuestSpec, RootDir, SimHost};
+use wire::{ProblemCode, ReleaseRequest};
 
 use crate::exchange::{Answer, Exchange, request};
 use crate::guest::attest;
@@ -56,8 +60,27 @@ impl Host {
         }
     }
 
+    /// The same host in this process, for evidence that its guests do not give.
+    fn twin(&self, setup: &Setup) -> SimHost {
+        let twin = setup.path("twin");
+        fs::create_dir(&twin).unwrap();
+        for entry in fs::read_dir(&self.dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, twin.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        RootDir::open(&twin).unwrap().host(Product::Genoa, UnixTime(0)).unwrap()
+    }
+
     fn requests(&self) -> u64 {
         self.turn_away(0, 0)
+    }
+
+    /// How many came for certificates, of brokers that were started so often and fetched both lists each time.
+    fn lookups(&self, starts: u64) -> u64 {
+        wait_until("the revocation lists are fetched", || self.requests() >= 2 * starts);
+        self.requests() - 2 * starts
     }
 
     /// A broker that believes this host, and has this section of endorsements.
@@ -91,6 +114,22 @@ fn granted(setup: &Setup, socket: &Path) {
     assert_eq!(ask(setup, socket).codes(), [None]);
 }
 
+/// Sends an honest request with evidence of another making over the very transcript.
+fn ask_with(
+    setup: &Setup,
+    kind: EvidenceKind,
+    socket: &Path,
+    evidence: impl FnOnce(TranscriptHash) -> Vec<u8>,
+) -> Answer {
+    let mut exchange = Exchange::with(&setup.url());
+    let requests = vec![request(Operation::Release, "db")];
+    let (honest, nonce) = exchange.honest(setup.identity(), socket, requests);
+    let mut message = ReleaseRequest { kind, ..honest };
+    let transcript = message.transcript(setup.identity(), nonce, crate::guest::sha256);
+    message.evidence = evidence(TranscriptHash(crypto::sha512(&[&transcript.encode()])));
+    exchange.release(&message)
+}
+
 /// The code of a refusal, and what the operator is told.
 #[track_caller]
 fn refused(setup: &Setup, answer: Answer) -> (ProblemCode, String) {
@@ -118,12 +157,12 @@ fn a_certificate_is_fetched_once_and_outlives_the_broker_and_the_service() {
     setup.create_key("db", &["--simulation", "--operations", "release"]);
     let web = host.guest("web", 0x1b);
     granted(&setup, &web);
-    assert_eq!(host.requests(), 2, "the VCEK and its chain");
+    assert_eq!(host.lookups(1), 2, "the VCEK and its chain");
     granted(&setup, &web);
     granted(&setup, &host.guest("other-guest-of-the-chip", 0x1b));
     setup.reconfigure(str::to_owned);
     granted(&setup, &web);
-    assert_eq!(host.requests(), 2);
+    assert_eq!(host.lookups(2), 2);
 
     // Evidence that does not answer the challenge makes the broker ask nobody, whatever chip and TCB it names.
     let newer = host.guest("newer", 0x1c);
@@ -133,7 +172,7 @@ fn a_certificate_is_fetched_once_and_outlives_the_broker_and_the_service() {
     let (code, said) = refused(&setup, exchange.release(&message));
     assert_eq!(code, ProblemCode::EvidenceRefused);
     assert!(said.contains("the evidence binds another transcript"), "{said}");
-    assert_eq!(host.requests(), 2);
+    assert_eq!(host.lookups(2), 2);
 
     // A busy service is not worth a guest's patience: it may come back.
     host.turn_away(1, 30);
@@ -211,8 +250,161 @@ fn imported_elsewhere(setup: &Setup, dir: &str, roots: &[&str]) {
     assert_eq!(fs::read(Path::new(&elsewhere).join(name)).unwrap(), fs::read(vcek).unwrap());
     // With the issuer in the directory the chip's certificate is enough.
     setup.keyfast(&[&import[..], roots].concat()).success();
-    setup.keyfast(&["endorsements", "import", &chain, "--dir", &elsewhere]).fails(
-        2,
-        "keyfast: no certificate of a chip's key among the files: expected a VCEK's, with an elliptic-curve key",
+    let nothing = "keyfast: nothing to import: expected certificates of VCEKs, VLEKs, ASKs or ASVKs under a trusted root";
+    setup.keyfast(&["endorsements", "import", &chain, "--dir", &elsewhere]).fails(2, nothing);
+}
+
+#[test]
+fn azures_evidence_gets_its_certificates_found_too() {
+    let (setup, host) = set_up();
+    let twin = host.twin(&setup);
+    host.trusted_by(&setup, &format!("services = [\"kds\"]\nkds_url = \"{}\"", host.url));
+    setup.create_key("db", &["--simulation", "--operations", "release"]);
+    let web = host.guest("web", 0x1b);
+    let mut vtpm = VTpm::generate().unwrap();
+    vtpm.boot(&BootSpec::new("web"));
+    let runtime = parts::runtime_data(&vtpm, "baefd3e1-184b-4c4c-ab88-0bdad260505f").unwrap();
+    let paravisor = twin.launch(&GuestSpec::new(Product::Genoa, "paravisor")).unwrap();
+    let report = paravisor.report(&parts::runtime_report_data(&runtime));
+    let report = paravisor.sign(report).unwrap();
+    let evidence = |runtime: &str, hash: TranscriptHash| {
+        let extra = crypto::sha256(&[&hash.0, &crypto::sha256(&[&report])]);
+        let quote = vtpm.quote(&vtpm.quote_spec(&extra, 0xffff).unwrap(), 0xffff).unwrap();
+        parts::azure(&parts::hcl(&report, runtime), &[0; 24], &quote)
+    };
+    let kind = EvidenceKind::AzureVtpm;
+    let other = runtime.replace("\"tpm-enabled\":true", "\"tpm-enabled\":false");
+    let (code, said) = refused(&setup, ask_with(&setup, kind, &web, |hash| evidence(&other, hash)));
+    assert_eq!(code, ProblemCode::EvidenceRefused);
+    assert!(said.contains("runtime data"), "{said}");
+    let replayed = ask_with(&setup, kind, &web, |_| evidence(&runtime, TranscriptHash([7; 64])));
+    assert!(refused(&setup, replayed).1.contains("binds another transcript"));
+    assert_eq!(host.lookups(1), 0, "nobody is asked for what cannot be believed");
+    // Believed, and denied: no policy of a new broker lets a paravisor of this measurement have keys.
+    let answer = ask_with(&setup, kind, &web, |hash| evidence(&runtime, hash));
+    assert_eq!(answer.codes(), [Some("policy-denied".to_owned())]);
+    assert_eq!(host.lookups(1), 2);
+}
+
+#[test]
+fn the_chain_above_a_providers_key_is_found_and_its_own_certificate_only_in_the_directory() {
+    let (setup, host) = set_up();
+    let (twin, dir) = (host.twin(&setup), setup.path("parcel").display().to_string());
+    fs::create_dir(&dir).unwrap();
+    let section = format!("services = [\"kds\"]\nkds_url = \"{}\"\ndirectory = {dir:?}", host.url);
+    host.trusted_by(&setup, &section);
+    setup.create_key("db", &["--simulation", "--operations", "release"]);
+    let web = host.guest("web", 0x1b);
+    let spec = GuestSpec::new(Product::Genoa, "web").at_provider("CN=cc-us-east-2.amazonaws.com");
+    let guest = twin.launch(&spec).unwrap();
+    let vlek = guest.chain().vek.clone();
+    let ask = |certificates: &[u8]| {
+        ask_with(&setup, EvidenceKind::SevSnp, &web, |hash| {
+            let report = guest.sign(guest.report(&ReportData(hash.0))).unwrap();
+            [&report[..], certificates].concat()
+        })
+    };
+    // As AWS gives them: the VLEK's certificate and none of its issuer.
+    let vlek_guid = simtee::table::VLEK;
+    let alone = simtee::CertificateTable { entries: vec![(vlek_guid, vlek.clone())] }.encode();
+    assert_eq!(ask(&alone).codes(), [Some("policy-denied".to_owned())], "believed; this names no system");
+    assert_eq!(host.lookups(1), 1, "the chain, once");
+    assert_eq!(ask(&alone).codes().len(), 1);
+    assert_eq!(host.lookups(1), 1);
+
+    let (code, said) = refused(&setup, ask(&[]));
+    assert_eq!(code, ProblemCode::EvidenceRefused);
+    assert!(said.contains("which comes with the evidence or lies in the directory"), "{said}");
+    assert_eq!(host.lookups(1), 1, "no service has it");
+    let (file, ark) = (setup.path("vlek.der"), host.dir.join("ark.pem"));
+    fs::write(&file, vlek).unwrap();
+    let roots = ["--simulated-root", ark.to_str().unwrap(), "--simulated-root-sha256", &host.root];
+    let asvk = setup.path("asvk.der");
+    fs::write(&asvk, twin.asvk_der()).unwrap();
+    let import = ["endorsements", "import", file.to_str().unwrap(), asvk.to_str().unwrap(), "--dir", &dir];
+    let run = setup.keyfast(&[&import[..], &roots].concat()).success();
+    assert!(run.stdout.contains("the VLEK of Genoa for `CN=cc-us-east-2.amazonaws.com`"), "{run}");
+    assert_eq!(ask(&[]).codes().len(), 1);
+
+    let fetch = ["endorsements", "fetch", "--crl", "--dir", &dir, "--url", &host.url];
+    let run = setup.keyfast(&[&fetch[..], &roots].concat()).success();
+    assert!(run.stdout.contains("vlek/Genoa/crl.der") && run.stdout.contains("issued 20"), "{run}");
+    let run = setup.keyfast(&[&["endorsements", "list", &dir][..], &roots].concat()).success();
+    for expected in ["VLEK  CN=cc-us-east-2.amazonaws.com", "ASVK", "CRL", "0 revoked"] {
+        assert!(run.stdout.contains(expected), "{expected}: {run}");
+    }
+}
+
+/// Whoever waits for a service holds no place that others need, and not many may wait.
+#[test]
+fn a_service_that_does_not_answer_keeps_nobody_out() {
+    let (setup, host) = set_up();
+    let dir = setup.path("parcel").display().to_string();
+    fs::create_dir(&dir).unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let section = format!(
+        "services = [\"kds\"]\nkds_url = \"{url}\"\npatience_s = 12\ndirectory = {dir:?}\nmax_lookups = 1"
     );
+    host.trusted_by(&setup, &section);
+    setup.reconfigure(|text| format!("max_releases = 1\n{text}"));
+    setup.create_key("db", &["--simulation", "--operations", "release"]);
+    let [known, unknown, other] =
+        [("known", 0x1b), ("unknown", 0x1c), ("other", 0x1d)].map(|(name, snp)| host.guest(name, snp));
+    let report = setup.path("report.bin");
+    fs::write(&report, attest(&known, &ReportData([0; 64]))).unwrap();
+    let (report, ark) = (report.to_str().unwrap(), host.dir.join("ark.pem"));
+    let roots = ["--simulated-root", ark.to_str().unwrap(), "--simulated-root-sha256", &host.root];
+    let fetch = ["endorsements", "fetch", "--report", report, "--dir", &dir, "--url", &host.url];
+    setup.keyfast(&[&fetch[..], &roots].concat()).success();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| ask(&setup, &unknown));
+        let mut asked = Vec::new();
+        // The broker asks for revocation lists on other connections.
+        let is_key = |stream: &TcpStream| {
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line).unwrap();
+            line.contains("SPL=")
+        };
+        while asked.last().is_none_or(|stream| !is_key(stream)) {
+            asked.push(silent.accept().unwrap().0);
+        }
+        granted(&setup, &known);
+        let (code, said) = refused(&setup, ask(&setup, &other));
+        assert_eq!(code, ProblemCode::Unavailable);
+        assert!(said.contains("not asked, as 1 callers wait for answers already"), "{said}");
+        drop((asked, silent));
+        assert_eq!(waits.join().unwrap().problem(), ProblemCode::Unavailable);
+    });
+}
+
+/// Lists come from the service and from the directory, and get in force without a restart.
+#[test]
+fn revocation_lists_are_kept_fresh() {
+    let (setup, host) = set_up();
+    let twin = host.twin(&setup);
+    let dir = setup.path("parcel").display().to_string();
+    fs::create_dir(&dir).unwrap();
+    let section = format!("services = [\"kds\"]\nkds_url = \"{}\"\ndirectory = {dir:?}", host.url);
+    host.trusted_by(&setup, &section);
+    setup.create_key("db", &["--simulation", "--operations", "release"]);
+    let simulated = "[[trust.simulated]]";
+    setup.reconfigure(|text| text.replace(simulated, &format!("crl_max_age_days = 30\n{simulated}")));
+    let web = host.guest("web", 0x1b);
+    let is_granted = || ask(&setup, &web).ok().is_ok();
+    wait_until("the list is fetched and in force", is_granted);
+    let cached = |kind| setup.dev("broker/endorsements").join(kind).join("Genoa/crl.der");
+    assert!(cached("vcek").is_file() && cached("vlek").is_file());
+
+    let mut revoking = twin.crl_spec(twin.created());
+    // The serial number of Genoa's ASK.
+    revoking.revoked = vec![simtee::Revoked::new(0x2_0001, twin.created())];
+    fs::create_dir_all(format!("{dir}/vcek/Genoa")).unwrap();
+    let (new, file) = (format!("{dir}/new"), format!("{dir}/vcek/Genoa/crl.der"));
+    fs::write(&new, twin.sign_crl(&revoking).unwrap()).unwrap();
+    fs::rename(new, file).unwrap();
+    wait_until("the ASK is revoked", || !is_granted());
+    let (code, said) = refused(&setup, ask(&setup, &web));
+    assert_eq!(code, ProblemCode::EvidenceRefused);
+    assert!(said.contains("the ASK was revoked"), "{said}");
 }

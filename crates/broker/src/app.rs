@@ -8,7 +8,7 @@ use endorsements::Sources;
 use journal::{Event, SignedGroup};
 use policy::{Bundle, Policy};
 use store::{CommitError, Committed, GroupCommit, KeyRow, KeyWrite, LeafRow, Reader, Transaction};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use wire::{ChallengeRequest, ChallengeResponse, ProblemCode};
 
 use crate::config::Config;
@@ -125,15 +125,20 @@ impl App {
     /// # Errors
     /// [`AppError`]; nothing is released then.
     pub async fn release(&self, body: &[u8], request: RequestId, now: UnixTime) -> Result<Vec<u8>, AppError> {
-        let busy = |_| AppError::Busy { limit: self.config.max_releases };
-        let _place = self.room.try_acquire().map_err(busy)?;
         let policy = Arc::clone(&read(&self.policy));
         let ring = Arc::clone(&read(&self.ring));
-        let Prepared { transaction, pending } = self.prepare(body, request, &policy, &ring, now).await?;
+        let (prepared, _place) = self.prepare(body, request, &policy, &ring, now).await?;
+        let Prepared { transaction, pending } = prepared;
         let committed = self.commit(transaction).await?;
         pending.trace();
         let consistency = self.log.consistency(&self.reader, pending.known_size, committed.group().size())?;
         Ok(pending.answer(&committed, consistency)?)
+    }
+
+    /// A place for one release.
+    pub(crate) fn place(&self) -> Result<SemaphorePermit<'_>, AppError> {
+        let busy = |_| AppError::Busy { limit: self.config.max_releases };
+        self.room.try_acquire().map_err(busy)
     }
 
     /// Waits until a transaction is durable.

@@ -64,8 +64,9 @@ pub struct Trust {
     #[serde(default = "yes")]
     pub amd: bool,
     /// Evidence is believed only under a revocation list of its root that was issued at most so many days ago. Not
-    /// given: a list that is there counts, and none is needed. Lists are read from the directory of `[endorsements]`
-    /// when the broker starts.
+    /// given: a list that is there counts, and none is needed. Lists are read from the directory of `[endorsements]`,
+    /// again whenever they change, and fetched where services are named there: when the broker starts, and daily, or
+    /// four times in so many days.
     pub crl_max_age_days: Option<u32>,
     /// Roots of the certificates of TPMs' endorsement keys, such as a vendor's. Guests with such a TPM may enrol its
     /// attestation key.

@@ -28,6 +28,7 @@ use wire::{ProblemCode, ReleaseRequest};
 
 use crate::answer::{Pending, PendingAnswer};
 use crate::attestation_keys::AttestationKeys;
+use crate::revocation::Lists;
 use crate::ring::KeyRing;
 
 /// What decisions rest on. Policy and keys are snapshots; the transaction checks that they still hold.
@@ -40,8 +41,8 @@ pub struct Core {
     pub anchors: TrustAnchors,
     /// Certificates for guests whose evidence carries none.
     pub endorsements: Endorsements,
-    /// The operator's revocation lists.
-    pub crls: Endorsements,
+    /// The revocation lists in force.
+    pub crls: Lists,
     /// Roots of TPMs' endorsement certificates.
     pub ek_roots: EkRoots,
     /// Attestation keys that are enrolled.
@@ -180,7 +181,7 @@ impl Core {
             Some(known) => endorsements.merge(known.clone())?,
             None => endorsements,
         };
-        let endorsements = endorsements.merge(self.crls.clone())?;
+        let endorsements = endorsements.merge(Endorsements::clone(&self.crls.in_force()))?;
         let enrolled = &self.attestation_keys;
         let authenticated =
             authenticate_enrolled(evidence, &endorsements, &self.anchors, enrolled, now, &mut |_, _| ())?;

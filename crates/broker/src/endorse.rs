@@ -1,29 +1,45 @@
 //! What a release does when the evidence lacks a certificate: it looks elsewhere, and starts over.
 //!
-//! Only after the token is ours and everything holds that needs no certificate, REPORT_DATA included: whoever has no
-//! challenge of ours, or replays another's report, makes the broker ask nobody. No lock is held meanwhile.
+//! Only after the token is ours and everything holds that needs no certificate, the answer to the challenge included:
+//! whoever has no challenge of ours, or replays another's report, makes the broker ask nobody. While services are asked
+//! no lock is held, and no place of `max_releases`: who waits for them keeps out nobody who needs none.
 
 use std::sync::Arc;
 
-use claims::snp::SigningKey;
+use claims::snp::{SigningKey, Tcb};
 use claims::{RequestId, Sha256Digest, TranscriptHash, UnixTime};
-use endorsements::{FindError, VcekName};
+use endorsements::{Authority, FindError, Found, Missed, VcekName, Wanted};
 use evidence::Evidence;
 use policy::Policy;
+use tokio::sync::SemaphorePermit;
 use verify::{
-    BindError, ChainError, Endorsements, NeededKey, TrustAnchors, VerifyError, endorsed_key, precheck,
+    ChainError, Endorsements, NeededKey, Role, TrustAnchors, VerifyError, answers, endorsed_issuer,
+    endorsed_key, precheck,
 };
 use wire::ReleaseRequest;
 
-use crate::app::App;
+use crate::app::{App, AppError};
 use crate::core::{Core, Prepared, Refusal};
 use crate::ring::KeyRing;
 
+/// What is looked for on behalf of a request.
+struct Search {
+    /// Each would do: a report of version 2 does not say which product it is of.
+    wanted: Vec<Wanted>,
+    /// Certificates to go with what is found, each by itself: a report does not say which provider's key signed it.
+    /// Empty where none is needed.
+    leaves: Vec<Vec<u8>>,
+    /// What the evidence was refused with as it came.
+    refused: VerifyError,
+}
+
 impl App {
-    /// As [`Core::prepare`], with certificates from elsewhere where the evidence lacks them.
+    /// As [`Core::prepare`], with certificates from elsewhere where the evidence lacks them; and the place that the
+    /// release holds from here on.
     ///
     /// # Errors
-    /// As [`Core::prepare`]; [`Refusal::NotEndorsed`] if no source has what is needed.
+    /// As [`Core::prepare`]; [`Refusal::NotEndorsed`] if no source has what is needed, [`AppError::Busy`] if too many
+    /// releases are under way.
     pub(crate) async fn prepare(
         &self,
         body: &[u8],
@@ -31,16 +47,26 @@ impl App {
         policy: &Arc<Policy>,
         ring: &KeyRing,
         now: UnixTime,
-    ) -> Result<Prepared, Refusal> {
-        let none = Endorsements::default();
-        match self.core.prepare(body, request, policy, ring, &none, now) {
-            Err(Refusal::Verify(refused)) if self.may_be_endorsed(&refused) => {
-                let fetched = self.find_endorsements(body, refused, now).await?;
-                // Time has passed: the challenge may have expired meanwhile.
-                self.core.prepare(body, request, policy, ring, &fetched, crate::public::now())
+    ) -> Result<(Prepared, SemaphorePermit<'_>), AppError> {
+        let place = self.place()?;
+        let refused = match self.core.prepare(body, request, policy, ring, &Endorsements::default(), now) {
+            Err(Refusal::Verify(refused)) if self.may_be_endorsed(&refused) => refused,
+            prepared => return Ok((prepared?, place)),
+        };
+        let search = self.search(body, refused, now)?;
+        let (found, place) = match self.at_hand(&search, now) {
+            Ok(found) => (found, place),
+            Err(missed) => {
+                drop(place);
+                let found = self.ask(&search, &missed, now).await?;
+                (found, self.place()?)
             }
-            prepared => prepared,
-        }
+        };
+        tracing::info!(source = found.source, "certificates found");
+        // Time has passed: the challenge may have expired meanwhile.
+        let now = crate::public::now();
+        let again = |fetched: &Endorsements| self.core.prepare(body, request, policy, ring, fetched, now);
+        Ok((search.try_each(&found, again)?, place))
     }
 
     /// Whether other certificates could change the outcome: there was no chain, or it was another key's.
@@ -52,32 +78,88 @@ impl App {
         }
     }
 
-    async fn find_endorsements(
-        &self,
-        body: &[u8],
-        refused: VerifyError,
-        now: UnixTime,
-    ) -> Result<Endorsements, Refusal> {
-        let needed = self.core.needed_key(body, now)?;
-        if needed.kind != SigningKey::Vcek {
-            return Err(refused.into());
-        }
-        let judge = |name: &VcekName, certificates: &[Vec<u8>]| {
-            vouches(name, certificates, &self.core.anchors, now).map_err(|reason| reason.to_string())
+    /// What would help, once everything holds that needs no certificate.
+    fn search(&self, body: &[u8], refused: VerifyError, now: UnixTime) -> Result<Search, Refusal> {
+        let needed = match self.core.needed_key(body, now) {
+            // Evidence of a kind for which nothing can be found: it is told what it lacks.
+            Err(Refusal::Verify(VerifyError::Unsupported { .. })) => return Err(refused.into()),
+            needed => needed?,
         };
-        let mut last = None;
-        for product in needed.products {
-            let Some(name) = VcekName::new(product, &needed.chip_id, needed.reported_tcb) else { continue };
-            match self.sources.find(&name, now, &judge).await {
-                Ok(found) => {
-                    tracing::info!(%name, source = found.source, "certificates found");
-                    return Ok(Endorsements::from_certificates(found.certificates)?);
+        let (chip, tcb) = (&needed.chip_id, needed.reported_tcb);
+        let products = needed.products.iter().copied();
+        let (wanted, leaves) = match needed.kind {
+            SigningKey::Vcek => {
+                let names = products.filter_map(|product| VcekName::new(product, chip, tcb));
+                (names.map(Wanted::Vcek).collect(), Vec::new())
+            }
+            SigningKey::Vlek => {
+                let leaves = if lacks_only_issuer(&refused) { Vec::new() } else { self.vleks(&needed) };
+                if leaves.is_empty() && !lacks_only_issuer(&refused) {
+                    return Err(not_endorsed(&refused, no_such_vlek()));
                 }
+                (products.map(|product| Wanted::Chain(Authority::asvk(product))).collect(), leaves)
+            }
+        };
+        Ok(Search { wanted, leaves, refused })
+    }
+
+    fn vleks(&self, needed: &NeededKey) -> Vec<Vec<u8>> {
+        let tcb = |product| Tcb::from_report_bytes(needed.reported_tcb, product);
+        needed.products.iter().flat_map(|product| self.sources.vleks_at(*product, tcb(*product))).collect()
+    }
+
+    /// In the directory and the cache.
+    fn at_hand(&self, search: &Search, now: UnixTime) -> Result<Found, Vec<Missed>> {
+        let judge = self.judge(now);
+        let mut missed = Vec::new();
+        for wanted in &search.wanted {
+            match self.sources.at_hand(wanted, &judge) {
+                Ok(found) => return Ok(found),
+                Err(one) => missed.push(one),
+            }
+        }
+        Err(missed)
+    }
+
+    /// At services.
+    async fn ask(&self, search: &Search, missed: &[Missed], now: UnixTime) -> Result<Found, Refusal> {
+        let judge = self.judge(now);
+        let mut last = None;
+        for one in missed {
+            match self.sources.ask(one, now, &judge).await {
+                Ok(found) => return Ok(found),
                 Err(error) => last = Some(error),
             }
         }
-        let error = last.unwrap_or_else(|| Arc::new(no_such_key()));
-        Err(Refusal::NotEndorsed { refused: Box::new(refused), error })
+        Err(not_endorsed(&search.refused, last.unwrap_or_else(|| Arc::new(no_such_key()))))
+    }
+
+    /// Whether certificates are what is wanted, under one of our roots, valid now.
+    fn judge(&self, now: UnixTime) -> impl Fn(&Wanted, &[Vec<u8>]) -> Result<(), String> + Send + Sync {
+        move |wanted, certificates| {
+            vouches(wanted, certificates, &self.core.anchors, now).map_err(|reason| reason.to_string())
+        }
+    }
+}
+
+impl Search {
+    /// The first outcome that is none of a wrong leaf, or the last.
+    fn try_each(
+        &self,
+        found: &Found,
+        prepare: impl Fn(&Endorsements) -> Result<Prepared, Refusal>,
+    ) -> Result<Prepared, Refusal> {
+        let (last, others) = self.leaves.split_last().map_or((None, &[][..]), |(last, o)| (Some(last), o));
+        let with = |leaf: Option<&Vec<u8>>| {
+            Endorsements::from_certificates(leaf.into_iter().chain(&found.certificates).cloned())
+        };
+        for leaf in others {
+            match prepare(&with(Some(leaf))?) {
+                Err(Refusal::Verify(_)) => (),
+                outcome => return outcome,
+            }
+        }
+        prepare(&with(last)?)
     }
 }
 
@@ -87,31 +169,41 @@ impl Core {
         let message: ReleaseRequest = wire::decode(body)?;
         let challenge = self.challenge.open(&message.token, now)?;
         let evidence = Evidence::parse(message.kind, &message.evidence)?;
-        let needed = precheck(&evidence)?;
+        let needed = precheck(&evidence, &self.attestation_keys, now)?;
         let sha256 = |bytes: &[u8]| Sha256Digest(crypto::sha256(&[bytes]));
         let transcript = message.transcript(self.broker, challenge.nonce(), sha256);
-        let expected = TranscriptHash(crypto::sha512(&[&transcript.encode()]));
-        if let Evidence::SevSnp(snp) = &evidence {
-            let got = snp.report.fields().report_data;
-            if got.0 != expected.0 {
-                return Err(BindError::ReportData { expected: Box::new(expected), got: Box::new(got) }.into());
-            }
-        }
+        answers(&evidence, TranscriptHash(crypto::sha512(&[&transcript.encode()])))?;
         Ok(needed)
     }
 }
 
-/// Whether certificates are the chain of this very key under one of our roots, valid now.
+/// Whether the leaf came along.
+fn lacks_only_issuer(refused: &VerifyError) -> bool {
+    matches!(refused, VerifyError::Chain(ChainError::NoIntermediate { certificate: Role::Vlek, .. }))
+}
+
 fn vouches(
-    name: &VcekName,
+    wanted: &Wanted,
     certificates: &[Vec<u8>],
     anchors: &TrustAnchors,
     now: UnixTime,
 ) -> Result<(), Box<dyn core::error::Error>> {
     let endorsements = Endorsements::from_certificates(certificates.iter().cloned())?;
-    let key = endorsed_key(&endorsements, anchors, now)?;
-    let is_key = name.is(key.product, &key.hwid, key.tcb);
-    if is_key { Ok(()) } else { Err("a certificate of another key".into()) }
+    match wanted {
+        Wanted::Vcek(name) => {
+            let key = endorsed_key(&endorsements, anchors, now)?;
+            let is_key = name.is(key.product, &key.hwid, key.tcb);
+            if is_key { Ok(()) } else { Err("a certificate of another key".into()) }
+        }
+        Wanted::Chain(Authority { kind, product }) => {
+            endorsed_issuer(&endorsements, (*kind, *product), anchors, now)?;
+            Ok(())
+        }
+    }
+}
+
+fn not_endorsed(refused: &VerifyError, error: Arc<FindError>) -> Refusal {
+    Refusal::NotEndorsed { refused: Box::new(refused.clone()), error }
 }
 
 /// For a report whose TCB no key can have.
@@ -120,4 +212,15 @@ fn no_such_key() -> FindError {
         wanted: "a key for the report's chip and tcb, as there can be none".to_owned(),
         failures: Vec::new(),
     }
+}
+
+/// For a provider's key that came from nowhere.
+fn no_such_vlek() -> Arc<FindError> {
+    Arc::new(FindError {
+        wanted:
+            "the certificate of a VLEK, which comes with the evidence or lies in the directory, as only its \
+                 cloud provider gets it"
+                .to_owned(),
+        failures: Vec::new(),
+    })
 }

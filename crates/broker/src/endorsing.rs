@@ -8,7 +8,7 @@ use core::str::FromStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use endorsements::{Service, Shape, Sources, Store, WebUrl};
+use endorsements::{Limits, Service, Shape, Sources, Store, WebUrl};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -31,6 +31,13 @@ pub struct Endorsing {
     pub azure_thim_url: Option<Text<WebUrl>>,
     /// How long each service may take, in seconds, retries counted. Default: 4; a guest waits 10 for an answer.
     pub patience_s: Option<u16>,
+    /// Most releases that wait for services at a time; beyond it, guests are asked to come back. Who waits takes no
+    /// place of `max_releases`. Default: 128.
+    pub max_lookups: Option<u16>,
+    /// Most look-ups at services a minute, as strangers can make up chips; as many can be saved up. Default: 120.
+    pub lookups_per_minute: Option<u16>,
+    /// For how long it is believed that no service knows of a chip's key, in seconds. Default: 600.
+    pub absent_s: Option<u32>,
 }
 
 /// A value that is written as text; what it cannot be is said with line and column.
@@ -54,7 +61,7 @@ impl Endorsing {
     /// The sources beside the evidence. `seed` spreads the retries of several brokers.
     pub fn sources(&self, state: &Path, seed: [u8; 8]) -> Sources {
         let patience = Duration::from_secs(self.patience_s.unwrap_or(PATIENCE_S).into());
-        let mut sources = Sources::none(patience, u64::from_le_bytes(seed));
+        let mut sources = Sources::none(patience, u64::from_le_bytes(seed)).with_limits(self.limits());
         if let Some(directory) = &self.directory {
             sources = sources.with_directory(Store::new(directory));
         }
@@ -68,6 +75,15 @@ impl Endorsing {
             }
         }
         sources
+    }
+
+    fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        Limits {
+            waiting: self.max_lookups.map_or(usual.waiting, usize::from),
+            per_minute: self.lookups_per_minute.map_or(usual.per_minute, u32::from),
+            absent_s: self.absent_s.map_or(usual.absent_s, u64::from),
+        }
     }
 
     fn url(&self, shape: Shape) -> Option<WebUrl> {
@@ -101,6 +117,14 @@ mod tests {
         );
         let text = "services = ['kds']\nkds_url = 'http://mirror:8080/amd/'\ncache = 'c'";
         assert_eq!(sources(text), "`/etc/k/c`, kds at http://mirror:8080/amd");
+    }
+
+    #[test]
+    fn what_strangers_can_make_it_ask_is_bounded_as_configured() {
+        let limits = |text| toml::from_str::<Endorsing>(text).unwrap().limits();
+        assert_eq!(limits(""), Limits { waiting: 128, per_minute: 120, absent_s: 600 });
+        let text = "max_lookups = 1\nlookups_per_minute = 2\nabsent_s = 3";
+        assert_eq!(limits(text), Limits { waiting: 1, per_minute: 2, absent_s: 3 });
     }
 
     #[test]

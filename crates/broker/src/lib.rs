@@ -4,7 +4,8 @@
 //!   answer once the transaction is durable.
 //! - [`app`] holds what handlers share; [`start`] puts it together; [`serve`] has the sockets.
 //! - [`public`] is what guests and auditors reach over TLS, [`admin`] what operators reach over a Unix socket.
-//! - [`endorsing`] says where certificates come from that evidence lacks; a release looks there before it gives up.
+//! - [`endorsing`] says where certificates come from that evidence lacks; a release looks there before it gives up;
+//!   [`revocation`] keeps revocation lists fresh.
 //! - [`enrol`] makes the attestation keys of TPMs known, [`attestation_keys`] are those that are.
 //! - [`identity`], [`tls`] and [`files`] are the broker's own keys on disk.
 //! - [`log`] publishes the journal as C2SP tiles; [`refusals`] sums what strangers send.
@@ -29,6 +30,7 @@ pub mod log;
 pub mod manage;
 pub mod public;
 pub mod refusals;
+pub mod revocation;
 pub mod ring;
 pub mod serve;
 pub mod start;

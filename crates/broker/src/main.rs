@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use broker::config::Config;
 use broker::start::StartError;
-use broker::{admin, public, serve, start};
+use broker::{admin, public, revocation, serve, start};
 use claims::UnixTime;
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::net::TcpListener;
@@ -113,6 +113,7 @@ async fn run(path: &std::path::Path) -> Done {
         () = serve::guests(guests, TlsAcceptor::from(tls), public, connections) => {}
         () = serve::operators(operators, admin::router(Arc::clone(&app))) => {}
         () = serve::timers(Arc::clone(&app)) => {}
+        () = revocation::keep_fresh(Arc::clone(&app)) => {}
         () = told_to_stop() => {}
     }
     app.sum_refusals().await;

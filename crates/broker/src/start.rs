@@ -4,8 +4,6 @@ use std::io;
 use std::sync::{Arc, Mutex, RwLock};
 
 use claims::UnixTime;
-use claims::snp::Product;
-use endorsements::Store as Certificates;
 use journal::{Event, LogSequencer, RebuildError, Started};
 use store::{GroupCommit, Options, Store, Transaction};
 use tlog::note::VerifierKey;
@@ -21,6 +19,7 @@ use crate::files::FileError;
 use crate::identity::{Identity, IdentityError};
 use crate::log::{Log, LogError};
 use crate::refusals::Refusals;
+use crate::revocation::Lists;
 use crate::ring::KeyRing;
 use crate::tls::TlsIdentity;
 
@@ -91,12 +90,15 @@ pub enum StartError {
 pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdentity), StartError> {
     let identity = Identity::load_or_make(&config, now)?;
     let policy = load_policy(&config.policies, &config.policy)?;
+    let sources = config.endorsements.sources(&config.state, crypto::random_array()?);
+    tracing::info!(%sources, "certificates that evidence lacks");
+    let anchors = anchors(&config.trust)?;
     let mut core = Core {
         broker: identity.id,
         challenge: identity.challenge,
-        anchors: anchors(&config.trust)?,
         endorsements: endorsements(&config)?,
-        crls: crls(&config)?,
+        crls: Lists::load(&sources, &anchors, now).map_err(StartError::Endorsements)?,
+        anchors,
         root: identity.root,
         ek_roots: ek_roots(&config.trust)?,
         attestation_keys: AttestationKeys::default(),
@@ -116,8 +118,6 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
     let commits =
         spawned.map_err(|source| StartError::Io { what: "cannot start a thread".to_owned(), source })?;
     let room = tokio::sync::Semaphore::new(config.max_releases);
-    let sources = config.endorsements.sources(&config.state, crypto::random_array()?);
-    tracing::info!(%sources, "certificates that evidence lacks");
     let app = Arc::new(App {
         room,
         core,
@@ -192,17 +192,6 @@ fn ek_roots(trust: &Trust) -> Result<EkRoots, StartError> {
         }
     }
     Ok(roots)
-}
-
-/// The revocation lists of the operator's directory.
-fn crls(config: &Config) -> Result<Endorsements, StartError> {
-    let unusable = |e: String| StartError::Endorsements(e);
-    let Some(dir) = &config.endorsements.directory else { return Ok(Endorsements::default()) };
-    let lists =
-        [Product::Milan, Product::Genoa, Product::Turin].map(|product| Certificates::new(dir).crl(product));
-    let lists: Vec<Option<Vec<u8>>> =
-        lists.into_iter().collect::<Result<_, _>>().map_err(|e| unusable(e.to_string()))?;
-    Endorsements::default().with_crls(lists.into_iter().flatten()).map_err(|e| unusable(e.to_string()))
 }
 
 fn endorsements(config: &Config) -> Result<Endorsements, StartError> {

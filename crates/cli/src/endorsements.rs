@@ -15,42 +15,47 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use claims::{Sha256Digest, UnixTime};
 use clap::{Args, Subcommand};
-use endorsements::{DirectoryError, FindError, VcekName, read_file};
+use endorsements::{Authority, DirectoryError, FindError, read_file};
 use verify::{
-    AnchorError, ChainError, EndorsedKey, Endorsements, EndorsementsError, TrustAnchors, VerifyError,
-    endorsed_key,
+    AnchorError, ChainError, EndorsedIssuer, EndorsedKey, Endorsements, EndorsementsError, ListError,
+    TrustAnchors, VerifyError, endorsed_issuer, endorsed_key,
 };
 
 /// Subcommands of `keyfast endorsements`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Fetch the certificate of a chip's key from AMD, Azure or a mirror, into a directory
+    /// Fetch the certificate of a chip's key, or revocation lists, from AMD, Azure or a mirror, into a directory
     #[command(
         long_about = "Fetch the certificate (VCEK) of the key that signs a chip's reports, and its issuer's, into a \
         directory that brokers read.\n\n\
         The key is named by a report, or by product, chip id and TCB: another TCB has another key. What comes is \
         verified under AMD's roots before it is written. A key that is in the directory is not asked for again; its \
         certificate does not change but for its dates. AMD answers seldom for the same key, so this waits as it is \
-        asked to.\n\n\
+        asked to. A cloud provider's key (VLEK) is given to nobody but the provider: its certificate comes with the \
+        evidence, or from `import`, and only the chain above it is fetched here.\n\n\
+        With --crl the revocation lists of the product's root come along; --crl alone fetches lists and nothing else. \
+        A broker takes up newer ones in its directory without a restart.\n\n\
         For a site without a network, run this elsewhere, carry the directory there, and name it in the broker's \
         configuration: `[endorsements]`, `directory = \"...\"`.",
         after_help = "Examples:\n  \
         keyfast endorsements fetch --report report.bin --dir endorsements\n  \
         keyfast endorsements fetch --product Genoa --chip 0a1b... \\\n    \
-        --tcb bootloader=10,tee=0,snp=27,microcode=88 --dir endorsements"
+        --tcb bootloader=10,tee=0,snp=27,microcode=88 --dir endorsements\n  \
+        keyfast endorsements fetch --crl --product Genoa --dir endorsements"
     )]
     Fetch(fetch::Fetch),
     /// Verify certificate files and put them into a directory under the names that brokers look for
     #[command(
         long_about = "Verify certificate files, DER or PEM, and put them into a directory under the names that \
         brokers look for.\n\n\
-        Give the certificate of each chip's key (VCEK) and those of their issuers (ASK), in any order. Unless each \
-        chip's certificate has its issuer's among the files, or in the directory, up to one of AMD's roots, nothing \
-        is written. A root among the files is not believed, and not written.",
+        Give the certificate of each chip's (VCEK) or cloud provider's key (VLEK) and those of their issuers (ASK, \
+        ASVK), in any order; or those of issuers alone. Unless each key's certificate has its issuer's among the \
+        files, or in the directory, up to one of AMD's roots, nothing is written. A root among the files is not \
+        believed, and not written.",
         after_help = "Example:\n  keyfast endorsements import vcek.der cert_chain.pem --dir endorsements"
     )]
     Import(import::Import),
-    /// List the certificates of a directory, and whether they verify now
+    /// List the certificates and revocation lists of a directory, and whether they verify now
     List(list::List),
 }
 
@@ -119,8 +124,16 @@ pub enum Failure {
         reason: String,
     },
     /// There is nothing to import.
-    #[error("no certificate of a chip's key among the files: expected a VCEK's, with an elliptic-curve key")]
-    NoLeaf,
+    #[error("nothing to import: expected certificates of VCEKs, VLEKs, ASKs or ASVKs under a trusted root")]
+    NothingToImport,
+    /// A service gave a revocation list that does not verify.
+    #[error("the revocation list of {authority} does not verify: {source}")]
+    List {
+        /// Whose.
+        authority: Authority,
+        /// What is wrong with it.
+        source: ListError,
+    },
     /// The clock is before 1970.
     #[error("the system's clock is before 1970; set it right, since certificates are valid for a time")]
     Clock,
@@ -130,7 +143,7 @@ impl Failure {
     /// The process's exit code: 1 for what does not verify, 4 for files, 2 for what keeps it from being judged.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unverified { .. } | Self::Report { .. } => 1,
+            Self::Unverified { .. } | Self::Report { .. } | Self::List { .. } => 1,
             Self::NotFound(error) if refused(error) => 1,
             Self::File { .. } | Self::Contents(_) => 4,
             _ => 2,
@@ -187,10 +200,15 @@ fn vouched<'a>(
     Ok(endorsed_key(&endorsements, anchors, now)?)
 }
 
-/// What a key is called in a directory.
-fn name_of(key: &EndorsedKey) -> Option<VcekName> {
-    let tcb = claims::snp::Tcb::from_report_bytes(key.tcb, key.product);
-    VcekName::of_hwid(key.product, &key.hwid, tcb)
+/// The intermediate of an authority that certificates vouch for under these roots.
+fn vouched_issuer<'a>(
+    certificates: impl IntoIterator<Item = &'a Vec<u8>>,
+    Authority { kind, product }: Authority,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<EndorsedIssuer, Unverified> {
+    let endorsements = Endorsements::from_certificates(certificates.into_iter().cloned())?;
+    Ok(endorsed_issuer(&endorsements, (kind, product), anchors, now)?)
 }
 
 fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {

@@ -97,7 +97,7 @@ impl Failure {
 
 impl FindError {
     /// Whether every source said that there is no such thing.
-    pub(crate) fn is_absent(&self) -> bool {
+    pub fn is_absent(&self) -> bool {
         self.failures.iter().all(|(_, failure)| matches!(failure, Failure::Absent))
     }
 

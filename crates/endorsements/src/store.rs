@@ -121,6 +121,16 @@ impl Store {
         self.write(&authority.crl_file(), der)
     }
 
+    /// Where the chain of an authority lies.
+    pub fn chain_path(&self, authority: Authority) -> PathBuf {
+        self.root.join(authority.chain_file())
+    }
+
+    /// Where the revocation list beside it lies.
+    pub fn crl_path(&self, authority: Authority) -> PathBuf {
+        self.root.join(authority.crl_file())
+    }
+
     /// Deletes the certificate of a VCEK, if it is here.
     ///
     /// # Errors

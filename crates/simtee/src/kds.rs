@@ -6,6 +6,7 @@
 //! /vcek/v1/Turin/HWID?fmcSPL=01&blSPL=…                          the same; HWID of 8 bytes
 //! /vcek/v1/Genoa/cert_chain                                      ASK and ARK, PEM
 //! /vcek/v1/Genoa/crl                                             the ARK's revocation list, DER; nothing is revoked
+//! /vlek/v1/Genoa/cert_chain, /vlek/v1/Genoa/crl                  ASVK and ARK; the same list. VLEKs are no guest's to ask
 //! ```
 //!
 //! It answers 429 as often as it is told to, so that clients can be seen to wait. The reader of requests is as small
@@ -96,16 +97,20 @@ impl Kds {
     fn answer(&self, host: &SimHost, target: Option<&str>) -> Answer {
         let Some(target) = target else { return ("405 Method Not Allowed", TEXT, Vec::new()) };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let Some(rest) = path.strip_prefix(&format!("/vcek/v1/{}/", host.product())) else {
-            return NOT_FOUND;
+        let below = |kind| path.strip_prefix(&format!("/{kind}/v1/{}/", host.product()));
+        let chain = |issuer| {
+            let chain = format!("{}{}", pem(issuer), pem(host.ark_der()));
+            ("200 OK", "application/x-pem-file", chain.into_bytes())
         };
-        if rest == "cert_chain" {
-            let chain = format!("{}{}", pem(host.ask_der()), pem(host.ark_der()));
-            return ("200 OK", "application/x-pem-file", chain.into_bytes());
-        }
-        if rest == "crl" {
-            return ("200 OK", "application/pkix-crl", self.crl.clone());
-        }
+        let rest = match (below("vcek"), below("vlek")) {
+            (Some("cert_chain"), _) => return chain(host.ask_der()),
+            (_, Some("cert_chain")) => return chain(host.asvk_der()),
+            (Some("crl"), _) | (_, Some("crl")) => {
+                return ("200 OK", "application/pkix-crl", self.crl.clone());
+            }
+            (Some(rest), _) => rest,
+            (None, _) => return NOT_FOUND,
+        };
         let chip = host.chip_id();
         let hwid = chip.0.get(..host.hwid_len()).unwrap_or_default();
         if rest != hex::encode(hwid) {

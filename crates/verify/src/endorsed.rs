@@ -13,8 +13,8 @@ use crate::chain::{check_ca, check_subject, common_name, issuer_name};
 use crate::crl::Crl;
 use crate::leaf::{self, Holder};
 use crate::{
-    ChainError, CrlError, Endorsements, RevocationError, Role, TrustAnchors, VerifyError, product, report,
-    tpm,
+    ChainError, CrlError, Endorsements, EnrolledKeys, RevocationError, Role, TrustAnchors, VerifyError,
+    product, report, tpm,
 };
 
 /// The key that must have signed a report, if anything in the report is true.
@@ -95,11 +95,16 @@ pub enum ListError {
 
 /// The checks of evidence that need no certificate: that a guest asked, that a key signed, that the host masks nothing,
 /// that the CPU is of a product with a root; and where a quote comes with the report, those of the quote and of what
-/// the report says of its key. Cheap, and no proof of anything: a stranger's evidence may pass.
+/// the report says of its key, which must be in `enrolled` where it counts only then. Cheap, and no proof of anything: a
+/// stranger's evidence may pass.
 ///
 /// # Errors
 /// [`VerifyError`], the first check that failed; [`VerifyError::Unsupported`] for evidence without a report.
-pub fn precheck(evidence: &Evidence) -> Result<NeededKey, VerifyError> {
+pub fn precheck(
+    evidence: &Evidence,
+    enrolled: &dyn EnrolledKeys,
+    now: UnixTime,
+) -> Result<NeededKey, VerifyError> {
     let without = VerifyError::Unsupported { kind: evidence.kind() };
     let fields = evidence.snp().ok_or(without)?.report.fields();
     report::requester(fields, &mut |_, _| ())?;
@@ -117,7 +122,7 @@ pub fn precheck(evidence: &Evidence) -> Result<NeededKey, VerifyError> {
     };
     match evidence {
         Evidence::AzureVtpm(azure) => tpm::azure::precheck(azure)?,
-        Evidence::Svsm(svsm) => tpm::svsm::precheck(svsm)?,
+        Evidence::Svsm(svsm) => tpm::svsm::precheck(svsm, enrolled, now)?,
         _ => (),
     }
     let (chip_id, reported_tcb) = (fields.chip_id, fields.reported_tcb);

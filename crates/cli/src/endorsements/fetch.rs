@@ -1,5 +1,5 @@
-//! `keyfast endorsements fetch`: asks services for the certificate of a key that a report or a person names, and keeps
-//! nothing that does not verify.
+//! `keyfast endorsements fetch`: asks services for the certificate of a key that a report or a person names, and for
+//! revocation lists, and keeps nothing that does not verify.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,20 +8,26 @@ use std::time::Duration;
 use claims::snp::{Product, SigningKey, Tcb};
 use claims::{EvidenceKind, UnixTime};
 use clap::Args;
-use endorsements::{FindError, Found, Service, Shape, Sources, Store, VcekName, WebUrl};
+use endorsements::{Authority, FindError, Found, Service, Shape, Sources, Store, VcekName, Wanted, WebUrl};
 use evidence::Evidence;
-use verify::{TrustAnchors, precheck};
+use verify::{NoEnrolledKeys, TrustAnchors, precheck, signed_list};
 
-use super::{Failure, Roots, bad_report, clock, file_error, read_evidence, vouched};
+use super::{Failure, Roots, bad_report, clock, file_error, read_evidence, vouched, vouched_issuer};
 
 /// Arguments of `keyfast endorsements fetch`.
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// A report of the chip, 1184 bytes, with or without a certificate table
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["product", "chip", "tcb"], required_unless_present = "chip")]
+    /// A report of the chip, 1184 bytes, with or without a certificate table; of one signed by a VLEK, whose
+    /// certificate only comes with the evidence, the chain above it is fetched
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["product", "chip", "tcb"],
+        required_unless_present_any = ["chip", "crl"]
+    )]
     report: Option<PathBuf>,
     /// Milan, Genoa (Bergamo and Siena too) or Turin
-    #[arg(long, requires_all = ["chip", "tcb"])]
+    #[arg(long)]
     product: Option<Product>,
     /// The chip's id in hexadecimal: 64 bytes, on Turin 8
     #[arg(long, value_name = "HEX", value_parser = parse_hex, requires_all = ["product", "tcb"])]
@@ -38,7 +44,7 @@ pub struct Fetch {
     /// Another address for the first of these, such as a mirror's; http:// will do, as certificates prove themselves
     #[arg(long, value_name = "URL")]
     url: Option<WebUrl>,
-    /// Also fetch the revocation list of the product's root; it is verified by whoever reads it
+    /// Also fetch the revocation lists of the product's root; without a key, those of `--product`, or of all
     #[arg(long)]
     crl: bool,
     /// How long to try each source, in seconds
@@ -80,45 +86,94 @@ fn parse_tcb(text: &str) -> Result<Tcb, String> {
 }
 
 pub(super) fn run(args: &Fetch) -> Result<(), Failure> {
-    let (names, anchors, now) = (names(args)?, args.roots.anchors()?, clock()?);
+    let (wanted, anchors, now) = (wanted(args)?, args.roots.anchors()?, clock()?);
     let sources = sources(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(file_error("ask for", &args.dir))?;
-    let (name, found) = runtime.block_on(find(&names, &sources, &anchors, now))?;
-    print(&name, &found, &anchors, now);
-    if args.crl {
-        let crl = runtime.block_on(sources.crl(name.product(), now)).map_err(Arc::new)?;
-        let path = Store::new(&args.dir).put_crl(name.product(), &crl);
-        println!("list     {}", path.map_err(file_error("write in", &args.dir))?.display());
+    let store = Store::new(&args.dir);
+    let mut products: Vec<Product> = args.product.into_iter().collect();
+    if !wanted.is_empty() {
+        let (found_as, found) = runtime.block_on(find(&wanted, &sources, &anchors, now))?;
+        print(&found_as, &found, &anchors, now);
+        products = vec![authority(&found_as).product];
+        written(&store, &found_as)?;
     }
-    // A cache that cannot be written is no error to a broker; here it is the whole point.
-    match Store::new(&args.dir).vcek(&name)? {
-        Some(_) => Ok(()),
-        None => {
-            let source = std::io::Error::other("the certificate was found and could not be kept");
-            Err(file_error("write in", &args.dir)(source))
-        }
+    if args.crl {
+        let all = products.is_empty();
+        let lists = Authority::all().filter(|authority| all || products.contains(&authority.product));
+        runtime.block_on(fetch_lists(lists, &sources, &store, &anchors, now))?;
+    }
+    Ok(())
+}
+
+/// A cache that cannot be written is no error to a broker; here it is the whole point.
+fn written(store: &Store, wanted: &Wanted) -> Result<(), Failure> {
+    let is_there = match wanted {
+        Wanted::Vcek(name) => store.vcek(name)?.is_some(),
+        Wanted::Chain(authority) => !store.chain(*authority)?.is_empty(),
+    };
+    let source = std::io::Error::other("the certificate was found and could not be kept");
+    if is_there { Ok(()) } else { Err(file_error("write in", store.root())(source)) }
+}
+
+/// Each list that is published, verified and written; an error if none is.
+async fn fetch_lists(
+    authorities: impl Iterator<Item = Authority>,
+    sources: &Sources,
+    store: &Store,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<(), Failure> {
+    let (mut written, mut absent) = (0_usize, None);
+    for authority in authorities {
+        let der = match sources.crl(authority, now).await {
+            Ok(der) => der,
+            Err(error) if error.is_absent() => {
+                absent = absent.or(Some(error));
+                continue;
+            }
+            Err(error) => return Err(Arc::new(error).into()),
+        };
+        let refused = |source| Failure::List { authority, source };
+        let list = signed_list(&der, anchors).map_err(refused)?;
+        let path = store.put_crl(authority, &der).map_err(file_error("write in", store.root()))?;
+        println!("list     {}", path.display());
+        println!("         issued {}, next one due {}", list.this_update, list.next_update);
+        written = written.saturating_add(1);
+    }
+    match absent {
+        Some(error) if written == 0 => Err(Arc::new(error).into()),
+        _ => Ok(()),
     }
 }
 
-/// What the key may be called: a report of version 2 does not say which product it is of.
-fn names(args: &Fetch) -> Result<Vec<VcekName>, Failure> {
+fn authority(wanted: &Wanted) -> Authority {
+    match wanted {
+        Wanted::Vcek(name) => name.authority(),
+        Wanted::Chain(authority) => *authority,
+    }
+}
+
+/// What may be meant: a report of version 2 does not say which product it is of.
+fn wanted(args: &Fetch) -> Result<Vec<Wanted>, Failure> {
     let Some(path) = &args.report else {
         let (Some(product), Some(Hex(chip)), Some(tcb)) = (args.product, &args.chip, args.tcb) else {
-            return Err(Failure::NoSuchKey("name a report, or product, chip and tcb"));
+            return Ok(Vec::new());
         };
         let name = VcekName::of_hwid(product, chip, tcb);
         let unfit = "the chip id has 64 bytes, on Turin 8, not all zero; and only Turin has an fmc, always";
-        return Ok(vec![name.ok_or(Failure::NoSuchKey(unfit))?]);
+        return Ok(vec![Wanted::Vcek(name.ok_or(Failure::NoSuchKey(unfit))?)]);
     };
     let report = |reason: String| Failure::Report { path: path.clone(), reason };
     let evidence = Evidence::parse(EvidenceKind::SevSnp, &read_evidence(path)?);
-    let needed = precheck(&evidence.map_err(|e| report(e.to_string()))?).map_err(bad_report(path))?;
+    let needed = precheck(&evidence.map_err(|e| report(e.to_string()))?, &NoEnrolledKeys, clock()?);
+    let needed = needed.map_err(bad_report(path))?;
+    let products = needed.products.iter().copied();
     if needed.kind == SigningKey::Vlek {
-        return Err(report("signed by a VLEK, whose certificate only comes with the evidence".to_owned()));
+        return Ok(products.map(|product| Wanted::Chain(Authority::asvk(product))).collect());
     }
     let name = |product| VcekName::new(product, &needed.chip_id, needed.reported_tcb);
-    let names: Vec<_> = needed.products.iter().filter_map(|product| name(*product)).collect();
+    let names: Vec<_> = products.filter_map(name).map(Wanted::Vcek).collect();
     if names.is_empty() {
         return Err(report("no key can have its chip id and reported tcb".to_owned()));
     }
@@ -140,34 +195,47 @@ fn sources(args: &Fetch) -> Result<Sources, Failure> {
     Ok(sources)
 }
 
-/// The first of the names that a source knows.
+/// The first of these that a source knows.
 async fn find(
-    names: &[VcekName],
+    wanted: &[Wanted],
     sources: &Sources,
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<(VcekName, Found), Failure> {
-    let judge = |name: &VcekName, certificates: &[Vec<u8>]| match vouched(certificates, anchors, now) {
-        Ok(key) if name.is(key.product, &key.hwid, key.tcb) => Ok(()),
-        Ok(_) => Err("a certificate of another key".to_owned()),
-        Err(reason) => Err(reason.to_string()),
+) -> Result<(Wanted, Found), Failure> {
+    let judge = |wanted: &Wanted, certificates: &[Vec<u8>]| match wanted {
+        Wanted::Vcek(name) => match vouched(certificates, anchors, now) {
+            Ok(key) if name.is(key.product, &key.hwid, key.tcb) => Ok(()),
+            Ok(_) => Err("a certificate of another key".to_owned()),
+            Err(reason) => Err(reason.to_string()),
+        },
+        Wanted::Chain(authority) => {
+            vouched_issuer(certificates, *authority, anchors, now).map(drop).map_err(|e| e.to_string())
+        }
     };
     let mut last: Option<Arc<FindError>> = None;
-    for name in names {
-        match sources.find(name, now, &judge).await {
-            Ok(found) => return Ok((name.clone(), found)),
+    for one in wanted {
+        match sources.find(one, now, &judge).await {
+            Ok(found) => return Ok((one.clone(), found)),
             Err(error) => last = Some(error),
         }
     }
     Err(last.map_or(Failure::NoSuchKey("none was named"), Failure::NotFound))
 }
 
-fn print(name: &VcekName, found: &Found, anchors: &TrustAnchors, now: UnixTime) {
-    println!("key      {name}");
+fn print(wanted: &Wanted, found: &Found, anchors: &TrustAnchors, now: UnixTime) {
+    let valid = match wanted {
+        Wanted::Vcek(_) => vouched(&found.certificates, anchors, now)
+            .map(|key| (key.not_before, key.not_after, key.simulated))
+            .ok(),
+        Wanted::Chain(authority) => vouched_issuer(&found.certificates, *authority, anchors, now)
+            .map(|issuer| (issuer.not_before, issuer.not_after, issuer.simulated))
+            .ok(),
+    };
+    println!("key      {wanted}");
     println!("source   {}", found.source);
-    if let Ok(key) = vouched(&found.certificates, anchors, now) {
-        println!("valid    {} to {}", key.not_before, key.not_after);
-        println!("root     {}", if key.simulated { "a simulated one" } else { "AMD's" });
+    if let Some((from, until, simulated)) = valid {
+        println!("valid    {from} to {until}");
+        println!("root     {}", if simulated { "a simulated one" } else { "AMD's" });
     }
 }
 

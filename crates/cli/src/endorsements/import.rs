@@ -1,14 +1,16 @@
 //! `keyfast endorsements import`: files of any name, verified all before any is written, under the names that brokers
 //! look for.
 
+use core::fmt;
 use std::path::{Path, PathBuf};
 
 use claims::UnixTime;
+use claims::snp::Tcb;
 use clap::Args;
-use endorsements::{Store, VcekName, read_file};
-use verify::{TrustAnchors, is_leaf};
+use endorsements::{Authority, Store, VcekName, VlekName, read_file};
+use verify::{EndorsedKey, TrustAnchors, is_leaf};
 
-use super::{Failure, Roots, clock, file_error, name_of, vouched};
+use super::{Failure, Roots, clock, file_error, vouched, vouched_issuer};
 
 /// Arguments of `keyfast endorsements import`.
 #[derive(Debug, Args)]
@@ -23,39 +25,98 @@ pub struct Import {
     roots: Roots,
 }
 
-/// A chip's certificate that verified, and its issuer's.
+/// A key's certificate that verified, and its issuer's.
 struct Verified {
-    name: VcekName,
-    vcek: Vec<u8>,
+    name: Name,
+    leaf: Vec<u8>,
     issuer: Vec<u8>,
+}
+
+/// What a key is called in a directory.
+enum Name {
+    Vcek(VcekName),
+    Vlek(VlekName),
+}
+
+impl Name {
+    fn of(key: &EndorsedKey) -> Option<Self> {
+        let tcb = Tcb::from_report_bytes(key.tcb, key.product);
+        match &key.csp_id {
+            Some(csp_id) => VlekName::new(key.product, csp_id, tcb).map(Self::Vlek),
+            None => VcekName::of_hwid(key.product, &key.hwid, tcb).map(Self::Vcek),
+        }
+    }
+
+    fn authority(&self) -> Authority {
+        match self {
+            Self::Vcek(name) => name.authority(),
+            Self::Vlek(name) => Authority::asvk(name.product()),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vcek(name) => name.fmt(f),
+            Self::Vlek(name) => name.fmt(f),
+        }
+    }
 }
 
 pub(super) fn run(args: &Import) -> Result<(), Failure> {
     let (anchors, now, store) = (args.roots.anchors()?, clock()?, Store::new(&args.dir));
     let Sorted { leaves, issuers } = read(&args.files)?;
     if leaves.is_empty() {
-        return Err(Failure::NoLeaf);
+        return import_issuers(&issuers, &store, &anchors, now);
     }
     // All of them first, so that a bad one leaves the directory as it was.
-    let verify = |(path, vcek): &(PathBuf, Vec<u8>)| verified(path, vcek, &issuers, &store, &anchors, now);
+    let verify = |(path, leaf): &(PathBuf, Vec<u8>)| verified(path, leaf, &issuers, &store, &anchors, now);
     let all = leaves.iter().map(verify).collect::<Result<Vec<_>, _>>()?;
-    for Verified { name, vcek, issuer } in all {
-        let known = store.chain(name.product()).unwrap_or_default();
-        if !known.contains(&issuer) {
-            // The issuer that was there before stays behind it: AMD has replaced one, and chips have either's.
-            let chain: Vec<Vec<u8>> = std::iter::once(issuer).chain(known).take(MOST_ISSUERS).collect();
-            store.put_chain(name.product(), &chain).map_err(file_error("write in", &args.dir))?;
-        }
-        let path = store.put_vcek(&name, &vcek).map_err(file_error("write in", &args.dir))?;
-        println!("{name}\n  {}", path.display());
+    for Verified { name, leaf, issuer } in all {
+        add_issuer(&store, name.authority(), issuer)?;
+        let path = match &name {
+            Name::Vcek(name) => store.put_vcek(name, &leaf),
+            Name::Vlek(name) => store.put_vlek(name, &leaf),
+        };
+        println!("{name}\n  {}", path.map_err(file_error("write in", &args.dir))?.display());
     }
     Ok(())
+}
+
+/// Issuers without a key below them: the one above a VLEK that comes with evidence, for one.
+fn import_issuers(
+    issuers: &[Vec<u8>],
+    store: &Store,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<(), Failure> {
+    let mut found = false;
+    for issuer in issuers {
+        let verifies = |authority: &Authority| vouched_issuer([issuer], *authority, anchors, now).is_ok();
+        if let Some(authority) = Authority::all().find(verifies) {
+            add_issuer(store, authority, issuer.clone())?;
+            println!("{authority}");
+            found = true;
+        }
+    }
+    if found { Ok(()) } else { Err(Failure::NothingToImport) }
+}
+
+/// The issuer that was there before stays behind it: AMD has replaced one, and chips have either's.
+fn add_issuer(store: &Store, authority: Authority, issuer: Vec<u8>) -> Result<(), Failure> {
+    let known = store.chain(authority).unwrap_or_default();
+    if known.contains(&issuer) {
+        return Ok(());
+    }
+    let chain: Vec<Vec<u8>> = std::iter::once(issuer).chain(known).take(MOST_ISSUERS).collect();
+    store.put_chain(authority, &chain).map(drop).map_err(file_error("write in", store.root()))
 }
 
 /// Certificates by what they may be, in DER.
 #[derive(Default)]
 struct Sorted {
-    /// Those of chips, each with its file.
+    /// Those of chips and providers, each with its file.
     leaves: Vec<(PathBuf, Vec<u8>)>,
     /// All others.
     issuers: Vec<Vec<u8>>,
@@ -76,23 +137,24 @@ fn read(files: &[PathBuf]) -> Result<Sorted, Failure> {
     Ok(sorted)
 }
 
-/// A chip's certificate with the one issuer, given or known, that makes a chain of it.
+/// A key's certificate with the one issuer, given or known, that makes a chain of it.
 fn verified(
     path: &Path,
-    vcek: &Vec<u8>,
+    leaf: &Vec<u8>,
     given: &[Vec<u8>],
     store: &Store,
     anchors: &TrustAnchors,
     now: UnixTime,
 ) -> Result<Verified, Failure> {
     let unverified = |reason: String| Failure::Unverified { path: path.to_owned(), reason };
-    let known = products().flat_map(|product| store.chain(product).unwrap_or_default());
+    let known = Authority::all().flat_map(|authority| store.chain(authority).unwrap_or_default());
     let mut refused = None;
     for issuer in given.iter().cloned().chain(known) {
-        match vouched([vcek, &issuer], anchors, now) {
+        match vouched([leaf, &issuer], anchors, now) {
             Ok(key) => {
-                let name = name_of(&key).ok_or_else(|| unverified("its chip id is all zero".to_owned()))?;
-                return Ok(Verified { name, vcek: vcek.clone(), issuer });
+                let nameless = "its chip id is all zero, or its csp id makes no file's name";
+                let name = Name::of(&key).ok_or_else(|| unverified(nameless.to_owned()))?;
+                return Ok(Verified { name, leaf: leaf.clone(), issuer });
             }
             // What the wrong issuer says is of no interest if another says more.
             Err(error) => refused = refused.filter(|_| is_foreign(&error)).or(Some(error)),
@@ -106,10 +168,5 @@ fn is_foreign(error: &super::Unverified) -> bool {
     matches!(error, super::Unverified::Chain(verify::ChainError::NoIntermediate { .. }))
 }
 
-fn products() -> impl Iterator<Item = claims::snp::Product> {
-    use claims::snp::Product::{Genoa, Milan, Turin};
-    [Milan, Genoa, Turin].into_iter()
-}
-
-/// Issuers of a product that are kept beside each other.
+/// Issuers of one name that are kept beside each other.
 const MOST_ISSUERS: usize = 4;

@@ -16,9 +16,9 @@ use claims::{EvidenceKind, GuestIdentity, OsBinding};
 use evidence::svsm::SvsmEvidence;
 use evidence::tpm::Public;
 
-use super::ak::{AttestationKey, check_attributes, name_of};
+use super::ak::name_of;
 use super::azure::requester;
-use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, answer, enrolled, quote};
+use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, answer, enrolled};
 use crate::authenticated::Binding;
 use crate::check::OnCheck;
 use crate::{Authenticated, Check, VerifyError};
@@ -54,12 +54,17 @@ pub(crate) fn authenticate(
     })
 }
 
-/// Those of the checks above that need neither a certificate nor an enrolment.
-pub(crate) fn precheck(evidence: &SvsmEvidence) -> Result<(), TpmVerifyError> {
+/// Those of the checks above that need no certificate; the report is as unproven after them as before.
+pub(crate) fn precheck(
+    evidence: &SvsmEvidence,
+    table: &dyn EnrolledKeys,
+    now: claims::UnixTime,
+) -> Result<(), TpmVerifyError> {
     requester(evidence.snp.report.fields(), EvidenceKind::Svsm, &mut |_, _| ())?;
-    let key = AttestationKey::of_public(&evidence.ak)?;
-    check_attributes(evidence.ak.fields().attributes, &mut |_, _| ())?;
-    quote::check(&evidence.quote, &key, None, &mut |_, _| ()).map(drop)
+    let trusted = enrolled::trust(&evidence.ak, table, true, now, &mut |_, _| ())?;
+    endorsement_key(&evidence.manifest, &trusted.known, &mut |_, _| ())?;
+    let signer = Signer::of_public(&evidence.ak, &trusted, &mut |_, _| ())?;
+    signer.claims(&evidence.quote, &mut |_, _| ()).map(drop)
 }
 
 /// Where the evidence carries what it answers.

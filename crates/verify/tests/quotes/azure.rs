@@ -286,7 +286,7 @@ fn evidence_without_certificates_says_which_key_it_needs() {
         parse(&parts::azure(&parts::hcl(report, runtime), &[0; 24], quote))
     };
     let evidence = bare(&azure.report, &azure.runtime, &quote);
-    let needed = precheck(&evidence).unwrap();
+    let needed = precheck(&evidence, &verify::NoEnrolledKeys, NOW).unwrap();
     assert_eq!((needed.products.as_slice(), needed.chip_id), (&[Product::Genoa][..], host().chip_id()));
     let transcript = transcript(EvidenceKind::AzureVtpm);
     let hash = TranscriptHash(crypto::sha512(&[&transcript.encode()]));
@@ -295,13 +295,15 @@ fn evidence_without_certificates_says_which_key_it_needs() {
     assert!(matches!(error, VerifyError::Bind(BindError::ExtraData { .. })), "{error}");
 
     let other = azure.runtime.replace("\"tpm-enabled\":true", "\"tpm-enabled\":false");
-    let error = precheck(&bare(&azure.report, &other, &quote)).unwrap_err();
+    let error = precheck(&bare(&azure.report, &other, &quote), &verify::NoEnrolledKeys, NOW).unwrap_err();
     assert!(matches!(error, VerifyError::Tpm(TpmVerifyError::RuntimeData { .. })), "{error}");
     let mut forged = quote.clone();
     forged.signature[100] ^= 1;
-    let error = precheck(&bare(&azure.report, &azure.runtime, &forged)).unwrap_err();
+    let error =
+        precheck(&bare(&azure.report, &azure.runtime, &forged), &verify::NoEnrolledKeys, NOW).unwrap_err();
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Signature));
     let inside = AzureGuest::new(booted(), &GuestSpec { vmpl: 2, ..paravisor() });
-    let error = precheck(&bare(&inside.report, &inside.runtime, &quote)).unwrap_err();
+    let error =
+        precheck(&bare(&inside.report, &inside.runtime, &quote), &verify::NoEnrolledKeys, NOW).unwrap_err();
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Vmpl { kind: EvidenceKind::AzureVtpm, got: 2 }));
 }

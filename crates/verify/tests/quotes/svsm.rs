@@ -137,11 +137,13 @@ fn evidence_without_certificates_says_which_key_it_needs() {
     };
     let hash = TranscriptHash(crypto::sha512(&[&transcript(EvidenceKind::Svsm).encode()]));
     let honest = evidence(&service.ek, &quote);
-    assert_eq!(precheck(&honest).unwrap().chip_id, host().chip_id());
+    assert_eq!(precheck(&honest, &table(vtpm), NOW).unwrap().chip_id, host().chip_id());
     assert_eq!(answers(&honest, hash), Ok(()));
+    let unknown = precheck(&honest, &Table::default(), NOW).unwrap_err();
+    assert!(matches!(unknown, VerifyError::Tpm(TpmVerifyError::AkUnknown { .. })), "{unknown}");
     let error = answers(&evidence(&ak, &quote), hash).unwrap_err();
     assert!(matches!(error, VerifyError::Bind(BindError::Manifest { .. })), "another manifest: {error}");
     quote.signature[100] ^= 1;
-    let error = precheck(&evidence(&service.ek, &quote)).unwrap_err();
+    let error = precheck(&evidence(&service.ek, &quote), &table(vtpm), NOW).unwrap_err();
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::Signature));
 }

@@ -1,11 +1,13 @@
 //! Certificates by themselves, and the checks that need none.
 
 use claims::snp::{Product, SigningKey};
-use claims::{EvidenceKind, ReportData};
+use claims::{EvidenceKind, ReportData, UnixTime};
 use evidence::Evidence;
 use simtee::{Chain, GuestSpec, field};
-use verify::{ChainError, EndorsedKey, Endorsements, Role, TrustAnchors, VerifyError};
-use verify::{endorsed_key, is_leaf, precheck};
+use verify::{
+    ChainError, EndorsedKey, Endorsements, ListError, NoEnrolledKeys, RevocationError, Role, TrustAnchors,
+    VerifyError, endorsed_issuer, endorsed_key, is_leaf, precheck, signed_list,
+};
 
 use crate::machine::{CREATED, NOW, VCEK_LIFE, altered_report, host, launch, trust};
 
@@ -66,7 +68,8 @@ fn a_report_says_which_key_it_needs() {
     for product in [Product::Milan, Product::Genoa, Product::Turin] {
         let host = host(product);
         let bytes = launch(&host).attest(&ReportData([7; 64])).unwrap();
-        let needed = precheck(&Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap()).unwrap();
+        let needed =
+            precheck(&Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap(), &NoEnrolledKeys, NOW).unwrap();
         assert_eq!((needed.kind, needed.products), (SigningKey::Vcek, vec![product]));
         assert_eq!(needed.chip_id, host.chip_id());
         assert_eq!(needed.reported_tcb, GuestSpec::default_tcb(product).to_report_bytes());
@@ -75,7 +78,8 @@ fn a_report_says_which_key_it_needs() {
         report.put(field::VERSION, 2_u32.to_le_bytes()).put(field::CPUID, [0; 3]);
         report.put(field::LAUNCH_MIT_VECTOR, [0; 8]).put(field::CURRENT_MIT_VECTOR, [0; 8]);
     });
-    let needed = precheck(&Evidence::parse(EvidenceKind::SevSnp, &old).unwrap()).unwrap();
+    let needed =
+        precheck(&Evidence::parse(EvidenceKind::SevSnp, &old).unwrap(), &NoEnrolledKeys, NOW).unwrap();
     assert_eq!(needed.products, [Product::Milan, Product::Genoa]);
 }
 
@@ -83,7 +87,7 @@ fn a_report_says_which_key_it_needs() {
 fn a_report_that_no_certificate_can_save_needs_no_key() {
     let refused = |alter: fn(&mut simtee::ReportBuilder)| {
         let bytes = altered_report(&host(Product::Genoa), alter);
-        precheck(&Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap()).unwrap_err()
+        precheck(&Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap(), &NoEnrolledKeys, NOW).unwrap_err()
     };
     assert_eq!(refused(|r| _ = r.put(field::VMPL, u32::MAX.to_le_bytes())), VerifyError::HostRequested);
     assert_eq!(refused(|r| _ = r.put(field::VMPL, 4_u32.to_le_bytes())), VerifyError::Vmpl { got: 4 });
@@ -92,4 +96,45 @@ fn a_report_that_no_certificate_can_save_needs_no_key() {
     assert_eq!(refused(|r| _ = r.put(field::CHIP_ID, [0; 64])), VerifyError::ChipIdMasked);
     let unknown = VerifyError::UnknownCpu { family: 0x17, model: 1 };
     assert_eq!(refused(|r| _ = r.put(field::CPUID, [0x17, 1, 0])), unknown);
+}
+
+#[test]
+fn an_intermediate_is_one_of_its_product_and_kind_under_a_trusted_root() {
+    let host = host(Product::Genoa);
+    let anchors = trust(&host);
+    let issuer = |ders: &[&[u8]], kind, product, anchors: &TrustAnchors, now| {
+        let all = Endorsements::from_certificates(ders.iter().map(|der| der.to_vec())).unwrap();
+        endorsed_issuer(&all, (kind, product), anchors, now)
+    };
+    let (genoa, vlek) = (Product::Genoa, SigningKey::Vlek);
+    let all = [host.ark_der(), host.ask_der(), host.asvk_der()];
+    for kind in [SigningKey::Vcek, vlek] {
+        let found = issuer(&all, kind, genoa, &anchors, NOW).unwrap();
+        assert_eq!((found.product, found.simulated, found.not_before), (genoa, true, CREATED));
+    }
+    let none =
+        |issuer: &str| ChainError::NoIntermediate { certificate: Role::Vlek, issuer: issuer.to_owned() };
+    let error = issuer(&all[..2], vlek, genoa, &anchors, NOW).unwrap_err();
+    assert_eq!(error, none("SEV-VLEK-Genoa"));
+    assert_eq!(issuer(&all, vlek, Product::Milan, &anchors, NOW).unwrap_err(), none("SEV-VLEK-Milan"));
+    let foreign = ChainError::Signature { certificate: Role::Asvk, issuer: "ARK-Genoa".into() };
+    assert_eq!(issuer(&all, vlek, genoa, &TrustAnchors::amd(), NOW).unwrap_err(), foreign);
+    let not_before = CREATED;
+    let early = ChainError::NotYetValid { certificate: Role::Asvk, not_before, now: UnixTime(CREATED.0 - 1) };
+    assert_eq!(issuer(&all, vlek, genoa, &anchors, UnixTime(CREATED.0 - 1)).unwrap_err(), early);
+}
+
+#[test]
+fn a_list_is_of_the_root_that_signed_it_or_of_nobody() {
+    let ours = host(Product::Genoa);
+    let mut spec = ours.crl_spec(CREATED);
+    spec.revoked = vec![simtee::Revoked::new(7, CREATED)];
+    let der = ours.sign_crl(&spec).unwrap();
+    let list = signed_list(&der, &trust(&ours)).unwrap();
+    assert_eq!((list.product, list.simulated, list.root), (Product::Genoa, true, ours.ark_sha256()));
+    assert_eq!((list.this_update, list.next_update, list.revoked), (CREATED, spec.next_update.unwrap(), 1));
+    let unsigned = ListError::Signer(RevocationError::Signature { issuer: "ARK-Genoa".into() });
+    assert_eq!(signed_list(&der, &TrustAnchors::amd()), Err(unsigned.clone()));
+    assert_eq!(signed_list(&der, &trust(&host(Product::Milan))), Err(unsigned));
+    assert!(matches!(signed_list(&der[..99], &trust(&ours)), Err(ListError::Crl(_))));
 }
