@@ -26,6 +26,24 @@ fn the_key_is_made_once_and_found_again() {
     claims(by_name.as_mut(), &table);
 }
 
+/// As TPMs have it whose vendor has no other place for it.
+#[test]
+fn certificates_above_the_endorsement_keys_come_along_if_the_tpm_has_them() {
+    let tpm = Swtpm::start();
+    let issuer = tpm.issuer();
+    // Over two indices, and longer than what is in them.
+    let (first, second) = issuer.split_at(700);
+    for (index, part) in [("0x01c00100", first), ("0x01c00101", &[second, &[0; 30]].concat())] {
+        std::fs::write(tpm.path("part"), part).unwrap();
+        tpm.tool(&format!("tpm2_nvdefine {index} -C o -s {} -a ownerread|ownerwrite", part.len()));
+        tpm.tool(&format!("tpm2_nvwrite {index} -C o -i part"));
+    }
+    let keys = tpm.attester().keys().unwrap();
+    assert_eq!(keys.certificates.len(), 2);
+    assert_eq!(keys.certificates[1], issuer);
+    enrol(&mut tpm.attester(), &tpm.root());
+}
+
 #[test]
 fn the_key_of_a_quote_before_enrolment_is_the_one_that_is_enrolled() {
     let tpm = Swtpm::start();

@@ -1,11 +1,11 @@
 //! Quotes of an enrolled key.
 
-use attester::{Attester, TpmAttester, TpmPlaces};
+use attester::{AttestError, Attester, TpmAttester, TpmError, TpmPlaces};
 use claims::tpm::{AkBinding, HashAlgorithm};
 use claims::{EvidenceKind, GuestIdentity, OsBinding};
 use verify::{TpmVerifyError, TrustAnchors, VerifyError};
 
-use crate::broker::{Table, attest, authenticate, claims, enrol};
+use crate::broker::{Table, attest, authenticate, claims, enrol, report_data};
 use crate::swtpm::{LIMIT, Swtpm};
 
 #[test]
@@ -48,6 +48,17 @@ fn a_tpm_without_sha256_quotes_its_other_bank() {
     let claims = claims(&mut tpm.attester(), &table);
     let found = claims.record().tpm.as_ref().unwrap();
     assert_eq!((found.bank, found.pcrs.keys().copied().collect()), (HashAlgorithm::Sha384, vec![3]));
+}
+
+#[test]
+fn a_tpm_that_measures_with_sha1_only_is_refused() {
+    let tpm = Swtpm::with_banks("sha1");
+    match tpm.attester().attest(&report_data(EvidenceKind::Tpm)).unwrap_err() {
+        AttestError::Device(error) => {
+            assert!(matches!(error.downcast_ref(), Some(TpmError::NoBank)), "{error}")
+        }
+        other => panic!("{other}"),
+    }
 }
 
 #[test]

@@ -54,6 +54,12 @@ impl Swtpm {
         verify::certificates_from_file(&pem).unwrap().remove(0)
     }
 
+    /// The CA above that one, in DER.
+    pub fn root(&self) -> Vec<u8> {
+        let pem = fs::read(self.path("ca/swtpm-localca-rootca-cert.pem")).unwrap();
+        verify::certificates_from_file(&pem).unwrap().remove(0)
+    }
+
     /// Runs a tool in the directory, and empties the TPM's slots behind it.
     pub fn tool(&self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
