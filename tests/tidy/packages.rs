@@ -9,7 +9,7 @@ use crate::{Violation, tree};
 pub const SHIPPED: [&str; 4] = ["agent", "broker", "cli", "simtee"];
 
 /// Packages, the only crates that may name them outside their tests, and what the others do.
-const ONLY_NAMED_BY: [(&str, &str, &str); 6] = [
+const ONLY_NAMED_BY: [(&str, &str, &str); 7] = [
     (
         "aes aes-gcm aes-kw aws-lc-rs aws-lc-sys ecdsa ed25519-dalek elliptic-curve getrandom hkdf hmac hpke ml-kem \
          p256 p384 rand rand_core sha2 sha3 subtle x25519-dalek",
@@ -19,6 +19,11 @@ const ONLY_NAMED_BY: [(&str, &str, &str); 6] = [
     ("rustls", "crypto transport", "take the TLS configuration from `transport`"),
     ("tokio-rustls", "transport broker", "take the connection from `transport`"),
     ("sev", "attester", "only the guest device is reached through it"),
+    (
+        "tss-esapi tss-esapi-sys",
+        "attester",
+        "only a guest's tpm is reached through it; `verify` reads what a tpm signs",
+    ),
     ("rcgen", "broker", "only the broker makes a certificate, its own for TLS"),
     ("anyhow eyre failure", "", "give the error a type of its own, with `thiserror`"),
 ];
@@ -31,7 +36,7 @@ const GUEST_LIBRARIES: [&str; 9] =
     ["claims", "secret", "crypto", "evidence", "keys", "envelope", "tlog", "transport", "attester"];
 
 /// Packages that no binary may contain, and why.
-const FORBIDDEN: [(&str, &str); 11] = [
+const FORBIDDEN: [(&str, &str); 12] = [
     ("rsa", "RUSTSEC-2023-0071 is open: private operations leak by their time; use `crypto`"),
     ("serde_cbor", "unmaintained since 2021; use `minicbor`"),
     ("openssl", "one cryptographic library is enough: `aws-lc-rs`, through `crypto`"),
@@ -41,6 +46,7 @@ const FORBIDDEN: [(&str, &str); 11] = [
     ("hpke-rs", "advisories in 2026, a repeated nonce among them; use `crypto`"),
     ("x509-verify", "pulls in `rsa`; chains are verified in `verify`"),
     ("sev", "its verifier accepts a root of its own making; `evidence` and `verify` do the work"),
+    ("tss-esapi", "only a guest needs libtss2; `evidence` and `verify` do the work"),
     ("webpki", "unmaintained; rustls brings `rustls-webpki`"),
     ("proptest", "a test dependency got among the normal ones"),
 ];
@@ -95,8 +101,8 @@ pub fn forbidden(binary: &str, list: &str) -> Vec<Violation> {
             instead,
         )
     };
-    // The agent asks the guest device through it, and nothing more: `attester` alone may name it.
-    let let_in = |name: &str| name == "sev" && binary == "agent";
+    // The agent asks devices through them, and nothing more: `attester` alone may name them.
+    let let_in = |name: &str| ["sev", "tss-esapi"].contains(&name) && binary == "agent";
     let found = FORBIDDEN.into_iter().filter(|(name, _)| present(name) && !let_in(name));
     found.map(violation).collect()
 }

@@ -8,6 +8,9 @@
 //! 4. `generation` is what it was after the only write: nobody else wrote to the entry in between;
 //! 5. the directory is removed, whatever happened.
 //!
+//! For a service of a secure VM service module (`service_provider` `svsm`) the service is named before step 2, and
+//! `manifestblob` is what the report vouches for.
+//!
 //! The kernel checks that the report is the firmware's answer to this request; the table is the host's, and hostile.
 //! This module must never read more than evidence may have, and never leave an entry behind.
 
@@ -80,11 +83,22 @@ impl Attester for ConfigfsAttester {
 }
 
 /// An entry of our own. Dropped, it is removed.
-struct Entry(PathBuf);
+pub(crate) struct Entry(PathBuf);
+
+/// What a service of the secure VM service module attests.
+#[cfg(feature = "tpm")]
+pub(crate) struct ServiceReport {
+    /// The SEV-SNP report, asked for at VMPL 0.
+    pub(crate) report: Vec<u8>,
+    /// The certificate table that the host gives; empty if it gives none.
+    pub(crate) certificates: Vec<u8>,
+    /// The service's manifest.
+    pub(crate) manifest: Vec<u8>,
+}
 
 impl Entry {
     /// Makes an entry under a name that no other process has.
-    fn make(reports: &Path) -> Result<Self, ConfigfsError> {
+    pub(crate) fn make(reports: &Path) -> Result<Self, ConfigfsError> {
         let path = reports.join(format!("keyfast-{}", std::process::id()));
         // One that a process of this id left when it was killed.
         let _ = fs::remove_dir(&path);
@@ -102,14 +116,39 @@ impl Entry {
         let written = self.text("generation")?;
         let mut evidence = self.read("outblob")?;
         evidence.extend(self.optional("auxblob")?);
-        let generation = self.text("generation")?;
-        if generation != written {
-            return Err(ConfigfsError::Generation { expected: written, got: generation });
-        }
+        self.check_generation(written)?;
         if evidence.len() > MAX_EVIDENCE {
             return Err(ConfigfsError::TooLong);
         }
         Ok(evidence)
+    }
+
+    /// One report over a service and its manifest (`configfs-tsm` of Linux 6.10): REPORT_DATA is SHA-512 of the nonce
+    /// and the manifest.
+    #[cfg(feature = "tpm")]
+    pub(crate) fn service_report(
+        &self,
+        service: &str,
+        nonce: &ReportData,
+    ) -> Result<ServiceReport, ConfigfsError> {
+        self.write("service_provider", b"svsm")?;
+        self.write("service_guid", service.as_bytes())?;
+        self.write("service_manifest_version", b"0")?;
+        self.write("inblob", &nonce.0)?;
+        let written = self.text("generation")?;
+        let report = self.read("outblob")?;
+        let (certificates, manifest) = (self.optional("auxblob")?, self.read("manifestblob")?);
+        self.check_generation(written)?;
+        Ok(ServiceReport { report, certificates, manifest })
+    }
+
+    /// Nobody wrote to the entry since.
+    fn check_generation(&self, written: String) -> Result<(), ConfigfsError> {
+        let generation = self.text("generation")?;
+        if generation == written {
+            return Ok(());
+        }
+        Err(ConfigfsError::Generation { expected: written, got: generation })
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ConfigfsError> {
@@ -224,6 +263,30 @@ mod tests {
         let entry = entry(dir.path(), "sev_guest");
         fs::write(dir.path().join("auxblob"), vec![0; MAX_EVIDENCE]).unwrap();
         assert!(matches!(entry.report(&ReportData([3; 64])), Err(ConfigfsError::TooLong)));
+    }
+
+    #[cfg(feature = "tpm")]
+    #[test]
+    fn a_services_report_comes_with_its_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        let entry = entry(dir.path(), "sev_guest");
+        let file = |name: &str| dir.path().join(name);
+        for name in ["service_provider", "service_guid", "service_manifest_version"] {
+            fs::write(file(name), b"").unwrap();
+        }
+        fs::write(file("manifestblob"), b"manifest").unwrap();
+        let guid = "c476f1eb-0123-45a5-9641-b4e7dde5bfe3";
+        let report = entry.service_report(guid, &ReportData([3; 64])).unwrap();
+        assert_eq!((report.report, report.manifest), (vec![7; 1184], b"manifest".to_vec()));
+        assert_eq!(report.certificates, b"table");
+        let written = |name: &str| fs::read_to_string(file(name)).unwrap();
+        assert_eq!((written("service_provider"), written("service_guid")), ("svsm".into(), guid.into()));
+        assert_eq!(written("service_manifest_version"), "0");
+        assert_eq!(fs::read(file("inblob")).unwrap(), [3; 64]);
+        // A kernel without services has no such file.
+        fs::remove_file(file("service_provider")).unwrap();
+        let error = entry.service_report(guid, &ReportData([3; 64])).err().unwrap();
+        assert!(matches!(&error, ConfigfsError::File { path, .. } if path.ends_with("service_provider")));
     }
 
     #[test]

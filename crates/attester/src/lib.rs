@@ -6,6 +6,9 @@
 //! |-|-|-|
 //! | `configfs-tsm` | [`ConfigfsAttester`], the kernel's report files | SEV-SNP, Linux 6.7 |
 //! | `sev-guest` | `SevGuestAttester`, the guest device; feature `sev-guest` | SEV-SNP |
+//! | `tpm` | `TpmAttester`, a TPM's quotes; feature `tpm` | `/dev/tpmrm0`, or a `swtpm` |
+//! | `azure` | `TpmAttester`, the same beside the report in its NV index; feature `tpm` | an Azure confidential VM |
+//! | `svsm` | `TpmAttester`, the same beside a service module's report; feature `tpm` | COCONUT-SVSM, Linux 6.16 |
 //! | `socket` | [`SocketAttester`], another process over a Unix socket in the framing of [`codec`] | nothing |
 //!
 //! [`Choice`] picks one. [`answer`] is the other end of the socket, for any process that has an [`Attester`] to offer.
@@ -20,10 +23,13 @@ pub mod codec;
 mod configfs;
 mod deadline;
 mod frame_error;
+mod places;
 mod server;
 #[cfg(feature = "sev-guest")]
 mod sev_guest;
 mod socket;
+#[cfg(feature = "tpm")]
+mod tpm;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,14 +37,17 @@ use std::time::Duration;
 use claims::{EvidenceKind, ReportData};
 
 pub use activate::{Activate, Credential, TpmKeys};
-pub use choose::{Choice, Places};
+pub use choose::Choice;
 pub use codec::{Failure, FrameError, MAX_EVIDENCE};
 pub use configfs::{CONFIGFS_REPORTS, ConfigfsAttester, ConfigfsError};
 pub use deadline::DeadlineStream;
+pub use places::{Places, Tcti, TpmPlaces};
 pub use server::{ServeError, answer};
 #[cfg(feature = "sev-guest")]
 pub use sev_guest::SevGuestAttester;
 pub use socket::SocketAttester;
+#[cfg(feature = "tpm")]
+pub use tpm::{TpmAttester, TpmError};
 
 /// Whatever turns report data into evidence.
 pub trait Attester {
@@ -67,7 +76,7 @@ pub trait Attester {
 pub enum AttestError {
     /// There is nothing to ask.
     #[error(
-        "this machine has no attester: expected `{}` or `{}`, or a socket in the configuration",
+        "this machine has no attester: expected `{}`, `{}` or `{tpm}`, or a socket in the configuration",
         reports.display(), device.display()
     )]
     NoneFound {
@@ -75,10 +84,22 @@ pub enum AttestError {
         reports: PathBuf,
         /// Where the guest device would be.
         device: PathBuf,
+        /// Where a TPM would be.
+        tpm: Tcti,
     },
     /// The socket was chosen, and none is configured.
     #[error("the configuration names no socket: add `socket` to `[attester]`, or choose another attester")]
     NoSocket,
+    /// A setting that cannot be.
+    #[error("unusable `{name}` in `[attester]`: expected {expected}, got {got}")]
+    Setting {
+        /// Which setting.
+        name: &'static str,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        got: String,
+    },
     /// The back end is not part of this build.
     #[error("the attester `{choice}` is not part of this build; build with its feature, or choose another")]
     NotBuilt {
@@ -96,7 +117,7 @@ pub enum AttestError {
     /// The attester did not answer in time.
     #[error("the attester at `{}` did not answer within {} ms", path.display(), limit.as_millis())]
     TimedOut {
-        /// The socket.
+        /// The socket, or the way to the TPM.
         path: PathBuf,
         /// How long it had.
         limit: Duration,

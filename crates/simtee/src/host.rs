@@ -81,8 +81,14 @@ impl SimHost {
         host.ark = host.sign(&host.ark_spec())?;
         host.ask = host.sign(&host.ask_spec())?;
         host.asvk = host.sign(&host.asvk_spec())?;
-        host.ek_root = host.sign(&host.ek_root_spec()?)?;
+        host.sign_ek_root()?;
         Ok(host)
+    }
+
+    /// Signs the certificate of the root above endorsement keys.
+    pub(crate) fn sign_ek_root(&mut self) -> Result<(), SimError> {
+        self.ek_root = self.sign(&self.ek_root_spec()?)?;
+        Ok(())
     }
 
     /// A host whose certificates of ARK, ASK, ASVK and EK root were issued before.

@@ -90,10 +90,14 @@ impl RootDir {
         self.write("ark.pem", pem(host.ark_der()).as_bytes(), PUBLIC)?;
         self.write("ask.der", host.ask_der(), PUBLIC)?;
         self.write("asvk.der", host.asvk_der(), PUBLIC)?;
-        self.write("ek-root.der", host.ek_root_der(), PUBLIC)?;
-        self.write("ek-root.pem", pem(host.ek_root_der()).as_bytes(), PUBLIC)?;
+        self.save_ek_root(host)?;
         self.write("ark.sha256", format!("{}\n", host.ark_sha256()).as_bytes(), PUBLIC)?;
         self.write("host.json", &index, PUBLIC)
+    }
+
+    fn save_ek_root(&self, host: &SimHost) -> Result<(), SimError> {
+        self.write("ek-root.pem", pem(host.ek_root_der()).as_bytes(), PUBLIC)?;
+        self.write("ek-root.der", host.ek_root_der(), PUBLIC)
     }
 
     fn load(&self) -> Result<SimHost, SimError> {
@@ -119,8 +123,15 @@ impl RootDir {
         let ark = certificate("ark.der", &keys.ark)?;
         let ask = certificate("ask.der", &keys.ask)?;
         let asvk = certificate("asvk.der", &keys.asvk)?;
-        let ek_root = self.read("ek-root.der")?.to_vec();
-        Ok(SimHost::restore(keys, product, created, [ark, ask, asvk, ek_root]))
+        let is_older = !self.path.join("ek-root.der").exists();
+        let ek_root = if is_older { Vec::new() } else { self.read("ek-root.der")?.to_vec() };
+        let mut host = SimHost::restore(keys, product, created, [ark, ask, asvk, ek_root]);
+        if is_older {
+            // Hosts had no such root once. Its key derives from another's, so that it can be made up for.
+            host.sign_ek_root()?;
+            self.save_ek_root(&host)?;
+        }
+        Ok(host)
     }
 
     fn stored(&self, name: &str, reason: &dyn core::fmt::Display) -> SimError {
@@ -232,6 +243,10 @@ mod tests {
         for private in ["ark.key.der", "ask.key.der", "asvk.key.der", "chip.key"] {
             assert_eq!(mode(&path.join(private)), 0o600, "{private}");
         }
+        fs::remove_file(path.join("ek-root.der")).unwrap();
+        let older = SimHost::open_or_create(&path, Product::Milan, NOW).unwrap();
+        assert_eq!(fs::read(path.join("ek-root.der")).unwrap(), older.ek_root_der());
+        assert_eq!(older.ek_root_der()[..300], made.ek_root_der()[..300], "all but the signature");
         let other = SimHost::open_or_create(&path, Product::Turin, NOW).unwrap_err();
         assert!(matches!(other, SimError::OtherProduct { got: Product::Milan, .. }));
         files_that_do_not_fit_are_named(&path);

@@ -7,7 +7,7 @@
 //! | `svsm` | | a report over the manifest, as a service module asks for one, and a quote |
 
 use core::fmt;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use attester::TpmKeys;
 use claims::{EvidenceKind, ReportData};
@@ -56,7 +56,7 @@ pub struct VtpmGuest {
     ek_certificates: Vec<Vec<u8>>,
     with_log: bool,
     resets: u32,
-    launched: Instant,
+    quotes: AtomicU32,
 }
 
 impl Platform {
@@ -130,7 +130,7 @@ impl SimHost {
             hcl,
             with_log: how.with_log,
             resets: how.resets,
-            launched: Instant::now(),
+            quotes: AtomicU32::new(0),
         })
     }
 }
@@ -184,13 +184,21 @@ impl VtpmGuest {
     fn quote(&self, report_data: &ReportData, report: &[u8]) -> Result<super::Quote, SimError> {
         let extra = crypto::sha256(&[&report_data.0, &crypto::sha256(&[report])]);
         let spec = self.vtpm.quote_spec(&extra, PCRS)?;
-        let since = u64::try_from(self.launched.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let clock = (spec.clock.0.saturating_add(since), self.resets, 0, 1);
+        let clock = (self.clock_ms(), self.resets, 0, 1);
         let mut quote = self.vtpm.quote(&QuoteSpec { clock, ..spec }, PCRS)?;
         if !self.with_log {
             quote.log.clear();
         }
         Ok(quote)
+    }
+}
+
+impl VtpmGuest {
+    /// A clock that a quote takes a second of, and a launch more than quotes do: it never goes back.
+    fn clock_ms(&self) -> u64 {
+        let quotes = self.quotes.fetch_add(1, Ordering::Relaxed);
+        let launches = u64::from(self.resets).saturating_mul(1 << 42);
+        launches.saturating_add(u64::from(quotes).saturating_mul(1000))
     }
 }
 
