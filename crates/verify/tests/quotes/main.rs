@@ -3,11 +3,14 @@
 
 mod azure;
 mod boots;
+mod checks;
 mod enrol;
 mod folder;
 mod genuine;
 mod logs;
+mod pss;
 mod simulated;
 mod svsm;
+mod swaps;
 mod swtpm;
 mod table;
