@@ -9,6 +9,7 @@ mod folder;
 mod genuine;
 mod logs;
 mod pss;
+mod published;
 mod simulated;
 mod svsm;
 mod swaps;
