@@ -1,18 +1,20 @@
 //! Certificates of endorsement keys (TCG EK Credential Profile 2.5): to a root that the operator named.
 //!
 //! 1. every certificate is X.509 v3 and valid now, no extension stands in it twice, and no critical one is unknown here
-//!    (basicConstraints, keyUsage, subjectAltName, extendedKeyUsage are known);
-//! 2. each is signed by the next, and the last by a root, with RSA PKCS #1 1.5 and SHA-256 or SHA-384, or ECDSA P-384 and
-//!    SHA-384, over the bytes as they came; issuer and subject names agree;
-//! 3. issuers are CAs that may sign certificates; the first certificate is none;
+//!    (basicConstraints, keyUsage, subjectAltName, extendedKeyUsage are known; certificatePolicies, which most vendors mark
+//!    as critical, asks nothing of who accepts any policy: RFC 5280, 6.1.1 (c) to (f));
+//! 2. each is signed by the next, and the last by a root, with RSA PKCS #1 1.5 and SHA-256 or SHA-384, ECDSA P-256 and
+//!    SHA-256, or ECDSA P-384 and SHA-384, over the bytes as they came; issuer and subject names agree;
+//! 3. issuers are CAs that may sign certificates, with no more issuers below them than their path length allows; the first
+//!    certificate is none;
 //! 4. the first has the extended key usage 2.23.133.8.1 and names the TPM in its subjectAltName (a directoryName with
 //!    manufacturer, model and version), which vendors mark as critical.
 //!
 //! Revocation lists of TPM vendors are not read: an operator withdraws a root, or an enrolled key.
 
 use claims::UnixTime;
-use crypto::{P384PublicKey, RsaPublicKey, RsaScheme};
-use der::asn1::ObjectIdentifier;
+use crypto::{P256PublicKey, P384PublicKey, RsaPublicKey, RsaScheme};
+use der::asn1::{ObjectIdentifier, UintRef};
 use der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -112,6 +114,7 @@ impl EkRoots {
                 0 => certificate.check_leaf()?,
                 _ => certificate.check_issuer(index)?,
             }
+            certificate.check_path_length(index)?;
         }
         let pairs = chain.iter().zip(chain.iter().skip(1)).enumerate();
         for (index, (certificate, issuer)) in pairs {
@@ -124,6 +127,7 @@ impl EkRoots {
         let signed = |(root, _): &&(Certificate, bool)| last.is_some_and(|last| last.is_signed_by(root));
         let root = self.roots.iter().find(signed).ok_or(EkError::Signature { index, by_root: true })?;
         let not_after = not_after.min(root.0.check_window(got, now)?);
+        root.0.check_path_length(got)?;
         let spki = chain.first().map(|leaf| leaf.spki.clone()).unwrap_or_default();
         Ok(VerifiedEk { spki, simulated: root.1, not_after })
     }
@@ -205,6 +209,17 @@ impl Certificate {
         (is_ca && may_sign).then_some(()).ok_or(EkError::Certificate { index, expected })
     }
 
+    /// 3: below the certificate at `index` stand the endorsement key's own and `index - 1` issuers.
+    fn check_path_length(&self, index: usize) -> Result<(), EkError> {
+        let constraints: Option<BasicConstraints> = self.extension(BASIC_CONSTRAINTS);
+        let below = index.saturating_sub(1);
+        let fits = constraints
+            .and_then(|constraints| constraints.path_len_constraint)
+            .is_none_or(|most| below <= usize::from(most));
+        let expected = "at most as many issuers below it as its path length allows";
+        fits.then_some(()).ok_or(EkError::Certificate { index, expected })
+    }
+
     /// 3, 4: an endorsement key's certificate.
     fn check_leaf(&self) -> Result<(), EkError> {
         let wrong = |expected| EkError::Certificate { index: 0, expected };
@@ -239,11 +254,17 @@ impl Certificate {
             let key = RsaPublicKey::from_spki(&issuer.spki);
             key.is_ok_and(|key| key.verify(scheme, &self.to_be_signed, signature).is_ok())
         };
+        let point = other.subject_public_key_info().subject_public_key.raw_bytes();
         match self.parsed.signature_algorithm().oid {
             SHA256_WITH_RSA => rsa(RsaScheme::Pkcs1Sha256),
             SHA384_WITH_RSA => rsa(RsaScheme::Pkcs1Sha384),
+            ECDSA_SHA256 => {
+                let key = point.try_into().ok().and_then(|point| P256PublicKey::from_sec1(point).ok());
+                let signature = fixed_of_der(signature);
+                let both = key.zip(signature);
+                both.is_some_and(|(key, signature)| key.verify_fixed(&self.to_be_signed, &signature).is_ok())
+            }
             ECDSA_SHA384 => {
-                let point = other.subject_public_key_info().subject_public_key.raw_bytes();
                 let digest = crypto::sha384(&[&self.to_be_signed]);
                 let key = P384PublicKey::from_sec1(point);
                 key.is_ok_and(|key| key.verify_der_digest(&digest, signature).is_ok())
@@ -260,11 +281,26 @@ fn to_be_signed(der: &[u8]) -> der::Result<Vec<u8>> {
     reader.tlv_bytes().map(<[u8]>::to_vec)
 }
 
+/// r and s of a signature on P-256, each in 32 bytes, out of its DER (RFC 3279, 2.2.3).
+fn fixed_of_der(signature: &[u8]) -> Option<[u8; 64]> {
+    let numbers = Vec::<UintRef<'_>>::from_der(signature).ok()?;
+    let [r, s] = numbers.as_slice() else { return None };
+    let mut fixed = [0; 64];
+    let (left, right) = fixed.split_at_mut(32);
+    for (to, number) in [(left, r), (right, s)] {
+        let start = to.len().checked_sub(number.as_bytes().len())?;
+        to.get_mut(start..)?.copy_from_slice(number.as_bytes());
+    }
+    Some(fixed)
+}
+
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
-const KNOWN: [ObjectIdentifier; 4] = [BASIC_CONSTRAINTS, KEY_USAGE, SUBJECT_ALT_NAME, EXTENDED_KEY_USAGE];
+const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32");
+const KNOWN: [ObjectIdentifier; 5] =
+    [BASIC_CONSTRAINTS, KEY_USAGE, SUBJECT_ALT_NAME, EXTENDED_KEY_USAGE, CERTIFICATE_POLICIES];
 /// tcg-kp-EKCertificate.
 const EK_CERTIFICATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.8.1");
 /// tcg-at-tpmManufacturer, tcg-at-tpmModel, tcg-at-tpmVersion.
@@ -275,4 +311,5 @@ const TPM_ATTRIBUTES: [ObjectIdentifier; 3] = [
 ];
 const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 const SHA384_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
+const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");

@@ -19,7 +19,7 @@ use crate::folder::read;
 use crate::simulated::{BITS, boot, booted, challenge, extra_data, transcript};
 use crate::table::{NOW, Table, check};
 
-const CREATED: UnixTime = UnixTime(1_790_000_000);
+pub const CREATED: UnixTime = UnixTime(1_790_000_000);
 const VM_ID: &str = "baefd3e1-184b-4c4c-ab88-0bdad260505f";
 
 pub fn host() -> &'static SimHost {

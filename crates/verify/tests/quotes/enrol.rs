@@ -114,3 +114,57 @@ fn a_credential_opens_in_the_tpm_of_both_keys_and_nowhere_else() {
     let attribute = TpmVerifyError::AkAttribute { attribute: "restricted", expected: true };
     assert_eq!(unrestricted, EnrolError::Ak(attribute));
 }
+
+/// Certificates of [`p256-chain.pem`](p256-chain.pem), in its order.
+fn p256() -> [Vec<u8>; 5] {
+    certificates_from_file(include_bytes!("p256-chain.pem")).unwrap().try_into().unwrap()
+}
+
+#[test]
+fn a_chain_on_p256_with_critical_policies_leads_to_its_root() {
+    let [root, intermediate, _, leaf, _] = p256();
+    let roots = EkRoots::default().with_root(&root, false).unwrap();
+    let chain = [leaf, intermediate];
+    assert!(!roots.verify(&chain, LATER).unwrap().simulated());
+    for at in (4..chain[0].len()).step_by(3) {
+        let mut altered = chain.clone();
+        altered[0][at] ^= 1;
+        assert!(roots.verify(&altered, LATER).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn no_path_is_longer_than_its_issuers_allow() {
+    let [root, intermediate, deep, _, leaf] = p256();
+    let chain = [leaf, deep.clone(), intermediate.clone()];
+    let expected = "at most as many issuers below it as its path length allows";
+    // The intermediate allows none below it.
+    let roots = EkRoots::default().with_root(&root, false).unwrap();
+    assert_eq!(roots.verify(&chain, LATER).unwrap_err(), EkError::Certificate { index: 2, expected });
+    // The same where the operator named the intermediate, which is then no part of the chain.
+    let roots = EkRoots::default().with_root(&intermediate, false).unwrap();
+    assert_eq!(roots.verify(&chain[..2], LATER).unwrap_err(), EkError::Certificate { index: 2, expected });
+    let roots = EkRoots::default().with_root(&deep, false).unwrap();
+    assert!(roots.verify(&chain[..1], LATER).is_ok());
+}
+
+#[test]
+fn every_vendors_authority_can_be_a_root() {
+    let folder = crate::folder::list("tpm/ek-ca-certs/keylime-store");
+    let more = [
+        "gcp_ek_ak_ca_intermediate_v3.crt",
+        "gcp_ek_ak_ca_root.crt",
+        "tpm_ek_intermediate_2.crt",
+        "tpm_ek_intermediate_3.crt",
+        "tpm_ek_root_1.cer",
+    ];
+    let files = folder.into_iter().chain(more.map(|name| format!("tpm/ek-ca-certs/{name}")));
+    let found: Vec<_> = files.filter_map(|name| Some((read(&name)?, name))).collect();
+    for (bytes, name) in &found {
+        for der in certificates_from_file(bytes).unwrap() {
+            let added = EkRoots::default().with_root(&der, false);
+            assert!(added.is_ok(), "{name}: {}", added.unwrap_err());
+        }
+    }
+    assert!(found.is_empty() || found.len() == 56, "{}", found.len());
+}

@@ -3,12 +3,16 @@
 
 mod azure;
 mod boots;
+mod checks;
 mod enrol;
 mod folder;
 mod genuine;
 mod logs;
+mod pss;
+mod published;
 mod simulated;
 mod svsm;
+mod swaps;
 mod swtpm;
 mod table;
 mod ticket;

@@ -128,12 +128,4 @@ pub enum BootError {
         /// What the events give.
         got: Digest,
     },
-    /// Something was measured that no event tells of.
-    #[error("pcr {pcr} holds {got} and the log has no events of it")]
-    Unlogged {
-        /// The PCR.
-        pcr: u8,
-        /// The quoted value.
-        got: Digest,
-    },
 }
