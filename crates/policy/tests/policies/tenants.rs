@@ -102,7 +102,7 @@ fn policies(ours: &ClaimsRecord) -> Policy {
     }
     references.push_str(&snp.csp_id.as_ref().map(|csp| value("csp", csp)).unwrap_or_default());
     if let Some(tpm) = &ours.tpm {
-        references.extend([4, 7, 9, 11].map(|pcr| value("pcr", &tpm.pcrs[&pcr].to_string())));
+        references.extend(tpm.pcrs.values().map(|pcr| value("pcr", &pcr.to_string())));
         references.push_str(&value("vm_id", &tpm.paravisor.as_ref().unwrap().vm_id));
     }
     let files = ["snp-production.cedar", "snp-azure-vtpm.cedar", "snp-svsm.cedar", "tpm-measured-boot.cedar"];
