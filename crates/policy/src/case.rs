@@ -172,7 +172,7 @@ impl Case {
             }
             _ => false,
         };
-        if as_expected { Ok(()) } else { Err(format!("expected {:?}, got {}", self.expect, describe(&got))) }
+        if as_expected { Ok(()) } else { Err(format!("expected {}, got {}", self.expect, describe(&got))) }
     }
 }
 
@@ -182,6 +182,28 @@ impl ExpectedReason {
             && self.condition == reason.condition
             && self.wanted.as_ref().is_none_or(|wanted| *wanted == reason.wanted)
             && self.found.as_ref().is_none_or(|found| *found == reason.found)
+    }
+}
+
+impl core::fmt::Display for Expect {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Permit(rules) => write!(f, "a permit by {}", rules.join(", ")),
+            Self::Deny(denial) => {
+                write!(f, "a denial: {}", denial.code)?;
+                let reasons = denial.reasons.iter();
+                reasons.map(|reason| write!(f, "\n  {reason}")).collect()
+            }
+        }
+    }
+}
+
+/// What is not given is not shown.
+impl core::fmt::Display for ExpectedReason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.rule, self.condition)?;
+        self.wanted.iter().try_for_each(|wanted| write!(f, ": wanted {wanted}"))?;
+        self.found.iter().try_for_each(|found| write!(f, ", found {found}"))
     }
 }
 

@@ -1,10 +1,11 @@
 //! `keyfast policy explain`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use policy::{Evaluation, Reason, ReasonKind};
+use policy::case::Case;
+use policy::{Bundle, Evaluation, Reason, ReasonKind};
 use serde_json::json;
 
 use super::diagnostics::{self, Sources};
@@ -19,17 +20,26 @@ pub struct Explain {
     case: PathBuf,
     #[command(flatten)]
     chosen: Chosen,
+    /// Reference values; those of the case, `cases/NAME/reference-values.toml`, if not given
+    #[arg(long, value_name = "FILE")]
+    references: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
-    let case = read(&args.case)?;
-    let policies = args.chosen.policies()?;
-    let bundle = policies
-        .iter()
-        .fold(args.chosen.empty_bundle()?, |all, file| all.with_policy(file.file_name(), &file.text));
+    let (case, folder) = read(&args.case)?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let chosen = args.chosen.or(&name);
+    let policies = chosen.policies()?;
+    let own = folder.join(Bundle::REFERENCES);
+    let empty = match &args.references {
+        Some(references) => chosen.bundle_with(references)?,
+        None if own.is_file() => chosen.bundle_with(&own)?,
+        None => chosen.empty_bundle()?,
+    };
+    let bundle = policies.iter().fold(empty, |all, file| all.with_policy(file.file_name(), &file.text));
     let policy = match policy::Policy::load(bundle) {
         Ok(policy) => policy,
         Err(errors) => {
@@ -49,13 +59,14 @@ pub fn run(args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     if matches!(evaluation, Evaluation::Permit { .. }) { Ok(()) } else { Err(PolicyFailure::Denied) }
 }
 
-/// A case by its path. Bases are looked for beside it, two directories up: `cases/NAME/deny/debug.json`.
-fn read(path: &std::path::Path) -> Result<policy::case::Case, FolderError> {
-    let absolute =
-        std::path::absolute(path).map_err(|source| FolderError::Read { path: path.to_owned(), source })?;
-    let folder = absolute.parent().and_then(std::path::Path::parent).unwrap_or(&absolute).to_owned();
+/// A case by its path, and the directory of its policy's cases, where bases are looked for: `cases/NAME` of
+/// `cases/NAME/deny/debug.json`.
+fn read(path: &Path) -> Result<(Case, PathBuf), FolderError> {
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.map_err(|source| FolderError::Read { path: path.to_owned(), source })?;
+    let folder = absolute.parent().and_then(Path::parent).unwrap_or(&absolute).to_owned();
     let below = absolute.strip_prefix(&folder).unwrap_or(&absolute);
-    cases::one(&folder, &below.to_string_lossy())
+    Ok((cases::one(&folder, &below.to_string_lossy())?, folder))
 }
 
 fn as_json(evaluation: &Evaluation) -> serde_json::Value {

@@ -101,6 +101,12 @@ impl Chosen {
         names.into_iter().map(file).collect()
     }
 
+    /// This policy, if none is named and there is such a file.
+    pub fn or(&self, name: &str) -> Self {
+        let is_there = self.names.is_empty() && self.dir.join(format!("{name}.cedar")).is_file();
+        if is_there { Self { names: vec![name.to_owned()], ..self.clone() } } else { self.clone() }
+    }
+
     /// The same choice in another directory.
     pub fn in_directory(&self, dir: &Path) -> Self {
         Self { dir: dir.to_owned(), ..self.clone() }
@@ -122,7 +128,8 @@ impl Chosen {
         self.dir.join("cases").join(policy)
     }
 
-    fn bundle_with(&self, references: &Path) -> Result<Bundle, FolderError> {
+    /// The schema of the directory and these reference values, without a policy.
+    pub fn bundle_with(&self, references: &Path) -> Result<Bundle, FolderError> {
         Ok(Bundle::new(read(&self.dir.join(Bundle::SCHEMA))?, read(references)?))
     }
 }

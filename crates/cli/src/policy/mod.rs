@@ -41,6 +41,11 @@ pub enum Command {
     )]
     Test(test::Test),
     /// Say what policies decide for one case, condition by condition, and what is missing for a permit
+    #[command(
+        long_about = "Say what policies decide for one case, condition by condition, and what is missing for the nearest \
+        permit.\n\nA case in `cases/NAME` is put to `NAME.cedar` with the reference values of its directory, unless told \
+        otherwise. For what a broker decided, see `keyfast audit explain`."
+    )]
     Explain(explain::Explain),
     /// Prove what policies can never permit, for every request that is possible
     #[command(
