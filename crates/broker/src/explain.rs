@@ -55,7 +55,9 @@ pub fn explain(reader: &Reader, request: RequestId) -> Result<Option<Explanation
 fn refused(refusal: Refusal) -> Explanation {
     let (step, found) = refusal.detail.split_once(": ").unwrap_or(("request", &refusal.detail));
     let reason = ExplainedReason {
+        kind: "refusal".to_owned(),
         rule: step.to_owned(),
+        doc: String::new(),
         condition: "evidence is believed before anything is decided".to_owned(),
         wanted: "genuine evidence that answers this challenge".to_owned(),
         found: found.to_owned(),
@@ -98,7 +100,9 @@ fn reasons(stored: &StoredLeaf) -> Result<Vec<ExplainedReason>, ExplainError> {
     let Some(text) = &stored.leaf.explanation else { return Ok(Vec::new()) };
     let json = |source| ExplainError::Json { leaf: stored.index, source };
     let reasons: Vec<Reason> = serde_json::from_str(text).map_err(json)?;
-    let explained =
-        |Reason { rule, condition, wanted, found, .. }| ExplainedReason { rule, condition, wanted, found };
+    let explained = |Reason { kind, rule, doc, condition, wanted, found }| {
+        let kind = kind.name().to_owned();
+        ExplainedReason { kind, rule, doc, condition, wanted, found }
+    };
     Ok(reasons.into_iter().map(explained).collect())
 }

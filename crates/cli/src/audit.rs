@@ -1,17 +1,20 @@
 //! `keyfast audit`: reading the broker's log, and why something was decided.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use claims::RequestId;
 use clap::Subcommand;
 use journal::audit::verify_directory;
+use policy::{Reason, ReasonKind};
 use tlog::note::VerifierKey;
-use wire::admin::{Explanation, Status};
+use wire::admin::{ExplainedReason, Explanation, Status};
 
 use crate::admin::{Admin, AdminError};
 use crate::dev::Layout;
+use crate::evidence::Style;
 use crate::file::read_if_there;
-use crate::output::table;
+use crate::policy::print_reasons;
 
 /// Most bytes of a file of the published log.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -54,6 +57,9 @@ pub enum AuditFailure {
     /// The key that the broker named is none.
     #[error("the broker names a verifier key that is none: {0}")]
     Key(#[from] tlog::BadKey),
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
     /// The log is not what was signed.
     #[error("the log in `{}` does not verify: {reason}", dir.display())]
     Log {
@@ -82,7 +88,7 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), AuditFailure> {
             if *json {
                 println!("{}", serde_json::to_string_pretty(&explanation).unwrap_or_default());
             } else {
-                print_explanation(&explanation);
+                print_explanation(&explanation, &mut io::stdout().lock())?;
             }
             Ok(())
         }
@@ -110,27 +116,25 @@ fn verify(admin: &Admin, dir: Option<&Path>, key: Option<VerifierKey>) -> Result
     Ok(())
 }
 
-fn print_explanation(explanation: &Explanation) {
-    println!("request   {}", explanation.request);
-    println!("at        {}", explanation.at);
+fn print_explanation(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "request   {}", explanation.request)?;
+    writeln!(out, "at        {}", explanation.at)?;
     for answer in &explanation.answers {
-        println!();
-        println!("{}   {}", answer.outcome, answer.asked);
-        println!("code      {}", answer.code);
+        writeln!(out)?;
+        writeln!(out, "{}   {}", answer.outcome, answer.asked)?;
+        writeln!(out, "code      {}", answer.code)?;
         if let Some(leaf) = answer.leaf {
-            println!("leaf      {leaf}");
+            writeln!(out, "leaf      {leaf}")?;
         }
-        for reason in &answer.reasons {
-            println!();
-            let row = |name: &str, value: &str| vec![format!("  {name}"), value.to_owned()];
-            table(
-                &["  rule", &reason.rule],
-                &[
-                    row("condition", &reason.condition),
-                    row("wanted", &reason.wanted),
-                    row("found", &reason.found),
-                ],
-            );
-        }
+        let reasons: Vec<Reason> = answer.reasons.iter().map(reason).collect();
+        print_reasons(&reasons, Style::of_stdout(), out)?;
     }
+    Ok(())
+}
+
+/// The reason as policies give it; what is no policy's stands as a lock.
+fn reason(told: &ExplainedReason) -> Reason {
+    let kind = ReasonKind::ALL.into_iter().find(|kind| kind.name() == told.kind).unwrap_or(ReasonKind::Lock);
+    let ExplainedReason { rule, doc, condition, wanted, found, .. } = told.clone();
+    Reason { kind, rule, doc, condition, wanted, found }
 }

@@ -191,8 +191,8 @@ impl core::fmt::Display for Expect {
             Self::Permit(rules) => write!(f, "a permit by {}", rules.join(", ")),
             Self::Deny(denial) => {
                 write!(f, "a denial: {}", denial.code)?;
-                let reasons = denial.reasons.iter();
-                reasons.map(|reason| write!(f, "\n  {reason}")).collect()
+                let mut reasons = denial.reasons.iter();
+                reasons.try_for_each(|reason| write!(f, "\n  {reason}"))
             }
         }
     }

@@ -80,6 +80,21 @@ pub enum ReasonKind {
     Error,
 }
 
+impl ReasonKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Lock, Self::Forbid, Self::NearMiss, Self::Error];
+
+    /// Its name in explanations, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Forbid => "forbid",
+            Self::NearMiss => "near-miss",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// One condition that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
@@ -151,5 +166,8 @@ mod tests {
         let json = serde_json::to_string(&reason).unwrap();
         assert!(json.contains(r#""kind":"near-miss""#), "{json}");
         assert_eq!(serde_json::from_str::<Reason>(&json).unwrap(), reason);
+        for kind in ReasonKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
     }
 }

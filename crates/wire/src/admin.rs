@@ -138,8 +138,12 @@ pub struct ExplainedAnswer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainedReason {
+    /// `lock`, `forbid`, `near-miss` (of a permit, the nearest first) or `error`; `refusal` before anything was decided.
+    pub kind: String,
     /// The rule that asks for it: a policy's id, or a check of the verifier.
     pub rule: String,
+    /// What the rule is for.
+    pub doc: String,
     /// The condition, as it is written.
     pub condition: String,
     /// What would have satisfied it.

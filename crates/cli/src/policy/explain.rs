@@ -89,13 +89,19 @@ fn print(evaluation: &Evaluation, style: Style, out: &mut dyn Write) -> std::io:
         Evaluation::Deny(denial) => denial,
     };
     writeln!(out, "{}: {}", style.paint(Tone::Bad, "denied"), denial.code.as_str())?;
+    print_reasons(&denial.reasons, style, out)
+}
+
+/// Each condition with what was wanted and found, under its rule, and what the nearest permit lacks.
+pub(crate) fn print_reasons(reasons: &[Reason], style: Style, out: &mut dyn Write) -> std::io::Result<()> {
     let mut rule = "";
-    for reason in &denial.reasons {
+    for reason in reasons {
+        writeln!(out)?;
         if reason.rule != rule {
             rule = &reason.rule;
-            writeln!(out, "\n{rule}")?;
-            for line in wrap(&reason.doc, COLUMNS) {
-                writeln!(out, "  {}", style.paint(Tone::Aside, &line))?;
+            writeln!(out, "{rule}")?;
+            for line in wrap(&reason.doc, COLUMNS).iter().filter(|line| !line.is_empty()) {
+                writeln!(out, "  {}", style.paint(Tone::Aside, line))?;
             }
         }
         for (name, text) in
@@ -107,10 +113,12 @@ fn print(evaluation: &Evaluation, style: Style, out: &mut dyn Write) -> std::io:
                 name = "";
             }
         }
+    }
+    let lines = nearest(reasons).map(|text| wrap(&text, COLUMNS)).unwrap_or_default();
+    if !lines.is_empty() {
         writeln!(out)?;
     }
-    nearest(&denial.reasons)
-        .map_or(Ok(()), |text| wrap(&text, COLUMNS).iter().try_for_each(|line| writeln!(out, "{line}")))
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// What would have made it a permit, in a sentence; `None` where something forbids it or no permit is there at all.

@@ -15,6 +15,8 @@ mod prove;
 mod sarif;
 mod test;
 
+pub(crate) use explain::print_reasons;
+
 use std::io;
 use std::path::PathBuf;
 
