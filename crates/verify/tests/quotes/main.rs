@@ -15,3 +15,4 @@ mod svsm;
 mod swaps;
 mod swtpm;
 mod table;
+mod tools;
