@@ -169,7 +169,7 @@ fn a_report_that_is_not_genuine_binds_nothing() {
 }
 
 /// What `az-cvm-vtpm` writes with bincode: signature, message, PCRs, each behind its length in 8 bytes.
-fn bincode(bytes: &[u8]) -> Quote {
+pub fn bincode(bytes: &[u8]) -> Quote {
     let take = |bytes: &mut &[u8]| {
         let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         let part = bytes[8..8 + len].to_vec();
