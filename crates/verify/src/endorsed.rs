@@ -4,13 +4,14 @@
 //! passed [`precheck`] is as unproven as before, and every certificate is verified again with the report it is for.
 
 use claims::snp::{Product, SigningKey};
-use claims::{ChipId, UnixTime};
+use claims::{ChipId, TranscriptHash, UnixTime};
 use evidence::Evidence;
 
+use crate::authenticated::Binding;
 use crate::certificate::Certificate;
 use crate::chain::common_name;
 use crate::leaf::{self, Holder};
-use crate::{ChainError, Endorsements, Role, TrustAnchors, VerifyError, product, report};
+use crate::{BindError, ChainError, Endorsements, Role, TrustAnchors, VerifyError, product, report, tpm};
 
 /// The key that must have signed a report, if anything in the report is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,16 +46,20 @@ pub struct EndorsedKey {
 }
 
 /// The checks of evidence that need no certificate: that a guest asked, that a key signed, that the host masks nothing,
-/// that the CPU is of a product with a root. Cheap, and no proof of anything: a stranger's evidence may pass.
+/// that the CPU is of a product with a root; of a vTPM's, what the report binds, and Azure's quote under its key. Cheap,
+/// and no proof of anything: a stranger's evidence may pass. What it answers, [`precheck_answer`] compares.
 ///
 /// # Errors
-/// [`VerifyError`], the first check that failed.
+/// [`VerifyError`], the first check that failed; [`VerifyError::Unsupported`] for evidence without a report.
 pub fn precheck(evidence: &Evidence) -> Result<NeededKey, VerifyError> {
-    let fields = match evidence {
-        Evidence::SevSnp(snp) => snp.report.fields(),
-        other => return Err(VerifyError::Unsupported { kind: other.kind() }),
-    };
+    let snp = evidence.snp().ok_or(VerifyError::Unsupported { kind: evidence.kind() })?;
+    let fields = snp.report.fields();
     report::requester(fields, &mut |_, _| ())?;
+    match evidence {
+        Evidence::AzureVtpm(azure) => tpm::azure::precheck(azure)?,
+        Evidence::Svsm(_) => tpm::azure::requester(fields, evidence.kind(), &mut |_, _| ())?,
+        _ => (),
+    }
     let kind = report::signed(fields)?;
     if kind == SigningKey::Vcek && fields.chip_id.is_zero() {
         return Err(VerifyError::ChipIdMasked);
@@ -69,6 +74,15 @@ pub fn precheck(evidence: &Evidence) -> Result<NeededKey, VerifyError> {
     };
     let (chip_id, reported_tcb) = (fields.chip_id, fields.reported_tcb);
     Ok(NeededKey { kind, products, chip_id, reported_tcb })
+}
+
+/// Whether evidence answers the transcript of this hash (SHA-512), as far as it says itself: what
+/// [`Authenticated::bind`](crate::Authenticated::bind) compares, before anything is authenticated.
+///
+/// # Errors
+/// [`BindError`], what it answers instead.
+pub fn precheck_answer(evidence: &Evidence, transcript: TranscriptHash) -> Result<(), BindError> {
+    Binding::of(evidence).map_or(Ok(()), |binding| binding.check(transcript))
 }
 
 /// Verifies certificates by themselves, at `now`: the one of a VCEK or VLEK, under an intermediate among them, under one of

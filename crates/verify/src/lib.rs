@@ -58,7 +58,7 @@ pub use chain_error::{ChainError, Role};
 pub use challenge::ChallengeError;
 pub use check::{Check, Judge};
 pub use crl::CrlError;
-pub use endorsed::{EndorsedKey, NeededKey, endorsed_key, is_leaf, precheck};
+pub use endorsed::{EndorsedKey, NeededKey, endorsed_key, is_leaf, precheck, precheck_answer};
 pub use endorsements::{Endorsements, EndorsementsError};
 pub use error::VerifyError;
 pub use examine::{Finding, Outcome, examine};

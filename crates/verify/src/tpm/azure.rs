@@ -13,13 +13,15 @@
 //! All of it rests on the *measurement* being a paravisor's: any other guest at VMPL 0 can ask for a report over runtime
 //! data of its own making. Which measurements are paravisors is for policies to say.
 
+use core::fmt;
+
 use claims::tpm::{AkBinding, TpmClaims};
 use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
 use evidence::azure::{AzureEvidence, RuntimeData};
 use evidence::snp::ReportFields;
 
 use super::ak::AttestationKey;
-use super::{Signer, TpmVerifyError, answer};
+use super::{Signer, TpmVerifyError, quote};
 use crate::authenticated::Binding;
 use crate::check::OnCheck;
 use crate::{Authenticated, Check, VerifyError};
@@ -38,20 +40,28 @@ pub(crate) fn authenticate(
     let signer = Signer { key, binding: AkBinding::InTee, name: None, qualified: None };
     let paravisor = Some(evidence.runtime.configuration);
     let tpm = TpmClaims { paravisor, ..signer.claims(&evidence.quote, on_check)? };
-    let (extra_data, report) = answer(&evidence.quote, evidence.snp.report.as_bytes());
     Ok(Authenticated {
         kind: EvidenceKind::AzureVtpm,
         os_binding: OsBinding::InTeeVtpm,
         // The ID key in the report is Microsoft's, the same for every tenant.
         guest_identity: GuestIdentity::VmId,
-        binding: Binding::Quote { extra_data, report },
+        binding: Binding::of_quote(&evidence.quote, evidence.snp.report.as_bytes()),
         tpm: Some(tpm),
         ..snp
     })
 }
 
+/// What needs no certificate: what the report would bind if it were genuine, and the quote under that key.
+pub(crate) fn precheck(evidence: &AzureEvidence) -> Result<(), TpmVerifyError> {
+    let (fields, on_check) = (evidence.snp.report.fields(), &mut |_: Check, _: fmt::Arguments<'_>| ());
+    requester(fields, EvidenceKind::AzureVtpm, on_check)?;
+    runtime_data(fields, &evidence.runtime, on_check)?;
+    quote::check(&evidence.quote, &key(&evidence.runtime, on_check)?, None, on_check)?;
+    Ok(())
+}
+
 /// A1, V1: whoever asked for the report runs where the paravisor or service module does, and the guest does not.
-pub(super) fn requester(
+pub(crate) fn requester(
     fields: &ReportFields,
     kind: EvidenceKind,
     on_check: &mut OnCheck<'_>,

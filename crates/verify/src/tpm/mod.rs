@@ -32,7 +32,7 @@ mod quote;
 pub(crate) mod svsm;
 
 use claims::tpm::{AkBinding, ObjectName, TpmClaims};
-use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest, UnixTime};
+use claims::{EvidenceKind, GuestIdentity, OsBinding, UnixTime};
 use evidence::tpm::{Public, Quote, TpmEvidence};
 
 use crate::authenticated::Binding;
@@ -61,14 +61,13 @@ pub(crate) fn authenticate(
     };
     let signer = Signer::of_public(&evidence.ak, (name, &known), binding, on_check)?; // 2, 3
     let tpm = signer.claims(&evidence.quote, on_check)?;
-    let (extra_data, report) = answer(&evidence.quote, &[]);
     Ok(Authenticated {
         kind: EvidenceKind::Tpm,
         simulated: known.simulated,
         os_binding: OsBinding::HostVtpm,
         guest_identity: GuestIdentity::Enrolled,
         snp: None,
-        binding: Binding::Quote { extra_data, report },
+        binding: Binding::of_quote(&evidence.quote, &[]),
         tpm: Some(tpm),
         not_after: known.not_after,
     })
@@ -120,10 +119,4 @@ impl Signer {
 /// 1: parsing made it.
 fn layout(on_check: &mut OnCheck<'_>) {
     on_check(Check::QuoteLayout, format_args!("magic 0xff544347, type 0x8018, nothing behind it"));
-}
-
-/// What the quote says that it answers, and SHA-256 of the report beside which it must have been made.
-fn answer(quote: &Quote, report: &[u8]) -> (Vec<u8>, Sha256Digest) {
-    let extra_data = quote.attest.fields().extra_data.clone();
-    (extra_data, Sha256Digest(crypto::sha256(&[report])))
 }

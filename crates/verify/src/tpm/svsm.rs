@@ -19,7 +19,7 @@ use evidence::tpm::Public;
 
 use super::ak::name_of;
 use super::azure::requester;
-use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, answer, enrolled};
+use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, enrolled};
 use crate::authenticated::Binding;
 use crate::check::OnCheck;
 use crate::{Authenticated, Check, VerifyError};
@@ -38,7 +38,6 @@ pub(crate) fn authenticate(
     endorsement_key(&evidence.manifest, &known, on_check)?; // V2
     let signer = Signer::of_public(&evidence.ak, (name, &known), AkBinding::InTee, on_check)?;
     let tpm = signer.claims(&evidence.quote, on_check)?;
-    let (extra_data, report) = answer(&evidence.quote, evidence.snp.report.as_bytes());
     let identity = match snp.guest_identity {
         GuestIdentity::None => GuestIdentity::Enrolled,
         identity => identity,
@@ -47,12 +46,7 @@ pub(crate) fn authenticate(
         kind: EvidenceKind::Svsm,
         os_binding: OsBinding::InTeeVtpm,
         guest_identity: identity,
-        binding: Binding::Service {
-            extra_data,
-            report,
-            report_data: fields.report_data,
-            manifest: evidence.manifest.as_bytes().to_vec(),
-        },
+        binding: Binding::of_service(&evidence),
         tpm: Some(tpm),
         not_after: snp.not_after.min(known.not_after),
         simulated: snp.simulated || known.simulated,
