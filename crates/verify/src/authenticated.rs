@@ -9,6 +9,10 @@ use claims::{
     OsBinding, RecipientKey, ReportData, Sha256Digest, Suite, Transcript, TranscriptHash, UnixTime,
 };
 
+use evidence::Evidence;
+use evidence::svsm::SvsmEvidence;
+use evidence::tpm::Quote;
+
 use crate::VerifyError;
 use crate::challenge::Challenge;
 
@@ -243,6 +247,33 @@ impl Authenticated {
 }
 
 impl Binding {
+    /// What this evidence carries; `None` for a kind without.
+    pub(crate) fn of(evidence: &Evidence) -> Option<Self> {
+        Some(match evidence {
+            Evidence::SevSnp(snp) => Self::Report(snp.report.fields().report_data),
+            Evidence::Tpm(tpm) => Self::of_quote(&tpm.quote, &[]),
+            Evidence::AzureVtpm(azure) => Self::of_quote(&azure.quote, azure.snp.report.as_bytes()),
+            Evidence::Svsm(svsm) => Self::of_service(svsm),
+            _ => return None,
+        })
+    }
+
+    /// Of a quote that stands beside this report, or beside nothing.
+    pub(crate) fn of_quote(quote: &Quote, report: &[u8]) -> Self {
+        let extra_data = quote.attest.fields().extra_data.clone();
+        Self::Quote { extra_data, report: Sha256Digest(crypto::sha256(&[report])) }
+    }
+
+    /// Of a service module's report and the quote beside it.
+    pub(crate) fn of_service(svsm: &SvsmEvidence) -> Self {
+        Self::Service {
+            extra_data: svsm.quote.attest.fields().extra_data.clone(),
+            report: Sha256Digest(crypto::sha256(&[svsm.snp.report.as_bytes()])),
+            report_data: svsm.snp.report.fields().report_data,
+            manifest: svsm.manifest.as_bytes().to_vec(),
+        }
+    }
+
     /// Whether the report itself answers the challenge, once [`Self::check`] has passed.
     fn report_is_fresh(&self) -> bool {
         match self {

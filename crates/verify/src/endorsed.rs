@@ -133,14 +133,9 @@ pub fn precheck(
 /// (`crates/evidence/SPEC.md`, section 3). As with [`precheck`], nothing is proven by it.
 ///
 /// # Errors
-/// [`VerifyError::Bind`], with what was found; [`VerifyError::Unsupported`] for evidence without a report.
+/// [`VerifyError::Bind`], with what was found; [`VerifyError::Unsupported`] for a kind that is not known here.
 pub fn answers(evidence: &Evidence, hash: TranscriptHash) -> Result<(), VerifyError> {
-    let binding = match evidence {
-        Evidence::SevSnp(snp) => Binding::Report(snp.report.fields().report_data),
-        Evidence::AzureVtpm(azure) => tpm::azure::binding(azure),
-        Evidence::Svsm(svsm) => tpm::svsm::binding(svsm),
-        other => return Err(VerifyError::Unsupported { kind: other.kind() }),
-    };
+    let binding = Binding::of(evidence).ok_or(VerifyError::Unsupported { kind: evidence.kind() })?;
     Ok(binding.check(hash)?)
 }
 

@@ -10,10 +10,20 @@ use crate::check::OnCheck;
 
 /// The Name of an object: its nameAlg and the digest of its public area (TPM 2.0 Library, part 1, 16).
 ///
-/// SHA-1 as nameAlg gives a Name with an empty digest, which nothing is ever enrolled under.
+/// SHA-1 as nameAlg gives a Name with an empty digest, which every such key has; [`Enrolling`] and quotes refuse it.
+///
+/// [`Enrolling`]: super::credential::Enrolling
 pub fn name_of(public: &Public) -> ObjectName {
     let algorithm = public.fields().name_algorithm;
     ObjectName { algorithm, digest: digest(algorithm, &[public.as_bytes()]) }
+}
+
+/// 9: the Name of a key for quotes, which tells it from every other key.
+pub(super) fn telling_name(public: &Public) -> Result<ObjectName, TpmVerifyError> {
+    match public.fields().name_algorithm {
+        got @ HashAlgorithm::Sha1 => Err(TpmVerifyError::AkName { got }),
+        _ => Ok(name_of(public)),
+    }
 }
 
 /// The qualified Name of an object under a parent (part 1, 16.3): `parent` is the parent's qualified Name, or four bytes

@@ -13,13 +13,15 @@
 //! All of it rests on the *measurement* being a paravisor's: any other guest at VMPL 0 can ask for a report over runtime
 //! data of its own making. Which measurements are paravisors is for policies to say.
 
+use core::fmt;
+
 use claims::tpm::{AkBinding, TpmClaims};
 use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest};
 use evidence::azure::{AzureEvidence, RuntimeData};
 use evidence::snp::ReportFields;
 
 use super::ak::AttestationKey;
-use super::{Signer, TpmVerifyError, answer, quote};
+use super::{Signer, TpmVerifyError, quote};
 use crate::authenticated::Binding;
 use crate::check::OnCheck;
 use crate::{Authenticated, Check, VerifyError};
@@ -36,7 +38,6 @@ pub(crate) fn authenticate(
     let key = key(&evidence.runtime, on_check)?; // A3
     on_check(Check::KeyTrust, format_args!("the runtime data name it, which the report binds")); // T9
     let signer = Signer { key, binding: AkBinding::InTee, name: None, qualified: None };
-    let binding = binding(&evidence);
     let paravisor = Some(evidence.runtime.configuration);
     let tpm = TpmClaims { paravisor, ..signer.claims(&evidence.quote, on_check)? };
     Ok(Authenticated {
@@ -44,29 +45,23 @@ pub(crate) fn authenticate(
         os_binding: OsBinding::InTeeVtpm,
         // The ID key in the report is Microsoft's, the same for every tenant.
         guest_identity: GuestIdentity::VmId,
-        binding,
+        binding: Binding::of_quote(&evidence.quote, evidence.snp.report.as_bytes()),
         tpm: Some(tpm),
         ..snp
     })
 }
 
-/// The checks above, none of which needs a certificate; the report is as unproven after them as before.
+/// What needs no certificate: what the report would bind if it were genuine, and the quote under that key.
 pub(crate) fn precheck(evidence: &AzureEvidence) -> Result<(), TpmVerifyError> {
-    let (fields, unheard) = (evidence.snp.report.fields(), &mut |_: Check, _: core::fmt::Arguments<'_>| ());
-    requester(fields, EvidenceKind::AzureVtpm, unheard)?;
-    runtime_data(fields, &evidence.runtime, unheard)?;
-    let key = key(&evidence.runtime, unheard)?;
-    quote::check(&evidence.quote, &key, None, unheard).map(drop)
-}
-
-/// Where the evidence carries what it answers.
-pub(crate) fn binding(evidence: &AzureEvidence) -> Binding {
-    let (extra_data, report) = answer(&evidence.quote, evidence.snp.report.as_bytes());
-    Binding::Quote { extra_data, report }
+    let (fields, on_check) = (evidence.snp.report.fields(), &mut |_: Check, _: fmt::Arguments<'_>| ());
+    requester(fields, EvidenceKind::AzureVtpm, on_check)?;
+    runtime_data(fields, &evidence.runtime, on_check)?;
+    quote::check(&evidence.quote, &key(&evidence.runtime, on_check)?, None, on_check)?;
+    Ok(())
 }
 
 /// A1, V1: whoever asked for the report runs where the paravisor or service module does, and the guest does not.
-pub(super) fn requester(
+pub(crate) fn requester(
     fields: &ReportFields,
     kind: EvidenceKind,
     on_check: &mut OnCheck<'_>,

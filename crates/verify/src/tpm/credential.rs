@@ -9,7 +9,7 @@ use crypto::{HmacKey, RsaPublicKey};
 use evidence::tpm::{KeyFields, Public, Symmetric};
 
 use super::TpmVerifyError;
-use super::ak::{AttestationKey, check_attributes, name_of, qualified_name};
+use super::ak::{AttestationKey, check_attributes, name_of, qualified_name, telling_name};
 use super::ek::{EkError, EkRoots};
 
 /// A credential: two structures that TPM2_ActivateCredential takes.
@@ -87,7 +87,7 @@ impl Enrolling {
         check_attributes(ak.fields().attributes, &mut |_, _| ())?;
         AttestationKey::of_public(ak)?;
         let key = check_template(ek)?;
-        let (ek_name, ak_name) = (name_of(ek), name_of(ak));
+        let (ek_name, ak_name) = (name_of(ek), telling_name(ak)?);
         let parent = qualified_name(&ENDORSEMENT_HIERARCHY.to_be_bytes(), &ek_name);
         let qualified_name = qualified_name(&parent.to_bytes(), &ak_name);
         Ok(Self { ek: key, ek_name, ak_name, qualified_name })

@@ -5,7 +5,7 @@ use claims::tpm::{AkBinding, ObjectName};
 use evidence::tpm::Public;
 
 use super::TpmVerifyError;
-use super::ak::name_of;
+use super::ak::telling_name;
 use crate::Check;
 use crate::check::OnCheck;
 
@@ -68,7 +68,7 @@ pub(super) fn trust(
     now: UnixTime,
     on_check: &mut OnCheck<'_>,
 ) -> Result<Trusted, TpmVerifyError> {
-    let name = name_of(ak);
+    let name = telling_name(ak)?;
     let Some(known) = enrolled.find(&name) else {
         return Err(TpmVerifyError::AkUnknown { name });
     };

@@ -25,6 +25,14 @@ pub enum TpmVerifyError {
         /// What it should be.
         expected: &'static str,
     },
+    /// The key is named by a hash that proves nothing.
+    #[error(
+        "name algorithm of the attestation key not supported: expected sha256, sha384 or sha512, got {got}"
+    )]
+    AkName {
+        /// nameAlg.
+        got: HashAlgorithm,
+    },
     /// An attribute that a key for quotes must have, or must not.
     #[error("the attestation key is {}`{attribute}`: expected it {}to be", if *.expected { "not " } else { "" }, if *.expected { "" } else { "not " })]
     AkAttribute {
@@ -145,7 +153,10 @@ impl TpmVerifyError {
                 Check::QuoteSignature
             }
             Self::AkAttribute { .. } => Check::KeyAttributes,
-            Self::AkUnknown { .. } | Self::AkUnvouched { .. } | Self::AkExpired { .. } => Check::KeyTrust,
+            Self::AkName { .. }
+            | Self::AkUnknown { .. }
+            | Self::AkUnvouched { .. }
+            | Self::AkExpired { .. } => Check::KeyTrust,
             Self::EkName { .. } => Check::EndorsementKey,
             Self::QualifiedSigner { .. } => Check::QualifiedSigner,
             Self::Sha1Bank | Self::Selection { .. } => Check::Selection,

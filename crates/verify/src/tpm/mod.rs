@@ -1,5 +1,6 @@
-//! Verifying a TPM 2.0 quote: the checks, by number (TCG TPM 2.0 Library 1.59; TCG PC Client Platform Firmware Profile
-//! 1.06). Every kind of evidence with a quote runs them; they differ in where the key comes from.
+//! Verifying a TPM 2.0 quote: the checks, by the numbers that errors, tests and `keyfast evidence verify` use, T1 to T10
+//! (TCG TPM 2.0 Library 1.59; TCG PC Client Platform Firmware Profile 1.06). Every kind of evidence with a quote runs
+//! them; they differ in where the key comes from.
 //!
 //! 1. strict layout; magic 0xff544347, so that a TPM made it, and type 0x8018, so that it is a quote (`evidence`);
 //! 2. the signature's scheme and hash are those that the *key* is bound to, never what the evidence says, and on the
@@ -13,8 +14,8 @@
 //! 6. the PCR values name exactly the banks and indices of the *signed* selection; SHA-1 is not selected;
 //! 7. pcrDigest is the digest of these values, with the hash of the signature;
 //! 8. PCRs 16 to 23, which software can reset, and zeros are no claims;
-//! 9. the key is believed: bound by an SNP report of VMPL 0, or enrolled ([`EnrolledKeys`]). A key that only the guest
-//!    names is refused;
+//! 9. the key is believed: bound by an SNP report of VMPL 0, or enrolled ([`EnrolledKeys`]) and not for too long, under a
+//!    Name that is not made with SHA-1. A key that only the guest names is refused;
 //! 10. the event log, where there is one, replays into the quoted values ([`boot`]).
 //!
 //! Clock, counters and firmware version are claims; whether they go back is for whoever keeps them by key.
@@ -32,7 +33,7 @@ pub(crate) mod svsm;
 pub mod ticket;
 
 use claims::tpm::{AkBinding, ObjectName, TpmClaims};
-use claims::{EvidenceKind, GuestIdentity, OsBinding, Sha256Digest, UnixTime};
+use claims::{EvidenceKind, GuestIdentity, OsBinding, UnixTime};
 use evidence::tpm::{Public, Quote, TpmEvidence};
 
 use crate::authenticated::Binding;
@@ -58,14 +59,13 @@ pub(crate) fn authenticate(
     let trusted = enrolled::trust(&evidence.ak, enrolled, false, now, on_check)?; // 9
     let signer = Signer::of_public(&evidence.ak, &trusted, on_check)?; // 2, 3
     let tpm = signer.claims(&evidence.quote, on_check)?;
-    let (extra_data, report) = answer(&evidence.quote, &[]);
     Ok(Authenticated {
         kind: EvidenceKind::Tpm,
         simulated: trusted.known.simulated,
         os_binding: OsBinding::HostVtpm,
         guest_identity: GuestIdentity::Enrolled,
         snp: None,
-        binding: Binding::Quote { extra_data, report },
+        binding: Binding::of_quote(&evidence.quote, &[]),
         tpm: Some(tpm),
         not_after: trusted.known.not_after,
     })
@@ -124,10 +124,4 @@ impl Signer {
 /// 1: parsing made it.
 fn layout(on_check: &mut OnCheck<'_>) {
     on_check(Check::QuoteLayout, format_args!("magic 0xff544347, type 0x8018, nothing behind it"));
-}
-
-/// What the quote says that it answers, and SHA-256 of the report beside which it must have been made.
-fn answer(quote: &Quote, report: &[u8]) -> (Vec<u8>, Sha256Digest) {
-    let extra_data = quote.attest.fields().extra_data.clone();
-    (extra_data, Sha256Digest(crypto::sha256(&[report])))
 }

@@ -18,7 +18,7 @@ use evidence::tpm::Public;
 
 use super::ak::name_of;
 use super::azure::requester;
-use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, answer, enrolled};
+use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, enrolled};
 use crate::authenticated::Binding;
 use crate::check::OnCheck;
 use crate::{Authenticated, Check, VerifyError};
@@ -46,7 +46,7 @@ pub(crate) fn authenticate(
         kind: EvidenceKind::Svsm,
         os_binding: OsBinding::InTeeVtpm,
         guest_identity: identity,
-        binding: binding(&evidence),
+        binding: Binding::of_service(&evidence),
         tpm: Some(tpm),
         not_after: snp.not_after.min(known.not_after),
         simulated: snp.simulated || known.simulated,
@@ -65,13 +65,6 @@ pub(crate) fn precheck(
     endorsement_key(&evidence.manifest, &trusted.known, &mut |_, _| ())?;
     let signer = Signer::of_public(&evidence.ak, &trusted, &mut |_, _| ())?;
     signer.claims(&evidence.quote, &mut |_, _| ()).map(drop)
-}
-
-/// Where the evidence carries what it answers.
-pub(crate) fn binding(evidence: &SvsmEvidence) -> Binding {
-    let (extra_data, report) = answer(&evidence.quote, evidence.snp.report.as_bytes());
-    let report_data = evidence.snp.report.fields().report_data;
-    Binding::Service { extra_data, report, report_data, manifest: evidence.manifest.as_bytes().to_vec() }
 }
 
 /// V2: the key was activated with the endorsement key that the report binds.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use claims::snp::Product;
+use claims::snp::{Product, SigningKey};
 use claims::tpm::AkBinding;
 use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding, Sha256Digest, TranscriptHash, UnixTime};
 use evidence::azure::HclError;
@@ -168,8 +168,38 @@ fn a_report_that_is_not_genuine_binds_nothing() {
     assert_eq!(error, VerifyError::Signature { certificate: Role::Vcek });
 }
 
+#[test]
+fn what_needs_no_certificate_is_checked_before_one_is_looked_for() {
+    let azure = AzureGuest::new(booted(), &paravisor());
+    let parsed = |bytes: &[u8]| Evidence::parse(EvidenceKind::AzureVtpm, bytes).unwrap();
+    let evidence = parsed(&azure.evidence(&azure.quote(&azure.report)));
+    let needed = precheck(&evidence, &Table::default(), NOW).unwrap();
+    assert_eq!((needed.kind, needed.chip_id), (SigningKey::Vcek, host().chip_id()));
+    let transcript = transcript(EvidenceKind::AzureVtpm);
+    let hash = TranscriptHash(crypto::sha512(&[&transcript.encode()]));
+    assert_eq!(answers(&evidence, hash), Ok(()));
+    let expected = Sha256Digest(crypto::sha256(&[&[0; 64], &crypto::sha256(&[&azure.report])]));
+    let got = extra_data(&transcript, &azure.report).to_vec();
+    let error = BindError::ExtraData { expected, got };
+    assert_eq!(answers(&evidence, TranscriptHash([0; 64])), Err(error.into()));
+
+    let mut quote = azure.quote(&azure.report);
+    quote.signature = boot(&BootSpec::new("web")).sign(&quote.attest).unwrap();
+    let refused = precheck(&parsed(&azure.evidence(&quote)), &Table::default(), NOW).unwrap_err();
+    assert_eq!(refused, VerifyError::Tpm(TpmVerifyError::Signature));
+    let inside = AzureGuest::new(booted(), &GuestSpec { vmpl: 2, ..paravisor() });
+    let refused = precheck(&parsed(&inside.evidence(&inside.quote(&inside.report))), &Table::default(), NOW)
+        .unwrap_err();
+    let kind = EvidenceKind::AzureVtpm;
+    assert_eq!(refused, VerifyError::Tpm(TpmVerifyError::Vmpl { kind, got: 2 }));
+    let tpm = parts::tpm(&booted().ak_public().unwrap(), &quote);
+    let bare =
+        precheck(&Evidence::parse(EvidenceKind::Tpm, &tpm).unwrap(), &Table::default(), NOW).unwrap_err();
+    assert_eq!(bare, VerifyError::Unsupported { kind: EvidenceKind::Tpm });
+}
+
 /// What `az-cvm-vtpm` writes with bincode: signature, message, PCRs, each behind its length in 8 bytes.
-fn bincode(bytes: &[u8]) -> Quote {
+pub fn bincode(bytes: &[u8]) -> Quote {
     let take = |bytes: &mut &[u8]| {
         let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         let part = bytes[8..8 + len].to_vec();

@@ -10,6 +10,7 @@ use simtee::vtpm::log::{
 };
 use simtee::vtpm::{Quote, QuoteSpec, VTpm, evidence as parts};
 use verify::tpm::boot::BootError;
+use verify::tpm::credential::{EnrolError, Enrolling};
 use verify::tpm::name_of;
 use verify::{TpmVerifyError, TrustAnchors, VerifyError};
 
@@ -159,6 +160,28 @@ fn a_keys_name_covers_its_attributes() {
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::AkUnknown { name }));
 }
 
+/// A Name without a digest would be every such key's.
+#[test]
+fn a_key_named_by_sha1_is_refused_though_enrolled() {
+    let mut sha1 = booted().ak_public().unwrap();
+    sha1[2..4].copy_from_slice(&4_u16.to_be_bytes());
+    let error = TpmVerifyError::AkName { got: HashAlgorithm::Sha1 };
+    assert_eq!(key_refusal(&sha1), error);
+    let public = |bytes: &[u8]| Public::parse(bytes).unwrap();
+    let enrol = Enrolling::without_certificate(&public(&sha1), &public(&booted().ek_public().unwrap()));
+    assert_eq!(enrol.unwrap_err(), EnrolError::Ak(error));
+}
+
+#[test]
+fn an_exponent_that_encrypts_nothing_is_refused() {
+    for exponent in [1_u32, 2, 65536] {
+        let mut public = booted().ak_public().unwrap();
+        public[18..22].copy_from_slice(&exponent.to_be_bytes());
+        let expected = "an rsa key of 2048 bits or more";
+        assert_eq!(key_refusal(&public), TpmVerifyError::AkKey { expected }, "{exponent}");
+    }
+}
+
 /// Boots, lets `alter` change the log, and extends the PCRs anew by what it then says.
 fn measured(alter: impl FnOnce(&mut Vec<Vec<u8>>)) -> VTpm {
     let mut vtpm = boot(&BootSpec::new("web"));
@@ -244,6 +267,44 @@ fn an_authority_that_signed_what_ran_is_in_db() {
         let error = log_refusal(|events| events.insert(7, authority(contents)));
         assert_eq!(error, BootError::Authority { event: 7 });
     }
+}
+
+/// Types are words of the log's sender: events that say what is wrong must not pass for events that say nothing.
+#[test]
+fn no_event_hides_under_another_type() {
+    const ACTION: u32 = 0x8000_0007;
+    const OMIT: u32 = 0x12;
+    let relabel = |event: &mut Vec<u8>, kind: u32| event[4..8].copy_from_slice(&kind.to_le_bytes());
+    // An application whose hashed bytes stand there as an action's words, and as a note that attempts were omitted.
+    let evil = b"MZ and so on, as Authenticode hashes it";
+    for kind in [ACTION, OMIT] {
+        let mut at = 0;
+        let error = log_refusal(|events| {
+            at = separator(events, 4) + 1;
+            events.insert(at, proven(4, kind, evil));
+        });
+        assert_eq!(error, BootError::Action { event: at, pcr: 4 });
+    }
+    // All that firmware measured into PCR 7 as actions, and what the operating system would like to have been measured
+    // behind it. The order between PCRs is the sender's too, so that it stands in front of the end of boot services.
+    let error = log_refusal(|events| {
+        let good: Vec<_> = events.iter().filter(|event| event[0] == 7).cloned().collect();
+        events[1] = proven(7, VARIABLE_DRIVER_CONFIG, &variable(GLOBAL, "SecureBoot", &[0]));
+        for event in events.iter_mut().filter(|event| event[0] == 7) {
+            relabel(event, ACTION);
+        }
+        let end = events.len() - 2;
+        events.splice(end..end, good);
+    });
+    assert_eq!(error, BootError::Action { event: 1, pcr: 7 });
+    // What firmware says there is taken.
+    let right = measured(|events| {
+        events.insert(1, proven(7, ACTION, b"DMA Protection Disabled"));
+        let at = events.len() - 2;
+        events.insert(at, proven(4, ACTION, b"Returning from EFI Application from Boot Option"));
+        events.insert(at, proven(4, OMIT, b"BOOT ATTEMPTS OMITTED"));
+    });
+    assert!(verify(&right, &quoted(&right)).is_ok());
 }
 
 #[test]

@@ -16,3 +16,4 @@ mod swaps;
 mod swtpm;
 mod table;
 mod ticket;
+mod tools;

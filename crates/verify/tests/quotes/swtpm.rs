@@ -16,14 +16,15 @@ use crate::simulated::{challenge, extra_data, transcript};
 use crate::table::{NOW, Table, activated, check};
 
 /// A running TPM in a directory of its own.
-struct Tpm {
+pub struct Tpm {
     directory: PathBuf,
     process: Child,
 }
 
 impl Tpm {
-    fn start() -> Option<Self> {
-        let directory = std::env::temp_dir().join(format!("keyfast-swtpm-{}", std::process::id()));
+    /// One for the test of this name, or `None`, said aloud, where the tools are not installed.
+    pub fn start(test: &str) -> Option<Self> {
+        let directory = std::env::temp_dir().join(format!("keyfast-swtpm-{}-{test}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let path = directory.display();
         let process = Command::new("swtpm")
@@ -55,22 +56,22 @@ impl Tpm {
         }
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub fn path(&self, file: &str) -> PathBuf {
         self.directory.join(file)
     }
 
-    fn read(&self, file: &str) -> Vec<u8> {
+    pub fn read(&self, file: &str) -> Vec<u8> {
         fs::read(self.path(file)).unwrap()
     }
 
     /// Runs a tool in the directory, and empties the TPM's slots behind it.
-    fn run(&self, line: &str) -> bool {
+    pub fn run(&self, line: &str) -> bool {
         let done = self.tool(line);
         self.tool("tpm2_flushcontext -t");
         done
     }
 
-    fn tool(&self, line: &str) -> bool {
+    pub fn tool(&self, line: &str) -> bool {
         let mut words = line.split(' ');
         let output = Command::new(words.next().unwrap())
             .args(words)
@@ -112,7 +113,7 @@ fn remove(path: &Path) {
 
 #[test]
 fn a_tpm_opens_our_credentials_and_its_quotes_answer_our_challenge() {
-    let Some(tpm) = Tpm::start() else { return };
+    let Some(tpm) = Tpm::start("enrolment") else { return };
     assert!(tpm.run("tpm2_createek -c ek.ctx -G rsa -u ek.pub"));
     assert!(tpm.run("tpm2_createak -C ek.ctx -c ak.ctx -G rsa -s rsassa -g sha256 -u ak.pub -n ak.name"));
     let public = |file| Public::parse_sized(&tpm.read(file)).unwrap();

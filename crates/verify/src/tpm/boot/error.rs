@@ -68,6 +68,14 @@ pub enum BootError {
         /// Its PCR.
         pcr: u32,
     },
+    /// An action that firmware does not report in this PCR, so that something else may hide behind it.
+    #[error("event {event} in pcr {pcr} is no action that firmware reports there")]
+    Action {
+        /// Which event.
+        event: usize,
+        /// Its PCR.
+        pcr: u32,
+    },
     /// The data are not what was digested.
     #[error(
         "event {event} in pcr {pcr} says something else than it measured: its digest is not that of its data"

@@ -48,6 +48,12 @@ impl State {
                 return Err(BootError::AfterSeparator { event: at, pcr });
             }
             EV_EFI_ACTION => self.action(at, event, bank)?,
+            EV_OMIT_BOOT_DEVICE_EVENTS if event.data != OMITTED => {
+                return Err(BootError::Action { event: at, pcr });
+            }
+            EV_OMIT_BOOT_DEVICE_EVENTS if !is_proven(event, bank) => {
+                return Err(BootError::Unproven { event: at, pcr });
+            }
             _ => (),
         }
         Ok(())
@@ -74,6 +80,9 @@ impl State {
         }
         match (event.pcr, event.data.as_slice()) {
             (7, DEBUG_MODE) => return Err(BootError::DebugMode { event: at }),
+            (4, CALLING | RETURNING) | (7, NO_DMA_PROTECTION) => (),
+            // Here stand facts, which a sender would like to pass off as words that mean nothing.
+            (pcr @ (4 | 7), _) => return Err(BootError::Action { event: at, pcr }),
             (5, EXIT_INVOKED) => self.exit_invoked = true,
             (5, EXIT_FAILED) => self.exit_invoked = false,
             (5, EXIT_SUCCEEDED) => self.exited = self.exit_invoked,
@@ -138,6 +147,10 @@ const LAST_PCR: u32 = 15;
 const LAST_FIRMWARE_PCR: u32 = 7;
 /// PCRs that firmware is done with at the separator.
 const CLOSED: [u32; 4] = [0, 2, 3, 6];
+const OMITTED: &[u8] = b"BOOT ATTEMPTS OMITTED";
+const CALLING: &[u8] = b"Calling EFI Application from Boot Option";
+const RETURNING: &[u8] = b"Returning from EFI Application from Boot Option";
+const NO_DMA_PROTECTION: &[u8] = b"DMA Protection Disabled";
 const DEBUG_MODE: &[u8] = b"UEFI Debug Mode";
 const EXIT_INVOKED: &[u8] = b"Exit Boot Services Invocation";
 const EXIT_FAILED: &[u8] = b"Exit Boot Services Returned with Failure";

@@ -6,7 +6,9 @@
 //! 1. the log has digests of the claimed bank, and every event in PCRs 0 to 15 is of a type that its PCR may have;
 //! 2. PCRs 0 to 7 have one separator each, of zeros; behind it nothing more in PCRs 0, 2, 3 and 6; behind a successful
 //!    ExitBootServices nothing more in PCRs 0 to 7;
-//! 3. events whose data are what was digested (separators, actions, Secure Boot variables) are held against it;
+//! 3. events whose data are what was digested (separators, actions, Secure Boot variables) are held against it; in PCRs 4
+//!    and 7 actions are none but those that firmware reports there, as types are the sender's words and nothing that makes
+//!    a fact may hide under one that does not;
 //! 4. PCR 7 begins with SecureBoot, PK, KEK, db and dbx, each once, in front of the separator; authorities are in db;
 //! 5. StartupLocality stands in front of the first event of PCR 0, once, and is 0, 3 or 4;
 //! 6. every quoted PCR from 0 to 15 that has events, as PCRs 0 to 7 must by rule 2, replays to its quoted value, in every
@@ -17,7 +19,9 @@
 //!    initial ramdisk from PCR 9 where there is nothing else in it.
 //!
 //! Boot applications, sections and the two digests of PCR 9 are facts by their place in the order, not by their labels,
-//! because an operating system can extend a PCR further and append to the log: policies compare whole lists.
+//! because an operating system can extend a PCR further and append to the log: policies compare whole lists. So can one
+//! that was started without an image, and then PCRs 9 and 11 hold what it likes: sections, command line and initial
+//! ramdisk count beside the boot application that measures them, and never without it.
 
 mod error;
 mod event;
