@@ -1,9 +1,13 @@
 //! A `swtpm` in a directory of its own, manufactured with an endorsement certificate.
+//!
+//! One test at a time has TPMs: libtss2 opens its sockets without close-on-exec, so that a tool which another test starts
+//! would inherit a connection, and the TPM at its end would wait for that tool.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use attester::{Tcti, TpmAttester, TpmPlaces};
@@ -18,6 +22,8 @@ pub struct Swtpm {
     dir: tempfile::TempDir,
     process: Child,
     port: u16,
+    // Last, so that the TPM is gone when the next test starts its own.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Swtpm {
@@ -28,10 +34,21 @@ impl Swtpm {
 
     /// A TPM with these banks.
     pub fn with_banks(banks: &str) -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::made(banks, Some(turn))
+    }
+
+    /// Another TPM in the same test.
+    pub fn another(&self) -> Self {
+        Self::made("sha256", None)
+    }
+
+    fn made(banks: &str, turn: Option<MutexGuard<'static, ()>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         manufacture(dir.path(), banks);
         let (process, port) = run(dir.path());
-        Self { dir, process, port }
+        Self { dir, process, port, _turn: turn }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
