@@ -67,7 +67,8 @@ fn an_endorsement_key_that_is_not_kept_is_made_again() {
 
 #[test]
 fn credentials_for_another_tpm_or_another_key_stay_shut() {
-    let (tpm, other) = (Swtpm::start(), Swtpm::start());
+    let tpm = Swtpm::start();
+    let other = tpm.another();
     let (mut here, mut there) = (tpm.attester(), other.attester());
     let made = credential(&enrolling(&here.keys().unwrap(), &tpm.issuer()), b"secret");
     let refusal = |attester: &mut TpmAttester, credential| {

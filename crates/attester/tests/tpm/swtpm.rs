@@ -1,9 +1,13 @@
 //! A `swtpm` in a directory of its own, manufactured with an endorsement certificate.
+//!
+//! One test at a time has TPMs: libtss2 opens its sockets without close-on-exec, so that a tool which another test starts
+//! would inherit a connection, and the TPM at its end would wait for that tool.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use attester::{Tcti, TpmAttester, TpmPlaces};
@@ -18,20 +22,40 @@ pub struct Swtpm {
     dir: tempfile::TempDir,
     process: Child,
     port: u16,
+    // Last, so that the TPM is gone when the next test starts its own.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Swtpm {
-    /// A TPM with PCRs of SHA-256.
+    /// A TPM with PCRs of SHA-256, as it was manufactured: in every test the same one.
     pub fn start() -> Self {
-        Self::with_banks("sha256")
+        static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
+        let turn = turn();
+        let made = MADE.get_or_init(|| manufactured("sha256")).path();
+        let dir = tempfile::tempdir().unwrap();
+        for part in ["state", "ca"] {
+            fs::create_dir(dir.path().join(part)).unwrap();
+            for file in fs::read_dir(made.join(part)).unwrap().map(Result::unwrap) {
+                fs::copy(file.path(), dir.path().join(part).join(file.file_name())).unwrap();
+            }
+        }
+        Self::run(dir, Some(turn))
     }
 
     /// A TPM with these banks.
     pub fn with_banks(banks: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        manufacture(dir.path(), banks);
+        let turn = turn();
+        Self::run(manufactured(banks), Some(turn))
+    }
+
+    /// Another TPM in the same test.
+    pub fn another(&self) -> Self {
+        Self::run(manufactured("sha256"), None)
+    }
+
+    fn run(dir: tempfile::TempDir, turn: Option<MutexGuard<'static, ()>>) -> Self {
         let (process, port) = run(dir.path());
-        Self { dir, process, port }
+        Self { dir, process, port, _turn: turn }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -108,7 +132,9 @@ pub fn two_ports() -> (TcpListener, TcpListener) {
 }
 
 /// Makes endorsement key, certificate, and the CA that signs it.
-fn manufacture(dir: &Path, banks: &str) {
+fn manufactured(banks: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let path = |name: &str| dir.join(name).display().to_string();
     fs::create_dir(dir.join("ca")).unwrap();
     fs::create_dir(dir.join("state")).unwrap();
@@ -135,6 +161,13 @@ fn manufacture(dir: &Path, banks: &str) {
         .unwrap_or_else(|error| panic!("{MISSING}: `swtpm_setup`: {error}"));
     let said = [made.stdout, made.stderr].concat();
     assert!(made.status.success(), "swtpm_setup: {}", String::from_utf8_lossy(&said));
+    directory
+}
+
+/// Waits until no other test has a TPM.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn run(dir: &Path) -> (Child, u16) {
