@@ -138,7 +138,8 @@ fn refused(setup: &Setup, answer: Answer) -> (ProblemCode, String) {
     let mut said = String::new();
     wait_until("the refusal is stored", || {
         let run = setup.keyfast(&["audit", "explain", &request]);
-        said = run.stdout;
+        // Lines are broken where a terminal ends.
+        said = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         run.code == Some(0)
     });
     (problem.code, said)

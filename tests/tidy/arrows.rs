@@ -37,7 +37,10 @@ const MAY_NAME: [(&str, &str); 21] = [
         "crypto endorsements evidence journal keys policy release secret store tlog transport verify wire",
     ),
     // secret: the process is hardened before plaintext comes into it.
-    ("cli", "endorsements envelope evidence journal keys policy prove secret simtee tlog transport verify wire"),
+    (
+        "cli",
+        "endorsements envelope evidence journal keys policy prove secret simtee tlog transport verify wire",
+    ),
 ];
 
 /// What must not be reached over any number of arrows, and why.

@@ -73,12 +73,12 @@ fn configure(layout: &Layout) -> Result<(), DevError> {
          [trust]\n\
          amd = false\n\
          svsm = true\n\n\
-         [[trust.tpm]]\n\
-         certificate = \"simtee/ek-root.pem\"\n\
-         simulated = true\n\n\
          [[trust.simulated]]\n\
          certificate = \"simtee/ark.pem\"\n\
-         sha256 = \"{}\"\n",
+         sha256 = \"{}\"\n\n\
+         [[trust.tpm]]\n\
+         certificate = \"simtee/ek-root.pem\"\n\
+         simulated = true\n",
         fingerprint.trim(),
     );
     write_private(&path, text.as_bytes()).map_err(io_error("write", &path))
