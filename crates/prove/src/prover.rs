@@ -1,5 +1,6 @@
-//! Asks the solver.
+//! Asks the solver, a process of its own, and holds its counterexamples against Cedar.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use cedar_policy::{Decision, PolicyId, PolicySet, RequestEnv, Schema};
@@ -56,15 +57,21 @@ pub enum ProveError {
 }
 
 impl Prover {
-    /// Uses the solver at this path, or the one in `PATH`.
+    /// Uses this solver.
     ///
     /// # Errors
     /// [`ProveError::NoSolver`] if there is none.
-    pub fn new(cvc5: Option<PathBuf>) -> Result<Self, ProveError> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let in_path = || std::env::split_paths(&path).map(|dir| dir.join("cvc5")).find(|file| file.is_file());
-        let cvc5 = cvc5.or_else(in_path).filter(|file| file.is_file()).ok_or(ProveError::NoSolver)?;
-        Ok(Self { cvc5 })
+    pub fn new(cvc5: PathBuf) -> Result<Self, ProveError> {
+        if cvc5.is_file() { Ok(Self { cvc5 }) } else { Err(ProveError::NoSolver) }
+    }
+
+    /// Uses the first `cvc5` in directories as the variable `PATH` lists them.
+    ///
+    /// # Errors
+    /// [`ProveError::NoSolver`] if there is none.
+    pub fn in_path(path: &OsStr) -> Result<Self, ProveError> {
+        let found = std::env::split_paths(path).map(|dir| dir.join("cvc5")).find(|file| file.is_file());
+        Self::new(found.unwrap_or_default())
     }
 
     /// Asks a question about a bundle. It may take seconds, and holds this thread.

@@ -22,7 +22,8 @@ fn load(texts: &[(&str, String)]) -> Policy {
 }
 
 fn prover() -> Prover {
-    Prover::new(None).unwrap_or_else(|error| panic!("{error}"))
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Prover::in_path(&path).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn one(name: &str) -> Policy {
@@ -127,6 +128,6 @@ fn a_question_that_is_no_cedar_is_refused() {
     }
     let error = prover().prove(&policy, &Property::NoRuleErrs("nobody")).unwrap_err();
     assert!(matches!(error, ProveError::NoRule(_)), "{error}");
-    let none = Prover::new(Some(PathBuf::from("/nonexistent/cvc5"))).unwrap_err();
+    let none = Prover::new(PathBuf::from("/nonexistent/cvc5")).unwrap_err();
     assert!(matches!(none, ProveError::NoSolver), "{none}");
 }

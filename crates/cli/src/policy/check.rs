@@ -1,4 +1,4 @@
-//! `keyfast policy check`.
+//! `keyfast policy check`: loads a bundle as a broker does, and prints all that is wrong with it.
 
 use std::io::Write;
 

@@ -1,4 +1,5 @@
-//! `keyfast policy explain`.
+//! `keyfast policy explain`: what policies decide for one case, and what the nearest permit lacks. `keyfast audit
+//! explain` prints its reasons with the same words.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `keyfast policy fmt`.
+//! `keyfast policy fmt`: lays policies out in one way. A file that does not parse is left as it is.
 
 use std::io::Write;
 

@@ -1,4 +1,5 @@
-//! `keyfast policy prove`.
+//! `keyfast policy prove`: asks a solver what policies can never permit. Nothing is believed because it was proven before:
+//! every run proves all of it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -57,7 +58,11 @@ struct Proven {
 }
 
 pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
-    let prover = Prover::new(args.cvc5.clone()).map_err(ProveFailure::from)?;
+    let prover = match &args.cvc5 {
+        Some(cvc5) => Prover::new(cvc5.clone()),
+        None => Prover::in_path(&std::env::var_os("PATH").unwrap_or_default()),
+    };
+    let prover = prover.map_err(ProveFailure::from)?;
     let policy = load(&args.chosen, out)?;
     let older = match &args.no_looser_than {
         Some(dir) => Some(load(&args.chosen.in_directory(dir), out)?),

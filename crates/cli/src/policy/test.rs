@@ -1,4 +1,4 @@
-//! `keyfast policy test`.
+//! `keyfast policy test`: runs the cases of policies, and says which conditions no case has seen both ways.
 
 use std::io::Write;
 use std::path::PathBuf;
