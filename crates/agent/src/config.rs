@@ -4,10 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use attester::Choice;
+use attester::{Choice, Places};
 use claims::{BrokerId, ConfigDigest, Suite};
 use serde::Deserialize;
 use tlog::witness::WitnessKey;
+
+use crate::attesting::Attesting;
 
 /// Most bytes of a configuration file.
 const MAX_CONFIG: u64 = 64 * 1024;
@@ -18,7 +20,7 @@ const MAX_CONFIG: u64 = 64 * 1024;
 struct File {
     broker: BrokerSection,
     #[serde(default)]
-    attester: AttesterSection,
+    attester: Attesting,
     #[serde(default = "default_suite")]
     suite: String,
     state: Option<PathBuf>,
@@ -37,20 +39,6 @@ struct BrokerSection {
     statement: Option<PathBuf>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AttesterSection {
-    #[serde(default = "default_attester", rename = "use")]
-    choice: String,
-    socket: Option<PathBuf>,
-}
-
-impl Default for AttesterSection {
-    fn default() -> Self {
-        Self { choice: default_attester(), socket: None }
-    }
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WitnessSection {
@@ -62,9 +50,6 @@ struct WitnessSection {
 
 fn default_suite() -> String {
     Suite::XWing.name().to_owned()
-}
-fn default_attester() -> String {
-    Choice::Auto.name().to_owned()
 }
 fn default_wait() -> u64 {
     30
@@ -83,8 +68,8 @@ pub struct Config {
     pub statement: Option<PathBuf>,
     /// Which attester is asked.
     pub attester: Choice,
-    /// The Unix socket of an attester in another process.
-    pub socket: Option<PathBuf>,
+    /// Where attesters are.
+    pub places: Places,
     /// The suite that keys are sealed with.
     pub suite: Suite,
     /// Directory for the last checkpoint and statement; without it nothing is kept between runs.
@@ -178,13 +163,14 @@ impl File {
         if self.broker.urls.is_empty() {
             return Err(("broker.urls", "expected at least one URL, got none".to_owned()));
         }
+        let (attester, places) = self.attester.read(base)?;
         Ok(Config {
             broker: id("broker.identity", &self.broker.identity)?,
             successor: self.broker.successor.as_deref().map(|s| id("broker.successor", s)).transpose()?,
             urls: self.broker.urls,
             statement: self.broker.statement.map(|path| base.join(path)),
-            attester: self.attester.choice.parse().map_err(|e: &str| ("attester.use", e.to_owned()))?,
-            socket: self.attester.socket.map(|path| base.join(path)),
+            attester,
+            places,
             suite,
             state: self.state.map(|path| base.join(path)),
             witnesses,
@@ -227,7 +213,7 @@ mod tests {
     #[test]
     fn without_a_word_on_attesters_the_machine_is_looked_at() {
         let config = read(good().split_once("[attester]").unwrap().0).unwrap();
-        assert_eq!((config.attester, config.socket), (Choice::Auto, None));
+        assert_eq!((config.attester, config.places.socket), (Choice::Auto, None));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! and cannot grant itself anything. It must never write a key or a plaintext anywhere but where it was asked to,
 //! and never print one in a log or an error.
 
+mod attesting;
 pub mod command;
 pub mod config;
 mod enrol;

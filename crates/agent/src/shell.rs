@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use attester::{AttestError, Attester, Places};
+use attester::{AttestError, Attester};
 use claims::BrokerId;
 use keys::Opened;
 use tokio::time::{Instant, sleep};
@@ -153,10 +153,9 @@ async fn identified(
 
 /// The attester that the configuration, or the command line, names.
 fn attester_of(config: &Config) -> Result<Box<dyn Attester + Send>, AttestError> {
-    let places = Places::of_this_machine(config.socket.clone());
-    let choice = config.attester.resolve(&places)?;
+    let choice = config.attester.resolve(&config.places)?;
     tracing::info!(attester = %choice, asked_for = %config.attester, "attester");
-    choice.open(&places, STEP)
+    choice.open(&config.places, STEP)
 }
 
 fn knowledge(config: &Config, keep: &Keep, evidence: claims::EvidenceKind) -> Result<Knowledge, Failure> {

@@ -29,7 +29,7 @@ pub struct Cli {
     /// Configuration file
     #[arg(long, global = true, env = "KEYFAST_AGENT_CONFIG", default_value = "/etc/keyfast/agent.toml")]
     config: PathBuf,
-    /// Ask this attester, whatever the configuration says: auto, configfs-tsm, sev-guest or socket
+    /// Ask this attester, whatever the configuration says: auto, configfs-tsm, sev-guest, tpm, azure, svsm or socket
     #[arg(long, global = true, value_name = "NAME")]
     attester: Option<Choice>,
     /// How log lines look
