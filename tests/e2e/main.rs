@@ -13,7 +13,13 @@ mod guest;
 mod hygiene;
 mod journal;
 mod protocol;
+#[cfg(feature = "tpm")]
+mod real_tpm;
 mod refusals;
 mod restarts;
 mod rogue;
 mod setup;
+#[cfg(feature = "tpm")]
+#[expect(dead_code, reason = "the attester's own tests use all of it")]
+#[path = "../../crates/attester/tests/tpm/swtpm.rs"]
+mod swtpm;
