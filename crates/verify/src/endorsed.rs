@@ -7,7 +7,7 @@ use claims::snp::{Product, SigningKey};
 use claims::{ChipId, TranscriptHash, UnixTime};
 use evidence::Evidence;
 
-use crate::authenticated::Binding;
+use crate::binding::Binding;
 use crate::certificate::Certificate;
 use crate::chain::common_name;
 use crate::leaf::{self, Holder};
