@@ -159,6 +159,7 @@ fn azures_evidence_and_its_blob_are_recognised() {
     let output = keyfast(&folder, &["verify", "evidence.bin"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output).contains(" A2 runtime data            pass    "), "{}", text(&output));
+    assert!(text(&output).contains(&format!("vm id           {VM_ID}")), "{}", text(&output));
     assert_eq!(checks(&folder, &["evidence.bin"], "not-applicable"), ["T3", "T4"]);
 
     let (other, _) = azure(&runtime.replace("true", "false"));

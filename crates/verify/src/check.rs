@@ -262,4 +262,26 @@ mod tests {
         assert_eq!((titles.len(), all), (34, 34));
         assert_eq!(Check::ExtraData.to_string(), "T5, extra data");
     }
+
+    #[test]
+    fn bytes_that_are_no_evidence_fail_the_check_of_their_part() {
+        let failed = |kind, bytes: &[u8]| {
+            let error = evidence::Evidence::parse(kind, bytes).unwrap_err();
+            Check::of_malformed(kind, &error)
+        };
+        let section = |tag, bytes: &[u8]| evidence::encode_sections(&[(tag, bytes)]);
+        assert_eq!(failed(EvidenceKind::SevSnp, &[]), Check::Layout);
+        assert_eq!(failed(EvidenceKind::Tpm, &[]), Check::QuoteLayout);
+        assert_eq!(failed(EvidenceKind::AzureVtpm, &[]), Check::RuntimeData);
+        assert_eq!(failed(EvidenceKind::AzureVtpm, &section(Tag::Hcl, b"HCL?")), Check::RuntimeData);
+        assert_eq!(failed(EvidenceKind::Svsm, &[]), Check::Layout);
+        assert_eq!(failed(EvidenceKind::Svsm, &section(Tag::Report, b"short")), Check::Layout);
+        let keys = HclError::Runtime(RuntimeError::AkCount { got: 2 });
+        assert_eq!(Check::of_malformed(EvidenceKind::AzureVtpm, &keys.into()), Check::RuntimeKey);
+        let bank = claims::tpm::HashAlgorithm::Sha256;
+        let twice = EvidenceError::Tpm(TpmError::RepeatedBank { bank });
+        assert_eq!(Check::of_malformed(EvidenceKind::Tpm, &twice), Check::Selection);
+        let log = evidence::tpm::EventLog::parse(&[]).unwrap_err();
+        assert_eq!(Check::of_malformed(EvidenceKind::Tpm, &log.into()), Check::EventLog);
+    }
 }

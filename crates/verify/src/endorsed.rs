@@ -7,7 +7,7 @@ use claims::snp::{Product, SigningKey};
 use claims::{ChipId, Sha256Digest, TranscriptHash, UnixTime};
 use evidence::Evidence;
 
-use crate::authenticated::Binding;
+use crate::binding::Binding;
 use crate::certificate::Certificate;
 use crate::chain::{check_ca, check_subject, common_name, issuer_name};
 use crate::crl::Crl;

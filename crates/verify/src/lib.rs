@@ -24,6 +24,7 @@
 
 mod anchors;
 mod authenticated;
+mod binding;
 mod cache;
 mod certificate;
 mod chain;

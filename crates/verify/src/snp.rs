@@ -37,7 +37,7 @@ use claims::snp::{SnpClaims, Tcb};
 use claims::{EvidenceKind, GuestIdentity, OsBinding, UnixTime};
 use evidence::snp::{ReportFields, SnpEvidence};
 
-use crate::authenticated::Binding;
+use crate::binding::Binding;
 use crate::chain::VerifiedChain;
 use crate::check::{Check, OnCheck};
 use crate::leaf::Holder;

@@ -62,6 +62,9 @@ fn print_tpm(tpm: &TpmClaims, style: Style, out: &mut dyn Write) -> Result<(), F
         }
         _ => writeln!(out, "  tpm key         {name}")?,
     }
+    if let Some(paravisor) = &tpm.paravisor {
+        writeln!(out, "  vm id           {}", paravisor.vm_id)?;
+    }
     let indices: Vec<_> = tpm.pcrs.keys().map(u8::to_string).collect();
     writeln!(out, "  pcrs            {}: {}", tpm.bank, indices.join(", "))?;
     let Some(boot) = &tpm.boot else { return Ok(()) };
@@ -104,6 +107,7 @@ pub fn json(authenticated: &Authenticated) -> Value {
         "crl_issued": snp.and_then(|snp| snp.crl_issued).map(|time| time.to_string()),
         "ak_binding": tpm.map(|tpm| tpm.ak_binding.name()),
         "ak_name": tpm.and_then(|tpm| tpm.ak_name.as_ref()).map(ToString::to_string),
+        "vm_id": tpm.and_then(|tpm| tpm.paravisor.as_ref()).map(|paravisor| paravisor.vm_id.clone()),
         "pcr_bank": tpm.map(|tpm| tpm.bank.name()),
         "pcrs": tpm.map(|tpm| {
             let pcr = |(index, value): (&u8, &claims::tpm::Digest)| (index.to_string(), value.to_string().into());

@@ -22,7 +22,7 @@ use evidence::snp::ReportFields;
 
 use super::ak::AttestationKey;
 use super::{Signer, TpmVerifyError, quote};
-use crate::authenticated::Binding;
+use crate::binding::Binding;
 use crate::check::OnCheck;
 use crate::{Authenticated, Check, VerifyError};
 

@@ -36,7 +36,7 @@ use claims::tpm::{AkBinding, ObjectName, TpmClaims};
 use claims::{EvidenceKind, GuestIdentity, OsBinding, UnixTime};
 use evidence::tpm::{Public, Quote, TpmEvidence};
 
-use crate::authenticated::Binding;
+use crate::binding::Binding;
 use crate::check::OnCheck;
 use crate::{Authenticated, Check, VerifyError};
 

@@ -19,7 +19,7 @@ use evidence::tpm::Public;
 use super::ak::name_of;
 use super::azure::requester;
 use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, enrolled};
-use crate::authenticated::Binding;
+use crate::binding::Binding;
 use crate::check::OnCheck;
 use crate::{Authenticated, Check, VerifyError};
 

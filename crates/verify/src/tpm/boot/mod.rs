@@ -18,6 +18,8 @@
 //!    kernel image from PCR 11 where names and contents alternate and each name is proven by its digest, command line and
 //!    initial ramdisk from PCR 9 where there is nothing else in it.
 //!
+//! The order within a PCR is proven; that between PCRs is the sender's, so no fact rests on it.
+//!
 //! Boot applications, sections and the two digests of PCR 9 are facts by their place in the order, not by their labels,
 //! because an operating system can extend a PCR further and append to the log: policies compare whole lists. So can one
 //! that was started without an image, and then PCRs 9 and 11 hold what it likes: sections, command line and initial
