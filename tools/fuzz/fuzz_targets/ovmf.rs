@@ -1,0 +1,4 @@
+//! See [`fuzz::measure::ovmf`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::measure::ovmf(data));
