@@ -123,7 +123,7 @@ fn azure(report: &mut Report, rounds: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A genuine log of 37 events, against one SHA-256 of all its bytes and one of 64 bytes for each event.
+/// A genuine log of 37 events (36 and the one that describes it), against one SHA-256 of all its bytes and one of 64 bytes for each event.
 fn log(report: &mut Report, rounds: usize) -> Result<(), Failed> {
     let path = vectors().join("tpm/qemu-ovmf/tcg-snakeoil-uki/eventlog.bin");
     let Ok(bytes) = std::fs::read(&path) else {
