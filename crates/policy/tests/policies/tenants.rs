@@ -4,6 +4,7 @@
 //! policies are asked at once, with reference values that know everything of our own guest. Simulated guests get nothing
 //! from those policies whatever they are, so the records are then taken as if the root were AMD's own.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use claims::snp::Product;
@@ -102,7 +103,8 @@ fn policies(ours: &ClaimsRecord) -> Policy {
     }
     references.push_str(&snp.csp_id.as_ref().map(|csp| value("csp", csp)).unwrap_or_default());
     if let Some(tpm) = &ours.tpm {
-        references.extend(tpm.pcrs.values().map(|pcr| value("pcr", &pcr.to_string())));
+        let distinct: BTreeSet<String> = tpm.pcrs.values().map(ToString::to_string).collect();
+        references.extend(distinct.iter().map(|pcr| value("pcr", pcr)));
         references.push_str(&value("vm_id", &tpm.paravisor.as_ref().unwrap().vm_id));
     }
     let files = ["snp-production.cedar", "snp-azure-vtpm.cedar", "snp-svsm.cedar", "tpm-measured-boot.cedar"];
