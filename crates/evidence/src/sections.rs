@@ -243,6 +243,28 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_has_its_parts_and_no_others() {
+        for (kind, parts) in [
+            (EvidenceKind::SevSnp, &[][..]),
+            (EvidenceKind::Tpm, &[5, 6, 7, 8, 9]),
+            (EvidenceKind::AzureVtpm, &[2, 3, 6, 7, 8, 9]),
+            (EvidenceKind::Svsm, &[1, 3, 4, 5, 6, 7, 8, 9]),
+        ] {
+            for tag in Tag::ALL {
+                let one = section(tag.code(), b"");
+                let parsed = Sections::parse(kind, &one);
+                assert_eq!(parsed.is_ok(), parts.contains(&tag.code()), "{kind}: {tag}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_are_told_by_their_names() {
+        let missing = SectionError::Missing { kind: EvidenceKind::Tpm, missing: Tag::EventLog };
+        assert!(missing.to_string().contains("event log"), "{missing}");
+    }
+
+    #[test]
     fn a_part_of_another_kind_is_refused() {
         let unexpected = |kind, got: Tag| {
             let error = refusal(kind, &section(got.code(), b""));

@@ -185,6 +185,16 @@ mod tests {
     }
 
     #[test]
+    fn escapes_are_what_they_stand_for_and_bare_control_characters_are_refused() {
+        let text = Json::parse(br#""\"\\\/\n\r\t ""#).unwrap();
+        assert_eq!(text.as_text(), Some("\"\\/\n\r\t "));
+        for c in 0..32_u8 {
+            let refused = Json::parse(&[b'"', c, b'"']);
+            assert_eq!(refused, Err("a control character in a string"), "{c}");
+        }
+    }
+
+    #[test]
     fn a_name_that_stands_twice_is_refused() {
         assert_eq!(Json::parse(br#"{"n":"a","n":"b"}"#), Err("a name stands twice in an object"));
     }
