@@ -112,7 +112,7 @@ fn verify(admin: &Admin, dir: Option<&Path>, key: Option<VerifierKey>) -> Result
     println!("directory   {}", dir.display());
     println!("entries     {}", report.checkpoint.size);
     println!("root        {}", report.checkpoint.root);
-    println!("verified    every entry and tile, and the checkpoint's signature");
+    println!("verified    every entry and tile that the checkpoint needs, and its signature");
     Ok(())
 }
 
