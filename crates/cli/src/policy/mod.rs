@@ -5,6 +5,7 @@
 
 mod cases;
 mod check;
+mod claims;
 mod coverage;
 mod diagnostics;
 mod explain;
@@ -13,6 +14,7 @@ mod format;
 mod junit;
 mod prove;
 mod sarif;
+mod schema;
 mod test;
 
 pub(crate) use explain::print_reasons;
@@ -59,6 +61,8 @@ pub enum Command {
     Prove(prove::Prove),
     /// Lay policies out in one way; comments stay
     Fmt(format::Fmt),
+    /// Say which claims policies may read: type, meaning, and what to ask before reading
+    Claims(claims::Claims),
 }
 
 /// Why a command did not succeed.
@@ -96,6 +100,20 @@ pub enum PolicyFailure {
         /// How many.
         files: usize,
     },
+    /// The schema is not laid out as it is read here.
+    #[error("`{}`: {source}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        source: schema::Misread,
+    },
+    /// No claim has this in its path.
+    #[error("no claim has `{part}` in its path; `keyfast policy claims` lists all")]
+    NoClaim {
+        /// What was looked for.
+        part: String,
+    },
     /// Something does not hold; what and why has been printed.
     #[error("{failed} of {all} properties do not hold")]
     NotProven {
@@ -119,7 +137,11 @@ impl PolicyFailure {
     /// The exit code: 1 for policies that are wrong or deny, 2 for what keeps them from being judged.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Folder(_) | Self::Output(_) | Self::Prove(_) => 2,
+            Self::Folder(_)
+            | Self::Output(_)
+            | Self::Prove(_)
+            | Self::Schema { .. }
+            | Self::NoClaim { .. } => 2,
             _ => 1,
         }
     }
@@ -137,6 +159,7 @@ pub fn run(command: &Command) -> Result<(), PolicyFailure> {
         Command::Explain(args) => explain::run(args, out),
         Command::Prove(args) => prove::run(args, out),
         Command::Fmt(args) => format::run(args, out),
+        Command::Claims(args) => claims::run(args, out),
     }
 }
 
