@@ -1,9 +1,10 @@
 //! `keyfast`: parses the command line, runs one command, returns its exit code.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use cli::admin::Admin;
 use cli::{attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, measure, policy};
 
@@ -63,6 +64,11 @@ enum Command {
     /// A broker and a simulated TEE on this machine, to try things out
     #[command(subcommand)]
     Dev(dev::Command),
+    /// Print what completes this command in a shell: `source <(keyfast completion bash)`
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 impl Command {
@@ -95,6 +101,7 @@ fn main() -> ExitCode {
             Ok(code) => return code,
             Err(error) => Err((5, error.to_string())),
         },
+        Command::Completion { shell } => completion(*shell).map_err(|e| (2, e.to_string())),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,4 +110,10 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+fn completion(shell: clap_complete::Shell) -> io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "keyfast", &mut script);
+    io::stdout().lock().write_all(&script)
 }
