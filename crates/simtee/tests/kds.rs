@@ -67,12 +67,15 @@ fn it_has_amds_paths_and_turns_away_on_demand() {
     let (head, chain) = served.ask("GET /vcek/v1/Turin/cert_chain");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(chain.ends_with(&ark) && chain.len() > ark.len());
+    let (head, vlek_chain) = served.ask("GET /vlek/v1/Turin/cert_chain");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(vlek_chain.ends_with(&ark) && vlek_chain.len() > ark.len() && vlek_chain != chain);
     let (head, list) = served.ask("GET /vcek/v1/Turin/crl");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && list.starts_with(&[0x30, 0x82]), "{head}");
 
     for (line, status) in [
         ("GET /vcek/v1/Genoa/cert_chain", 404),
-        ("GET /vlek/v1/Turin/cert_chain", 404),
+        ("GET /vlek/v1/Genoa/cert_chain", 404),
         ("GET /vcek/v1/Turin/0011223344556677?fmcSPL=1&blSPL=1&teeSPL=1&snpSPL=4&ucodeSPL=82", 404),
         ("POST /vcek/v1/Turin/cert_chain", 405),
         ("GET /", 404),
@@ -81,13 +84,13 @@ fn it_has_amds_paths_and_turns_away_on_demand() {
     }
 
     let before = served.control(2);
-    assert_eq!((before.url.as_str(), before.requests), (served.url.as_str(), 7));
+    assert_eq!((before.url.as_str(), before.requests), (served.url.as_str(), 8));
     let (head, body) = served.ask("GET /vcek/v1/Turin/cert_chain");
     assert!(head.contains("429 Too Many Requests\r\n") && head.contains("Retry-After: 7\r\n"), "{head}");
     assert!(body.is_empty());
     assert_eq!(served.status("GET /vcek/v1/Turin/cert_chain"), 429);
     assert_eq!(served.status("GET /vcek/v1/Turin/cert_chain"), 200);
-    assert_eq!(served.control(0).requests, 10);
+    assert_eq!(served.control(0).requests, 11);
 }
 
 #[test]
