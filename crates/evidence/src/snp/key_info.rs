@@ -69,4 +69,14 @@ mod tests {
         assert_eq!([two, six], [ReportSigner::Reserved(2), ReportSigner::Reserved(6)]);
         assert_eq!(KeyInfo(0x20).reserved_bits(), 0x20);
     }
+
+    #[test]
+    fn bits_zero_and_one_are_flags_and_only_two_keys_sign() {
+        let flags = [0, 1, 2, 3, u32::MAX - 3].map(KeyInfo);
+        assert_eq!(flags.map(KeyInfo::author_key_enabled), [false, true, false, true, false]);
+        assert_eq!(flags.map(KeyInfo::chip_key_masked), [false, false, true, true, false]);
+        assert_eq!(ReportSigner::Vcek.key(), Some(SigningKey::Vcek));
+        assert_eq!(ReportSigner::Vlek.key(), Some(SigningKey::Vlek));
+        assert_eq!((ReportSigner::None.key(), ReportSigner::Reserved(2).key()), (None, None));
+    }
 }

@@ -241,11 +241,14 @@ mod tests {
             "offset 72 lies in front of the data of three entries"
         );
 
+        // Neighbours share no byte, whichever comes first.
+        assert!(CertificateTable::parse(&table(&[(Guid::VCEK, 72, 2), (Guid::ASK, 74, 3)], 10)).is_ok());
         let bytes = table(&[(Guid::ASK, 74, 3), (Guid::VCEK, 72, 2)], 10);
         let parsed = CertificateTable::parse(&bytes).unwrap();
         assert_eq!(parsed.find(Guid::VCEK), Some(&[0, 1][..]));
         assert_eq!(parsed.find(Guid::ASK), Some(&[2, 3, 4][..]));
         assert_eq!((parsed.find(Guid::ARK), parsed.iter().count()), (None, 2));
+        assert!(!parsed.is_empty());
         assert!(CertificateTable::parse(&[0; 24]).unwrap().is_empty());
     }
 
@@ -272,6 +275,8 @@ mod tests {
         for got in [0, 16 * 1024 + 1, u32::MAX] {
             assert_eq!(refusal(&[(guid, 48, got)], 20_000), TableError::Size { guid, limit, got });
         }
+        let largest = CertificateTable::parse(&table(&[(guid, 48, 16 * 1024)], 20_000)).unwrap();
+        assert_eq!(largest.find(guid).unwrap().len(), 16 * 1024);
     }
 
     #[test]
