@@ -296,6 +296,9 @@ mod tests {
     #[test]
     fn prints_a_guid_as_everybody_does() {
         assert_eq!(Guid::VCEK.to_string(), "63da758d-e664-4564-adc5-f4b93be8accd");
+        assert_eq!(format!("{:?}", Guid([0xab; 16])), "Guid(abababab-abab-abab-abab-abababababab)");
+        let named = [Guid::VCEK, Guid::VLEK, Guid::ASK, Guid::ARK, Guid::CRL, Guid([0; 16])].map(Guid::name);
+        assert_eq!(named, [Some("VCEK"), Some("VLEK"), Some("ASK"), Some("ARK"), Some("CRL"), None]);
     }
 
     proptest! {
