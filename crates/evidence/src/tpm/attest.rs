@@ -211,6 +211,7 @@ mod tests {
         assert_eq!(refusal(&longer), TpmError::Trailing { structure: "quote", got: 1 });
         let error = TpmError::TooLong { field: "quote", limit: 1024, got: 1025 };
         assert_eq!(refusal(&[0; 1025]), error);
+        assert!(!matches!(refusal(&[0; 1024]), TpmError::TooLong { .. }));
     }
 
     #[test]

@@ -306,6 +306,12 @@ mod tests {
         assert!(!legacy.crypto_agile);
         assert_eq!((legacy.algorithms, legacy.events.len()), (vec![HashAlgorithm::Sha1], 2));
 
+        // Only an event that is no action, in PCR 0, describes a log.
+        for (pcr, kind) in [(1, EV_NO_ACTION), (0, 4)] {
+            let lookalike = EventLog::parse(&sha1_event(pcr, kind, SPEC_ID_SIGNATURE)).unwrap();
+            assert!(!lookalike.crypto_agile, "PCR {pcr}, type {kind}");
+        }
+
         // An algorithm without a name is passed over by its size.
         let both = [(0x12, 32), (0x0b, 32)];
         let bytes = [spec_id(&[(0x12, 32), (0x0b, 32)]), event(4, 9, &both, b"data")].concat();

@@ -248,6 +248,25 @@ mod tests {
     }
 
     #[test]
+    fn each_attribute_is_one_bit() {
+        let read = |bits: u32| {
+            let attributes = Attributes(bits);
+            [
+                attributes.fixed_tpm(),
+                attributes.fixed_parent(),
+                attributes.sensitive_data_origin(),
+                attributes.restricted(),
+                attributes.decrypt(),
+                attributes.sign(),
+            ]
+        };
+        for bit in 0..32 {
+            assert_eq!(read(1 << bit), [1, 4, 5, 16, 17, 18].map(|of| of == bit), "bit {bit}");
+        }
+        assert_eq!(read(u32::MAX), [true; 6]);
+    }
+
+    #[test]
     fn every_truncation_and_a_trailing_byte_are_refused() {
         for len in 0..RSA_AK.len() {
             assert!(matches!(Public::parse(&RSA_AK[..len]), Err(TpmError::Truncated { .. })), "{len}");
