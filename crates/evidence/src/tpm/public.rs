@@ -248,6 +248,13 @@ mod tests {
     }
 
     #[test]
+    fn a_public_area_has_a_limit() {
+        let refusal = |len| Public::parse(&vec![0; len]).unwrap_err();
+        assert_eq!(refusal(1025), TpmError::TooLong { field: "public area", limit: 1024, got: 1025 });
+        assert!(!matches!(refusal(1024), TpmError::TooLong { .. }));
+    }
+
+    #[test]
     fn each_attribute_is_one_bit() {
         let read = |bits: u32| {
             let attributes = Attributes(bits);

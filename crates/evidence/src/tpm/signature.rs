@@ -108,6 +108,14 @@ mod tests {
         let ecdsa = Signature::parse(&[0, 0x18, 0, 0x0c, 0, 1, 5, 0, 2, 6, 7]).unwrap();
         let value = SignatureValue::Ecdsa { r: vec![5], s: vec![6, 7] };
         assert_eq!(ecdsa, Signature { scheme: SignatureScheme::Ecdsa, hash: HashAlgorithm::Sha384, value });
+        let longest = Signature::parse(&[&[0, 0x16, 0, 0x0b, 2, 0][..], &[7; 512]].concat()).unwrap();
+        let value = SignatureValue::Rsa(vec![7; 512]);
+        assert_eq!(
+            longest,
+            Signature { scheme: SignatureScheme::RsaPss, hash: HashAlgorithm::Sha256, value }
+        );
+        let schemes = [SignatureScheme::RsaSsa, SignatureScheme::RsaPss, SignatureScheme::Ecdsa];
+        assert_eq!(schemes.map(SignatureScheme::name), ["rsassa", "rsapss", "ecdsa"]);
     }
 
     #[test]
