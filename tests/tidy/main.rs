@@ -10,6 +10,7 @@ mod arrows;
 mod documents;
 mod members;
 mod packages;
+mod programs;
 mod shape;
 mod source;
 mod tree;
@@ -109,6 +110,11 @@ fn links_in_documents_lead_somewhere() {
 #[test]
 fn the_documents_a_reader_looks_for_are_there() {
     assert_none(documents::missing(&Tree::load()));
+}
+
+#[test]
+fn what_tests_start_is_set_up() {
+    assert_none(programs::not_set_up(&Tree::load()));
 }
 
 #[test]
