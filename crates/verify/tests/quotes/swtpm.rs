@@ -1,4 +1,4 @@
-//! Against a TPM of somebody else's making: `swtpm`, driven by `tpm2-tools`. Passed over where they are not installed.
+//! Against a TPM of somebody else's making: `swtpm`, driven by `tpm2-tools`. Fails where they are not installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,38 +22,27 @@ pub struct Tpm {
 }
 
 impl Tpm {
-    /// One for the test of this name, or `None`, said aloud, where the tools are not installed.
-    pub fn start(test: &str) -> Option<Self> {
+    /// One for the test of this name.
+    pub fn start(test: &str) -> Self {
         let directory = std::env::temp_dir().join(format!("keyfast-swtpm-{}-{test}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
         let path = directory.display();
+        let tools = Command::new("tpm2_createek").arg("--version").stdout(Stdio::null()).status();
+        tools.unwrap_or_else(|error| panic!("`tpm2_createek`: {error}; run tools/setup"));
+        fs::create_dir_all(&directory).unwrap();
         let process = Command::new("swtpm")
             .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
             .args(["--tpmstate", &format!("dir={path}")])
             .args(["--server", &format!("type=unixio,path={path}/s")])
             .args(["--ctrl", &format!("type=unixio,path={path}/s.ctrl")])
             .stderr(Stdio::null())
-            .spawn();
-        let tools = Command::new("tpm2_createek").arg("--version").stdout(Stdio::null()).status();
-        match (process, tools) {
-            (Ok(process), Ok(_)) => {
-                let tpm = Self { directory, process };
-                let until = Instant::now() + Duration::from_secs(30);
-                while !tpm.path("s").exists() && Instant::now() < until {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                Some(tpm)
-            }
-            (process, _) => {
-                eprintln!("passed over: swtpm or tpm2-tools is not installed");
-                if let Ok(mut process) = process {
-                    process.kill().unwrap();
-                    process.wait().unwrap();
-                }
-                fs::remove_dir_all(directory).unwrap();
-                None
-            }
+            .spawn()
+            .unwrap_or_else(|error| panic!("`swtpm`: {error}; run tools/setup"));
+        let tpm = Self { directory, process };
+        let until = Instant::now() + Duration::from_secs(30);
+        while !tpm.path("s").exists() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
         }
+        tpm
     }
 
     pub fn path(&self, file: &str) -> PathBuf {
@@ -113,7 +102,7 @@ fn remove(path: &Path) {
 
 #[test]
 fn a_tpm_opens_our_credentials_and_its_quotes_answer_our_challenge() {
-    let Some(tpm) = Tpm::start("enrolment") else { return };
+    let tpm = Tpm::start("enrolment");
     assert!(tpm.run("tpm2_createek -c ek.ctx -G rsa -u ek.pub"));
     assert!(tpm.run("tpm2_createak -C ek.ctx -c ak.ctx -G rsa -s rsassa -g sha256 -u ak.pub -n ak.name"));
     let public = |file| Public::parse_sized(&tpm.read(file)).unwrap();
