@@ -1,6 +1,6 @@
 //! Guests with a vTPM: their keys are enrolled, their quotes decide, and what was withdrawn or put back gets nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use claims::snp::Product;
@@ -271,4 +271,31 @@ fn many_may_enrol_at_once_and_a_tpm_keeps_its_newest_eight_keys() {
     let listed = listed(&setup);
     let state = |word: &str| listed.lines().filter(|line| line.contains(word)).count();
     assert_eq!((state("believed"), state("withdrawn")), (8, 2), "{listed}");
+}
+
+#[test]
+fn a_tpm_keeps_no_more_keys_for_proving_many_at_once() {
+    let setup = Setup::up();
+    let mut machine = Machine::new(&setup);
+    let proofs: Vec<Vec<u8>> = (0..16_u32)
+        .map(|number| {
+            machine.vtpm.ak_spec.attributes = 0x0005_0032 | (number & 3) << 6 | (number >> 2) << 10;
+            let (challenge, secret) = machine.challenge(&mut Exchange::with(&setup.url()));
+            wire::encode(&EnrolProof { token: challenge.token, secret }).unwrap()
+        })
+        .collect();
+    let (start, url) = (Barrier::new(proofs.len()), setup.url());
+    thread::scope(|scope| {
+        for proof in &proofs {
+            let start = &start;
+            let mut exchange = Exchange::with(&url);
+            scope.spawn(move || {
+                start.wait();
+                exchange.post(ENROL_PROOF_PATH, proof).ok().unwrap()
+            });
+        }
+    });
+    let listed = listed(&setup);
+    let state = |word: &str| listed.lines().filter(|line| line.contains(word)).count();
+    assert_eq!((state("believed"), state("withdrawn")), (8, 8), "{listed}");
 }

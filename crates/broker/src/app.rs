@@ -42,6 +42,8 @@ pub struct App {
     pub(crate) refusals: Mutex<Refusals>,
     /// A place for each release that may be under way at a time.
     pub(crate) room: Semaphore,
+    /// Attestation keys change one after the other: each change rests on what the one before it left.
+    pub(crate) attestation_keys_turn: tokio::sync::Mutex<()>,
 }
 
 /// Why a request got a problem instead of an answer.

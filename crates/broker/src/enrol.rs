@@ -106,6 +106,7 @@ impl App {
         let proof: EnrolProof = wire::decode(body).map_err(Refusal::from)?;
         let activated = self.core.challenge.activated(&proof.token, &proof.secret, now);
         let activated = activated.map_err(EnrolRefusal::from)?;
+        let _turn = self.attestation_keys_turn.lock().await;
         self.refuse_withdrawn(activated.name())?;
         if activated.key().enrolment == Enrolment::Activated {
             self.core.attestation_keys.put_activated(activated.name().clone(), activated.key().clone());
@@ -127,6 +128,7 @@ impl App {
         actor: &str,
         now: UnixTime,
     ) -> Result<(), AppError> {
+        let _turn = self.attestation_keys_turn.lock().await;
         self.record(vec![(key.clone(), action)], actor, now).await
     }
 
@@ -157,7 +159,8 @@ impl App {
         self.record(replaced.chain([(key, "enrol")]).collect(), "activation", now).await
     }
 
-    /// Keys as they are from now on, each with what was done: into the store, the journal, and memory.
+    /// Keys as they are from now on, each with what was done: into the store, the journal, and memory. The caller has the
+    /// turn, since before it looked at the keys that are there.
     async fn record(
         &self,
         changes: Vec<(AttestationKey, &str)>,

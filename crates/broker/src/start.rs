@@ -120,6 +120,7 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
     let room = tokio::sync::Semaphore::new(config.max_releases);
     let app = Arc::new(App {
         room,
+        attestation_keys_turn: tokio::sync::Mutex::default(),
         core,
         sources,
         signed_statement: identity.signed_statement,
