@@ -196,12 +196,9 @@ impl App {
 pub fn by_operator(bytes: &[u8], simulated: bool) -> Result<AttestationKey, EnrolRefusal> {
     let name = verify::tpm::fit_for_quotes(&public("attestation key", bytes)?).map_err(EnrolError::from)?;
     let (binding, ek) = (AkBinding::Enrolled, None);
-    Ok(AttestationKey { name, binding, ek, simulated, not_after: END_OF_TIME, believed: true })
+    Ok(AttestationKey { name, binding, ek, simulated, not_after: UnixTime::END, believed: true })
 }
 
 fn public(which: &'static str, bytes: &[u8]) -> Result<Public, EnrolRefusal> {
     Public::parse_sized(bytes).map_err(|error| EnrolRefusal::Public { which, error })
 }
-
-/// The last second that is printed with four digits of a year: an operator's word has no end.
-const END_OF_TIME: UnixTime = UnixTime(253_402_300_799);

@@ -7,6 +7,9 @@ use core::fmt;
 pub struct UnixTime(pub u64);
 
 impl UnixTime {
+    /// The last second that is printed with four digits of a year: the end of what has none.
+    pub const END: Self = Self(253_402_300_799);
+
     /// This time and `seconds` more, saturating.
     #[must_use]
     pub fn plus(self, seconds: u64) -> Self {

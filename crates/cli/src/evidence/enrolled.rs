@@ -60,11 +60,9 @@ impl EnrolledKeys for Operators {
             ek: self.ek.clone(),
             qualified_name: self.ek.as_ref().map(below),
             simulated: false,
-            not_after: END_OF_TIME,
+            not_after: UnixTime::END,
         })
     }
 }
 
 const ENDORSEMENT_HIERARCHY: u32 = 0x4000_000b;
-/// 9999-12-31T23:59:59Z, the last time that certificates know.
-const END_OF_TIME: UnixTime = UnixTime(253_402_300_799);

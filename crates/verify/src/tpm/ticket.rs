@@ -77,7 +77,7 @@ impl ChallengeKey {
         let credential = enrolling.credential(&secret)?;
         let expires = now.plus(lifetime_s);
         let simulated = vouched.is_some_and(VerifiedEk::simulated);
-        let not_after = vouched.map_or(END_OF_TIME, VerifiedEk::not_after);
+        let not_after = vouched.map_or(UnixTime::END, VerifiedEk::not_after);
         let flags = u8::from(simulated) | u8::from(vouched.is_some()) << 1;
         let body = [
             &expires.0.to_be_bytes()[..],
@@ -160,5 +160,3 @@ fn authenticated(body: &[u8]) -> Vec<u8> {
 
 /// Bytes of a ticket between its tag and the Name of the attestation key.
 const CHECKED: usize = 8 + 8 + 1 + 32 + 34;
-/// The last second that is printed with four digits of a year.
-const END_OF_TIME: UnixTime = UnixTime(253_402_300_799);
