@@ -9,7 +9,7 @@ use journal::{ConfirmError, SignedGroup, Staged};
 use keys::{
     Answer, LogHead, LogTrust, OpenError, Opened, ReceiptError, Receipted, RecipientSecret, SealedKey,
 };
-use policy::{Denial, Grant, Policy};
+use policy::{Circumstances, Denial, Grant, Policy};
 use release::{EmbargoError, Embargoed, ReleaseError, RootKey, WrappedKek};
 use store::Committed;
 use verify::challenge::Challenge;
@@ -31,7 +31,7 @@ pub fn grant(
     key: &KeyAttributes,
     now: UnixTime,
 ) -> Option<Result<Grant, Denial>> {
-    claims.request(0).map(|request| policy.decide(&request, key, now))
+    claims.request(0).map(|request| policy.decide(&request, key, &Circumstances::at(now)))
 }
 
 /// A grant seals a key and becomes a leaf that is not durable yet.

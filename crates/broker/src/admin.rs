@@ -3,6 +3,7 @@
 //! There is no route here that shows, unwraps or exports a key, and none that releases one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,7 +14,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use claims::tpm::ObjectName;
 use claims::{
-    AttestationKey, KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, RequestId, Suite, VersionSelector,
+    AttestationKey, KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, ReleasePolicy, RequestId, Suite,
+    VersionSelector,
 };
 use release::NewKey;
 use secret::SecretBytes;
@@ -22,7 +24,7 @@ use wire::admin::{CreateKey, EnrolAttestationKey, Key, Status};
 use wire::{Problem, ProblemCode};
 
 use crate::app::{App, AppError};
-use crate::manage::ManageError;
+use crate::manage::{ManageError, Placement};
 use crate::public::now;
 use crate::{enrol, explain, manage};
 
@@ -39,6 +41,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/keys", get(list).post(create))
         .route("/admin/v1/keys/{key}/descriptor", get(descriptor))
+        .route("/admin/v1/keys/{key}/{version}/policy", post(set_policy))
         .route("/admin/v1/keys/{key}/{version}/{verb}", post(change))
         .route("/admin/v1/secrets/{key}/{guests}", put(import))
         .route("/admin/v1/attestation-keys", get(attestation_keys).post(enrol))
@@ -54,7 +57,7 @@ async fn status(State(app): State<Arc<App>>) -> Response {
         broker: app.core.broker.to_string(),
         statement_sequence: app.statement.sequence,
         statement_expires: app.statement.expires.to_string(),
-        policy_digest: app.policy_digest().to_string(),
+        policy_digest: app.policy().digest().to_string(),
         policies: app.config.policy.clone(),
         trusts_simulated: roots.into_iter().any(|(_, simulated, _)| simulated),
         log_size: app.log.size(),
@@ -73,21 +76,26 @@ async fn create(
     Extension(operator): Extension<Operator>,
     request: Request,
 ) -> Response {
-    let wanted = match body::<CreateKey>(request).await.and_then(|wanted| new_key(&app, wanted)) {
-        Ok(wanted) => wanted,
-        Err(message) => return bad_request(&message),
-    };
-    answer(manage::create(&app, wanted, &operator.0).await)
+    match body::<CreateKey>(request).await.and_then(|wanted| new_key(&app, wanted)) {
+        Ok(wanted) => answer(manage::create(&app, wanted, &operator.0).await),
+        Err(message) => bad_request(&message),
+    }
 }
 
 fn new_key(app: &App, wanted: CreateKey) -> Result<NewKey, String> {
-    let id: KeyId = wanted.id.parse().map_err(|e: claims::InvalidKeyId| e.to_string())?;
+    let id: KeyId = parse(&wanted.id)?;
     let operations = wanted.operations.iter().map(|name| name.parse());
     let tags_fit =
         wanted.tags.len() <= 64 && wanted.tags.iter().all(|(k, v)| k.len() <= 64 && v.len() <= 256);
     if !tags_fit {
         return Err("too many or too long tags: at most 64, names of 64 and values of 256 bytes".to_owned());
     }
+    let placement = Placement {
+        ring: wanted.ring.map(|name| parse(&name)).transpose()?,
+        region: wanted.region.map(|name| parse(&name)).transpose()?,
+        release_policy: wanted.release_policy.map(own_policy),
+    };
+    let placement = placement.after_newest(app, &id).map_err(|error| error.to_string())?;
     Ok(NewKey {
         version: app.keys().next_version(&id),
         id,
@@ -95,9 +103,20 @@ fn new_key(app: &App, wanted: CreateKey) -> Result<NewKey, String> {
         operations: operations.collect::<Result<BTreeSet<Operation>, _>>()?,
         for_simulation: wanted.simulation,
         suite_floor: wanted.suite_floor.parse::<Suite>()?,
+        ring: placement.ring.unwrap_or_default(),
+        region: placement.region,
+        release_policy: placement.release_policy,
         tags: wanted.tags,
         now: now(),
     })
+}
+
+fn parse<T: FromStr<Err = claims::InvalidKeyId>>(name: &str) -> Result<T, String> {
+    name.parse().map_err(|error: claims::InvalidKeyId| error.to_string())
+}
+
+fn own_policy(policy: wire::admin::ReleasePolicy) -> ReleasePolicy {
+    ReleasePolicy { cedar: policy.cedar.into(), immutable: policy.immutable }
 }
 
 async fn import(
@@ -119,6 +138,10 @@ async fn import(
         Ok(bytes) if !bytes.is_empty() => SecretBytes::from_vec(Vec::from(bytes)),
         _ => return bad_request("wrong length of the secret: expected 1 to 65536 bytes"),
     };
+    let placement = match Placement::default().after_newest(&app, &id) {
+        Ok(placement) => placement,
+        Err(error) => return bad_request(&error.to_string()),
+    };
     let new = NewKey {
         version: app.keys().next_version(&id),
         id,
@@ -126,6 +149,9 @@ async fn import(
         operations: BTreeSet::from([Operation::Secret]),
         for_simulation,
         suite_floor: Suite::P384,
+        ring: placement.ring.unwrap_or_default(),
+        region: placement.region,
+        release_policy: placement.release_policy,
         tags: BTreeMap::new(),
         now: now(),
     };
@@ -145,6 +171,21 @@ async fn change(
     match key.parse::<KeyId>() {
         Ok(id) => answer(manage::set_enabled(&app, &id, KeyVersion(version), enable, &operator.0).await),
         Err(error) => bad_request(&error.to_string()),
+    }
+}
+
+async fn set_policy(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    Path((key, version)): Path<(String, u32)>,
+    request: Request,
+) -> Response {
+    let wanted = body::<Option<wire::admin::ReleasePolicy>>(request).await;
+    match wanted.and_then(|policy| Ok((parse::<KeyId>(&key)?, policy.map(own_policy)))) {
+        Ok((key, policy)) => {
+            answer(manage::set_policy(&app, &key, KeyVersion(version), policy, &operator.0).await)
+        }
+        Err(message) => bad_request(&message),
     }
 }
 
@@ -251,6 +292,12 @@ pub(crate) fn describe(attributes: &KeyAttributes) -> Key {
         operations: attributes.operations.iter().map(ToString::to_string).collect(),
         simulation: attributes.for_simulation,
         suite_floor: attributes.suite_floor.to_string(),
+        ring: attributes.ring.to_string(),
+        region: attributes.region.as_ref().map(ToString::to_string),
+        release_policy: attributes.release_policy.as_ref().map(|policy| wire::admin::ReleasePolicy {
+            cedar: policy.cedar.to_string(),
+            immutable: policy.immutable,
+        }),
         enabled: attributes.enabled,
         revision: attributes.revision,
         created_at: attributes.created_at.to_string(),

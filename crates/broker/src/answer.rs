@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use claims::{PolicyDigest, RequestId, Sha256Digest, UnixTime, VersionSelector};
+use claims::{KeyId, PolicyDigest, RequestId, Sha256Digest, UnixTime, VersionSelector};
 use journal::{Denied, Event, SignedGroup, Staged, confirm, stage};
-use policy::{Denial, Policy, Reason, ReasonKind};
+use policy::{Circumstances, Denial, Policy, Reason, ReasonKind};
 use release::{Embargoed, ReleaseError, UnwrapInput};
 use store::{Committed, KeyUnchanged, LeafRow};
 use tlog::Hash;
@@ -13,6 +13,7 @@ use wire::{Answer, Permit, Receipt, ReleaseResponse, Sealed};
 
 use crate::core::{Core, Refusal, internal};
 use crate::ring::KeyRing;
+use crate::served::Launch;
 
 /// What was decided about one request.
 pub(crate) struct Decided {
@@ -51,6 +52,8 @@ pub enum PendingAnswer {
 pub struct Pending {
     /// What the guest may quote.
     pub request_id: RequestId,
+    /// Who asked.
+    pub guest: Launch,
     /// In order of the requests.
     pub answers: Vec<PendingAnswer>,
     /// Size of the log in the checkpoint that the guest kept.
@@ -65,7 +68,7 @@ impl Core {
         unwrap: Option<UnwrapInput<'_>>,
         policy: &Arc<Policy>,
         ring: &KeyRing,
-        now: UnixTime,
+        circumstances: &Circumstances,
     ) -> Decided {
         let asked = bound.request();
         let Some(key) = ring.select(&asked.key, asked.version) else {
@@ -77,7 +80,7 @@ impl Core {
             version: attributes.version,
             revision: attributes.revision,
         };
-        let outcome = match policy.decide(bound, attributes, now) {
+        let outcome = match policy.decide(bound, attributes, circumstances) {
             Err(Denial { code, reasons }) => Err(NoGrant { code: code.as_str(), reasons }),
             Ok(grant) => match self.root.seal(&grant, &key.wrapped, unwrap) {
                 Ok(embargoed) => Ok((grant, embargoed)),
@@ -178,6 +181,15 @@ impl Pending {
                 tracing::info!(request = %self.request_id, index, code, "denied");
             }
         }
+    }
+
+    /// The key of each permit.
+    pub fn keys(&self) -> Vec<KeyId> {
+        let key = |answer: &PendingAnswer| match answer {
+            PendingAnswer::Permit { staged, .. } => Some(staged.key().clone()),
+            PendingAnswer::Denial { .. } => None,
+        };
+        self.answers.iter().filter_map(key).collect()
     }
 
     /// The answer, now that every leaf is durable. `consistency` is the proof from the checkpoint that the guest

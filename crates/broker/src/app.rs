@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use claims::{Nonce, PolicyDigest, RequestId, UnixTime};
+use claims::{Nonce, RequestId, UnixTime};
 use endorsements::Sources;
 use journal::{Event, SignedGroup};
 use policy::{Bundle, Policy};
@@ -17,6 +17,7 @@ use crate::enrol::EnrolRefusal;
 use crate::log::Log;
 use crate::refusals::Refusals;
 use crate::ring::KeyRing;
+use crate::served::Arrival;
 
 /// Everything that handlers share.
 pub struct App {
@@ -126,13 +127,19 @@ impl App {
     ///
     /// # Errors
     /// [`AppError`]; nothing is released then.
-    pub async fn release(&self, body: &[u8], request: RequestId, now: UnixTime) -> Result<Vec<u8>, AppError> {
-        let policy = Arc::clone(&read(&self.policy));
+    pub async fn release(
+        &self,
+        body: &[u8],
+        request: RequestId,
+        arrival: Arrival,
+    ) -> Result<Vec<u8>, AppError> {
+        let policy = self.policy();
         let ring = Arc::clone(&read(&self.ring));
-        let (prepared, _place) = self.prepare(body, request, &policy, &ring, now).await?;
+        let (prepared, _place) = self.prepare(body, request, &policy, &ring, arrival).await?;
         let Prepared { transaction, pending } = prepared;
         let committed = self.commit(transaction).await?;
         pending.trace();
+        self.core.served.add(&pending.guest, &pending.keys(), arrival.now);
         let consistency = self.log.consistency(&self.reader, pending.known_size, committed.group().size())?;
         Ok(pending.answer(&committed, consistency)?)
     }
@@ -221,8 +228,8 @@ impl App {
     }
 
     /// The policy in force.
-    pub fn policy_digest(&self) -> PolicyDigest {
-        read(&self.policy).digest()
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&read(&self.policy))
     }
 
     pub(crate) fn keys(&self) -> Arc<KeyRing> {

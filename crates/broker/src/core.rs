@@ -15,7 +15,7 @@ use claims::tpm::TpmClaims;
 use claims::{BrokerId, RequestId, Sha256Digest, TpmCounters, UnixTime};
 use endorsements::FindError;
 use evidence::{Evidence, EvidenceError};
-use policy::Policy;
+use policy::{Circumstances, Policy};
 use release::{RootKey, UnwrapInput};
 use store::{KeyUnchanged, SeenTpm, SpentNonce, Transaction};
 use verify::challenge::{Challenge, ChallengeKey};
@@ -30,6 +30,7 @@ use crate::answer::{Pending, PendingAnswer};
 use crate::attestation_keys::AttestationKeys;
 use crate::revocation::Lists;
 use crate::ring::KeyRing;
+use crate::served::{Arrival, Launch, Served};
 
 /// What decisions rest on. Policy and keys are snapshots; the transaction checks that they still hold.
 pub struct Core {
@@ -49,6 +50,10 @@ pub struct Core {
     pub attestation_keys: AttestationKeys,
     /// Opens KEKs for grants.
     pub root: RootKey,
+    /// How long challenges live, in seconds.
+    pub challenge_lifetime_s: u64,
+    /// What was served of late.
+    pub served: Served,
 }
 
 /// Why a request was refused as a whole, before its evidence was believed.
@@ -138,12 +143,15 @@ impl Core {
         policy: &Arc<Policy>,
         ring: &KeyRing,
         fetched: &Endorsements,
-        now: UnixTime,
+        arrival: Arrival,
     ) -> Result<Prepared, Refusal> {
+        let now = arrival.now;
         let message: ReleaseRequest = wire::decode(body)?;
         let challenge = self.challenge.open(&message.token, now)?;
         let nonce = SpentNonce { nonce: challenge.nonce(), expires: challenge.expires() };
+        let age = now.0.saturating_sub(challenge.expires().0.saturating_sub(self.challenge_lifetime_s));
         let claims = self.believe(&message, challenge, fetched, now)?;
+        let guest = Launch::of(claims.record());
         let mut transaction = Transaction::new(now);
         transaction.nonce = Some(nonce);
         transaction.tpm = claims.record().tpm.as_ref().and_then(|tpm| self.seen(tpm));
@@ -153,7 +161,13 @@ impl Core {
             let bound = claims.request(index).ok_or_else(|| internal("a request vanished"))?;
             let unwrap = request.unwrap.as_ref();
             let unwrap = unwrap.map(|u| UnwrapInput { wrapped: &u.wrapped, context: &u.context });
-            let decided = self.decide(&bound, unwrap, policy, ring, now);
+            let circumstances = Circumstances {
+                now,
+                evidence_age_s: u32::try_from(age).unwrap_or(u32::MAX),
+                network: arrival.network,
+                recent: self.served.recent(&guest, &bound.request().key, now),
+            };
+            let decided = self.decide(&bound, unwrap, policy, ring, &circumstances);
             if let Some(unchanged) = &decided.key {
                 add_unchanged(&mut transaction, unchanged);
             }
@@ -161,7 +175,7 @@ impl Core {
         }
         transaction.leaves = answers.iter().map(PendingAnswer::row).collect();
         let known_size = message.known_checkpoint_size;
-        Ok(Prepared { transaction, pending: Pending { request_id, answers, known_size } })
+        Ok(Prepared { transaction, pending: Pending { request_id, guest, answers, known_size } })
     }
 
     /// Challenge, evidence and transcript, in this order.

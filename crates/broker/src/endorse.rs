@@ -21,6 +21,7 @@ use wire::ReleaseRequest;
 use crate::app::{App, AppError};
 use crate::core::{Core, Prepared, Refusal};
 use crate::ring::KeyRing;
+use crate::served::Arrival;
 
 /// What is looked for on behalf of a request.
 struct Search {
@@ -46,10 +47,12 @@ impl App {
         request: RequestId,
         policy: &Arc<Policy>,
         ring: &KeyRing,
-        now: UnixTime,
+        arrival: Arrival,
     ) -> Result<(Prepared, SemaphorePermit<'_>), AppError> {
         let place = self.place()?;
-        let refused = match self.core.prepare(body, request, policy, ring, &Endorsements::default(), now) {
+        let now = arrival.now;
+        let refused = match self.core.prepare(body, request, policy, ring, &Endorsements::default(), arrival)
+        {
             Err(Refusal::Verify(refused)) if self.may_be_endorsed(&refused) => refused,
             prepared => return Ok((prepared?, place)),
         };
@@ -64,8 +67,8 @@ impl App {
         };
         tracing::info!(source = found.source, "certificates found");
         // Time has passed: the challenge may have expired meanwhile.
-        let now = crate::public::now();
-        let again = |fetched: &Endorsements| self.core.prepare(body, request, policy, ring, fetched, now);
+        let arrival = Arrival { now: crate::public::now(), ..arrival };
+        let again = |fetched: &Endorsements| self.core.prepare(body, request, policy, ring, fetched, arrival);
         Ok((search.try_each(&found, again)?, place))
     }
 

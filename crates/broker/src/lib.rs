@@ -33,5 +33,6 @@ pub mod refusals;
 pub mod revocation;
 pub mod ring;
 pub mod serve;
+pub mod served;
 pub mod start;
 pub mod tls;

@@ -104,7 +104,7 @@ async fn run(path: &std::path::Path) -> Done {
     let guests = TcpListener::bind(listen).await.map_err(io(format!("cannot listen on {listen}")))?;
     let what = format!("cannot listen on `{}`", admin_socket.display());
     let operators = serve::bind_operators(&admin_socket).map_err(io(what))?;
-    tracing::info!(broker = %app.core.broker, %listen, policy = %app.policy_digest(), "serving");
+    tracing::info!(broker = %app.core.broker, %listen, policy = %app.policy().digest(), "serving");
     if app.config.policy.is_empty() {
         tracing::warn!("no policy is named in the configuration: every request will be denied");
     }

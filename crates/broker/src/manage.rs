@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use claims::{KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, VersionSelector};
+use claims::{
+    KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, Region, ReleasePolicy, RingId, VersionSelector,
+};
 use journal::{Event, KeyChanged, KeyCreated};
 use keys::Descriptor;
+use policy::LoadErrors;
 use release::{Created, NewKey, ReleaseError};
 use secret::SecretBytes;
 use store::{CommitError, KeyRow, KeyWrite};
@@ -31,6 +34,20 @@ pub enum ManageError {
     /// A secret is imported, not made.
     #[error("a secret is brought: use `keyfast keys import`")]
     SecretIsImported,
+    /// The policy of a key is no policy beside the bundle in force.
+    #[error("the key's own policy does not load: {0}")]
+    Policy(#[from] LoadErrors),
+    /// The policy of a key was made to stay.
+    #[error(
+        "the policy of `{key}` version {version} is immutable: it can be neither changed nor removed, nor can a later \
+         version have another; make a key of another name"
+    )]
+    PolicyIsImmutable {
+        /// The key.
+        key: KeyId,
+        /// The version that it was made for.
+        version: KeyVersion,
+    },
     /// There is no such key.
     #[error("there is no key `{key}` version {version}")]
     Unknown {
@@ -63,6 +80,44 @@ impl ManageError {
     /// Whether another request would go better.
     pub fn blames_caller(&self) -> bool {
         !matches!(self, Self::Release(_) | Self::Crypto(_) | Self::Sign(_) | Self::Commit(_))
+    }
+}
+
+/// Where a new key or version belongs, and its own policy.
+#[derive(Clone, Debug, Default)]
+pub struct Placement {
+    /// The ring; that of the version before if `None`.
+    pub ring: Option<RingId>,
+    /// The region; as with the ring.
+    pub region: Option<Region>,
+    /// The policy; as with the ring.
+    pub release_policy: Option<ReleasePolicy>,
+}
+
+impl Placement {
+    /// What the newest version of `key` has takes the place of what was not said.
+    ///
+    /// # Errors
+    /// [`ManageError::Policy`] and [`ManageError::PolicyIsImmutable`].
+    pub fn after_newest(self, app: &App, key: &KeyId) -> Result<Self, ManageError> {
+        let newest = app.keys().newest(key);
+        let before = newest.as_ref().map(|key| &key.wrapped.attributes);
+        let inherited = before.and_then(|before| before.release_policy.clone());
+        let fixed = inherited.as_ref().filter(|policy| policy.immutable);
+        if let (Some(fixed), Some(wanted), Some(before)) = (fixed, &self.release_policy, before)
+            && fixed != wanted
+        {
+            return Err(ManageError::PolicyIsImmutable { key: key.clone(), version: before.version });
+        }
+        let placement = Self {
+            ring: self.ring.or_else(|| before.map(|before| before.ring.clone())),
+            region: self.region.or_else(|| before.and_then(|before| before.region.clone())),
+            release_policy: self.release_policy.or(inherited),
+        };
+        if let Some(policy) = &placement.release_policy {
+            app.policy().of_key(policy)?;
+        }
+        Ok(placement)
     }
 }
 
@@ -126,14 +181,55 @@ pub async fn set_enabled(
     enabled: bool,
     actor: &str,
 ) -> Result<KeyAttributes, ManageError> {
+    let action = if enabled { "enable" } else { "disable" };
+    change(app, key, version, action, actor, |attributes| {
+        attributes.enabled = enabled;
+        Ok(())
+    })
+    .await
+}
+
+/// Gives a version another policy of its own, or none.
+///
+/// # Errors
+/// [`ManageError`]; it is as it was then.
+pub async fn set_policy(
+    app: &App,
+    key: &KeyId,
+    version: KeyVersion,
+    policy: Option<ReleasePolicy>,
+    actor: &str,
+) -> Result<KeyAttributes, ManageError> {
+    if let Some(policy) = &policy {
+        app.policy().of_key(policy)?;
+    }
+    let action = if policy.is_some() { "set-policy" } else { "remove-policy" };
+    change(app, key, version, action, actor, |attributes| {
+        if attributes.release_policy.as_ref().is_some_and(|policy| policy.immutable) {
+            return Err(ManageError::PolicyIsImmutable { key: key.clone(), version });
+        }
+        attributes.release_policy = policy;
+        Ok(())
+    })
+    .await
+}
+
+/// Writes another revision of a version.
+async fn change(
+    app: &App,
+    key: &KeyId,
+    version: KeyVersion,
+    action: &str,
+    actor: &str,
+    alter: impl FnOnce(&mut KeyAttributes) -> Result<(), ManageError>,
+) -> Result<KeyAttributes, ManageError> {
     let unknown = || ManageError::Unknown { key: key.clone(), version };
     let old = app.keys().select(key, VersionSelector::Exact(version)).ok_or_else(unknown)?;
     let mut attributes = old.wrapped.attributes.clone();
-    attributes.enabled = enabled;
+    alter(&mut attributes)?;
     attributes.revision = attributes.revision.saturating_add(1);
     let wrapped = app.core.root.rewrap(&old.wrapped, attributes.clone())?;
     let now = now();
-    let action = if enabled { "enable" } else { "disable" };
     let event = KeyChanged::new(app.core.broker, &attributes, action, actor, now);
     let leaf = Event::KeyChanged(event).row(crypto::random_array()?, None, None);
     let row =

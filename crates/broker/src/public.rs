@@ -1,5 +1,6 @@
 //! What guests and auditors reach over TLS. Bodies are bounded before they are read; errors are problem details.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,13 +18,18 @@ use wire::{
 };
 
 use crate::app::{App, AppError};
+use crate::served::Arrival;
 
 /// How long a request's body may take; the longest has 256 KiB.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Seconds that a guest is asked to wait when the broker is busy.
 const RETRY_AFTER_S: u64 = 2;
 
-/// The routes.
+/// The address at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Network(pub IpAddr);
+
+/// The routes. Each connection adds its [`Network`].
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route(CHALLENGE_PATH, post(challenge))
@@ -49,11 +55,12 @@ async fn challenge(State(app): State<Arc<App>>, request: Request) -> Response {
 
 async fn release(State(app): State<Arc<App>>, request: Request) -> Response {
     let id = request_id();
+    let network = request.extensions().get::<Network>().map(|network| network.0);
     let body = match body(request, ReleaseRequest::MAX_LEN).await {
         Ok(body) => body,
         Err(code) => return problem(code, Some(id)),
     };
-    let answer = app.release(&body, id, now()).await;
+    let answer = app.release(&body, id, Arrival { now: now(), network }).await;
     respond(&app, id, answer)
 }
 

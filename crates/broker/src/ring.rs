@@ -52,6 +52,11 @@ impl KeyRing {
         found.cloned()
     }
 
+    /// The newest version.
+    pub fn newest(&self, key: &KeyId) -> Option<Arc<RingKey>> {
+        self.0.get(key)?.values().next_back().cloned()
+    }
+
     /// The version that a new key of this name gets.
     pub fn next_version(&self, key: &KeyId) -> KeyVersion {
         let newest = self.0.get(key).and_then(|versions| versions.keys().next_back());

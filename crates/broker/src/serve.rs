@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Operator;
 use crate::app::App;
+use crate::public::Network;
 
 /// How long a TLS handshake, or a request's head, may take; also how long an idle connection is kept.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,10 +35,10 @@ const SUM: Duration = Duration::from_secs(60);
 pub async fn guests(listener: TcpListener, tls: TlsAcceptor, router: Router, connections: usize) {
     let room = Arc::new(Semaphore::new(connections));
     loop {
-        let Some(stream) = accepted(listener.accept().await).await else { continue };
+        let Some((stream, peer)) = accepted(listener.accept().await).await else { continue };
         // Beyond the bound a connection is closed at once: the guest's backoff brings it back.
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let (tls, router) = (tls.clone(), router.clone());
+        let (tls, router) = (tls.clone(), router.clone().layer(Extension(Network(peer.ip()))));
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
             if let Ok(Ok(stream)) = timeout(PATIENCE, tls.accept(stream)).await {
@@ -51,7 +52,7 @@ pub async fn guests(listener: TcpListener, tls: TlsAcceptor, router: Router, con
 /// Serves operators over a Unix socket until the task is dropped.
 pub async fn operators(listener: UnixListener, router: Router) {
     loop {
-        let Some(stream) = accepted(listener.accept().await).await else { continue };
+        let Some((stream, _)) = accepted(listener.accept().await).await else { continue };
         // Mode 0600 keeps others out; this holds where somebody changed it.
         let own = rustix::process::geteuid().as_raw();
         match stream.peer_cred() {
@@ -64,9 +65,9 @@ pub async fn operators(listener: UnixListener, router: Router) {
     }
 }
 
-async fn accepted<S, A>(result: io::Result<(S, A)>) -> Option<S> {
+async fn accepted<C>(result: io::Result<C>) -> Option<C> {
     match result {
-        Ok((stream, _)) => Some(stream),
+        Ok(connection) => Some(connection),
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
             tokio::time::sleep(Duration::from_millis(50)).await;

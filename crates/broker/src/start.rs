@@ -21,6 +21,7 @@ use crate::log::{Log, LogError};
 use crate::refusals::Refusals;
 use crate::revocation::Lists;
 use crate::ring::KeyRing;
+use crate::served::Served;
 use crate::tls::TlsIdentity;
 
 /// Why a broker does not start.
@@ -102,6 +103,8 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
         root: identity.root,
         ek_roots: ek_roots(&config.trust)?,
         attestation_keys: AttestationKeys::default(),
+        challenge_lifetime_s: config.challenge_lifetime_s,
+        served: Served::default(),
     };
     let store = Store::open(&config.state.join("keyfast.sqlite"), Options::default())?;
     let reader = store.reader()?;
@@ -142,7 +145,7 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
 
 /// The first leaf of this run: who, under which policy. It also makes the policy the active one.
 async fn record_start(app: &App, now: UnixTime) -> Result<(), StartError> {
-    let policy = app.policy_digest();
+    let policy = app.policy().digest();
     let started = Started {
         broker: app.core.broker,
         software: concat!("keyfast-broker ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -1,8 +1,9 @@
 //! What is said about a key besides its bytes: what policies read, and what binds a KEK at rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::{Fields, KeyId, KeyKind, KeyVersion, Operation, Sha256Digest, Suite, UnixTime};
+use crate::{Fields, KeyId, KeyKind, KeyVersion, Operation, Region, RingId, Sha256Digest, Suite, UnixTime};
 
 /// Where a key came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +38,20 @@ impl Origin {
     }
 }
 
+/// A policy that goes with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleasePolicy {
+    /// Cedar, in the language of the broker's policies; at most [`ReleasePolicy::MAX_LEN`] bytes.
+    pub cedar: Arc<str>,
+    /// It can never be changed: neither on this version, nor by a later one.
+    pub immutable: bool,
+}
+
+impl ReleasePolicy {
+    /// The longest text, in bytes.
+    pub const MAX_LEN: usize = 32 * 1024;
+}
+
 /// One version of a key, without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyAttributes {
@@ -61,6 +76,12 @@ pub struct KeyAttributes {
     pub revision: u64,
     /// When this version came to be.
     pub created_at: UnixTime,
+    /// The ring that it is in.
+    pub ring: RingId,
+    /// Where it may be used; `None` if its owner did not say.
+    pub region: Option<Region>,
+    /// Its own policy, which must permit as well as the broker's.
+    pub release_policy: Option<ReleasePolicy>,
     /// Free labels.
     pub tags: BTreeMap<String, String>,
     /// SHA-256 that pins the key bytes: of the public half's SubjectPublicKeyInfo for RSA; for other kinds of
@@ -84,6 +105,24 @@ impl KeyAttributes {
             .bytes(&self.commitment.0)
             .u32(u32::try_from(self.tags.len()).unwrap_or(u32::MAX));
         let tag = |fields: Fields, (k, v): (&String, &String)| fields.bytes(k.as_bytes()).bytes(v.as_bytes());
-        self.tags.iter().fold(head, tag).finish()
+        self.placed(self.tags.iter().fold(head, tag)).finish()
+    }
+
+    /// Ring, region and policy, where any is set: keys made before there were any keep their bytes.
+    fn placed(&self, fields: Fields) -> Fields {
+        if self.ring.is_default() && self.region.is_none() && self.release_policy.is_none() {
+            return fields;
+        }
+        let region = self.region.as_ref().map_or("", Region::as_str);
+        let fields = fields.bytes(self.ring.as_str().as_bytes()).bytes(region.as_bytes());
+        match &self.release_policy {
+            None => fields,
+            Some(policy) => fields.bytes(policy.cedar.as_bytes()).bytes(&[u8::from(policy.immutable)]),
+        }
+    }
+
+    /// Whether the key itself may go to a guest.
+    pub fn is_exportable(&self) -> bool {
+        self.operations.contains(&Operation::Release)
     }
 }

@@ -19,7 +19,7 @@ impl KeyId {
     }
 }
 
-/// A string that is no [`KeyId`].
+/// A string that is no [`KeyId`], [`RingId`] or [`Region`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidKeyId {
     /// What was given, cut to 64 characters.
@@ -30,7 +30,7 @@ impl fmt::Display for InvalidKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "not a key name: `{}`; use 1 to {} of a-z, 0-9, `-`, `_`, `.`, starting with a letter or digit",
+            "not a name of a key, a ring or a region: `{}`; use 1 to {} of a-z, 0-9, `-`, `_`, `.`, starting with a letter or digit",
             self.got.escape_debug(),
             KeyId::MAX_LEN
         )
@@ -59,6 +59,70 @@ impl fmt::Display for KeyId {
         f.write_str(&self.0)
     }
 }
+
+/// What a set of keys is called that policies treat alike. The grammar is that of [`KeyId`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RingId(KeyId);
+
+impl RingId {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether it is the ring of keys for which none was named.
+    pub fn is_default(&self) -> bool {
+        self.as_str() == DEFAULT_RING
+    }
+}
+
+/// The ring of keys for which none was named: `default`.
+impl Default for RingId {
+    fn default() -> Self {
+        Self(KeyId(DEFAULT_RING.to_owned()))
+    }
+}
+
+impl FromStr for RingId {
+    type Err = InvalidKeyId;
+
+    fn from_str(s: &str) -> Result<Self, InvalidKeyId> {
+        s.parse().map(Self)
+    }
+}
+
+impl fmt::Display for RingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a key may be used, in its owner's words, such as `eu-central-1`. The grammar is that of [`KeyId`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Region(KeyId);
+
+impl Region {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for Region {
+    type Err = InvalidKeyId;
+
+    fn from_str(s: &str) -> Result<Self, InvalidKeyId> {
+        s.parse().map(Self)
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+const DEFAULT_RING: &str = "default";
 
 /// A key's version, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

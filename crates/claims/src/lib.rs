@@ -24,11 +24,11 @@ pub mod tpm;
 mod transcript;
 
 pub use attestation_key::{AttestationKey, TpmCounters};
-pub use attributes::{KeyAttributes, Origin};
+pub use attributes::{KeyAttributes, Origin, ReleasePolicy};
 pub use digest::{BrokerId, ChipId, ConfigDigest, Measurement, Nonce, PolicyDigest, ReportData, RequestId};
 pub use digest::{ParseHexError, Sha256Digest, TranscriptHash};
 pub use field::Fields;
-pub use key::{InvalidKeyId, KeyId, KeyKind, KeyVersion, UnknownKeyKind, VersionSelector};
+pub use key::{InvalidKeyId, KeyId, KeyKind, KeyVersion, Region, RingId, UnknownKeyKind, VersionSelector};
 pub use record::{ClaimsRecord, EvidenceKind, GuestIdentity, OsBinding};
 pub use request::{
     AttestedRequest, MAX_REQUESTS, Operation, RecipientKey, Suite, UnwrapAlgorithm, UnwrapBinding,

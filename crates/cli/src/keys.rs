@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use claims::{KeyId, KeyKind, Operation, Suite};
+use claims::{KeyId, KeyKind, Operation, Region, RingId, Suite};
 use clap::{Args, Subcommand};
-use wire::admin::{CreateKey, Key};
+use wire::admin::{CreateKey, Key, ReleasePolicy};
 
 use crate::admin::{Admin, AdminError};
 use crate::output::{table, write_public};
@@ -42,6 +42,13 @@ pub enum Command {
     Disable(Version),
     /// Put a disabled key back into use
     Enable(Version),
+    /// Show, set or remove the policy that a key has of its own
+    #[command(
+        long_about = "Show, set or remove the policy that a key has of its own. A guest gets the key if the broker's \
+        policies permit it and the key's own does.\n\nIt is Cedar, checked like any policy; its rules are named \
+        `key/ID` in explanations. A policy that was made immutable stays as it is, on this version and on later ones."
+    )]
+    Policy(OwnPolicy),
 }
 
 /// Arguments of `keyfast keys create`.
@@ -61,6 +68,18 @@ pub struct Create {
     /// The weakest suite it may be sealed with: p384 or x-wing
     #[arg(long, default_value = "p384")]
     suite_floor: Suite,
+    /// The ring that it is in, which policies can name; default: that of the version before, else `default`
+    #[arg(long)]
+    ring: Option<RingId>,
+    /// Where it may be used, such as eu-central-1, for policies; default: that of the version before
+    #[arg(long)]
+    region: Option<Region>,
+    /// A Cedar policy of its own, which must permit as well as the broker's; later versions have it too
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Its own policy can never be changed, by nobody
+    #[arg(long, requires = "policy")]
+    immutable_policy: bool,
     /// A label, such as `owner=payments`; may be given again
     #[arg(long = "tag", value_parser = parse_tag)]
     tags: Vec<(String, String)>,
@@ -77,6 +96,22 @@ pub struct Import {
     /// Read the secret from this file instead of standard input
     #[arg(long)]
     file: Option<PathBuf>,
+}
+
+/// Arguments of `keyfast keys policy`.
+#[derive(Debug, Args)]
+pub struct OwnPolicy {
+    #[command(flatten)]
+    version: Version,
+    /// Set this policy
+    #[arg(long, value_name = "FILE")]
+    set: Option<PathBuf>,
+    /// It can never be changed again
+    #[arg(long, requires = "set")]
+    immutable: bool,
+    /// Remove it
+    #[arg(long, conflicts_with = "set")]
+    remove: bool,
 }
 
 /// One version of a key.
@@ -110,6 +145,23 @@ pub enum KeysError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no such key.
+    #[error("there is no key `{key}` version {version}; `keyfast keys list` shows all")]
+    Unknown {
+        /// Its name.
+        key: KeyId,
+        /// Its version.
+        version: u32,
+    },
+    /// A policy is longer than a key may have.
+    #[error(
+        "`{file}` is too long for a key's own policy: expected at most {} bytes",
+        claims::ReleasePolicy::MAX_LEN
+    )]
+    PolicyTooLong {
+        /// The file.
+        file: String,
+    },
     /// The secret is empty or too long.
     #[error("wrong length of the secret: expected 1 to {MAX_SECRET} bytes, got {got}")]
     Length {
@@ -127,7 +179,7 @@ pub enum KeysError {
 /// [`KeysError`].
 pub fn run(admin: &Admin, command: &Command) -> Result<(), KeysError> {
     match command {
-        Command::Create(create) => print_keys(&[admin.send("/admin/v1/keys", &request(create))?]),
+        Command::Create(create) => print_keys(&[admin.send("/admin/v1/keys", &request(create)?)?]),
         Command::Import(import) => {
             let secret = read_secret(import)?;
             let guests = if import.simulation { "simulated" } else { "genuine" };
@@ -141,19 +193,57 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), KeysError> {
         }
         Command::Disable(version) => change(admin, version, "disable")?,
         Command::Enable(version) => change(admin, version, "enable")?,
+        Command::Policy(args) => own_policy(admin, args)?,
     }
     Ok(())
 }
 
-fn request(create: &Create) -> CreateKey {
-    CreateKey {
+fn request(create: &Create) -> Result<CreateKey, KeysError> {
+    let policy = create.policy.as_deref().map(|path| read_policy(path, create.immutable_policy));
+    Ok(CreateKey {
         id: create.key.to_string(),
         kind: create.kind.to_string(),
         operations: create.operations.iter().map(ToString::to_string).collect::<BTreeSet<_>>(),
         simulation: create.simulation,
         suite_floor: create.suite_floor.to_string(),
+        ring: create.ring.as_ref().map(ToString::to_string),
+        region: create.region.as_ref().map(ToString::to_string),
+        release_policy: policy.transpose()?,
         tags: create.tags.iter().cloned().collect::<BTreeMap<_, _>>(),
+    })
+}
+
+fn read_policy(path: &Path, immutable: bool) -> Result<ReleasePolicy, KeysError> {
+    let file = |source| KeysError::File { file: path.display().to_string(), source };
+    let mut cedar = String::new();
+    let limit = u64::try_from(claims::ReleasePolicy::MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
+    std::fs::File::open(path).map_err(file)?.take(limit).read_to_string(&mut cedar).map_err(file)?;
+    if cedar.len() > claims::ReleasePolicy::MAX_LEN {
+        return Err(KeysError::PolicyTooLong { file: path.display().to_string() });
     }
+    Ok(ReleasePolicy { cedar, immutable })
+}
+
+fn own_policy(admin: &Admin, args: &OwnPolicy) -> Result<(), KeysError> {
+    let Version { key, version } = &args.version;
+    let path = format!("/admin/v1/keys/{key}/{version}/policy");
+    if args.set.is_some() || args.remove {
+        let policy = args.set.as_deref().map(|path| read_policy(path, args.immutable)).transpose()?;
+        print_keys(&[admin.send(&path, &policy)?]);
+        return Ok(());
+    }
+    let keys = admin.fetch::<Vec<Key>>("/admin/v1/keys")?;
+    let this = |k: &&Key| k.id == key.as_str() && k.version == *version;
+    let found =
+        keys.iter().find(this).ok_or_else(|| KeysError::Unknown { key: key.clone(), version: *version })?;
+    match &found.release_policy {
+        None => println!("`{key}` version {version} has no policy of its own: the broker's alone decide"),
+        Some(policy) => {
+            let change = if policy.immutable { "immutable" } else { "can be changed" };
+            println!("// own policy of `{key}` version {version}; {change}\n{}", policy.cedar.trim_end());
+        }
+    }
+    Ok(())
 }
 
 fn change(admin: &Admin, version: &Version, verb: &str) -> Result<(), AdminError> {
@@ -192,6 +282,7 @@ fn print_keys(keys: &[Key]) {
             key.id.clone(),
             key.version.to_string(),
             key.kind.clone(),
+            key.ring.clone(),
             key.operations.iter().cloned().collect::<Vec<_>>().join(","),
             if key.simulation { "simulated" } else { "genuine" }.to_owned(),
             if key.enabled { "enabled" } else { "disabled" }.to_owned(),
@@ -199,5 +290,5 @@ fn print_keys(keys: &[Key]) {
         ]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
-    table(&["KEY", "VERSION", "KIND", "GUESTS MAY", "GUESTS", "STATE", "CREATED"], &rows);
+    table(&["KEY", "VERSION", "KIND", "RING", "GUESTS MAY", "GUESTS", "STATE", "CREATED"], &rows);
 }

@@ -96,6 +96,11 @@ pub fn stage(grant: Grant, sealed: Sha256Digest, salt: Salt) -> Staged {
 }
 
 impl Staged {
+    /// The key that it is about.
+    pub fn key(&self) -> &KeyId {
+        &self.record.key
+    }
+
     /// Its leaf, for the store. `explanation` is JSON: why it was permitted.
     pub fn row(&self, request: RequestId, explanation: Option<String>) -> LeafRow {
         LeafRow {

@@ -1,41 +1,72 @@
-//! What is the same from one decision to the next, in Cedar's terms: the time, and keys.
+//! What is the same from one decision to the next, in Cedar's terms: the circumstances as far as rules can read them,
+//! and keys.
+//!
+//! The policies of keys are loaded once as well.
 //!
 //! Both hold a `datetime`, which Cedar reads from text with a regular expression each time. Bounded; what is found
 //! here is compared whole before it is used, so that a key that changed is made anew.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy::{Context, Entity};
-use claims::{KeyAttributes, KeyId, KeyVersion, UnixTime};
+use claims::{KeyAttributes, KeyId, KeyVersion};
 
+use crate::circumstances::Circumstances;
+use crate::decide::Policy;
+use crate::load_error::LoadErrors;
 use crate::subject::Unfit;
 
 /// Keys that are kept; beyond it all are forgotten at once.
 const MAX_KEYS: usize = 4096;
 
+/// The policies of keys, by their texts.
+#[derive(Default)]
+pub(crate) struct OwnPolicies(Mutex<HashMap<Arc<str>, Arc<Policy>>>);
+
+impl OwnPolicies {
+    /// The policy of this text.
+    pub(crate) fn get(
+        &self,
+        text: &Arc<str>,
+        load: impl FnOnce() -> Result<Policy, LoadErrors>,
+    ) -> Result<Arc<Policy>, LoadErrors> {
+        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
+            return Ok(Arc::clone(known));
+        }
+        // Nobody waits while another's policy loads; at worst it is loaded twice.
+        let loaded = Arc::new(load()?);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_KEYS {
+            kept.clear();
+        }
+        kept.insert(Arc::clone(text), Arc::clone(&loaded));
+        Ok(loaded)
+    }
+}
+
 /// The context of the last decision, and the entities of keys.
 #[derive(Default)]
 pub(crate) struct Cache {
-    context: Mutex<Option<(UnixTime, Context)>>,
+    context: Mutex<Option<(Circumstances, Context)>>,
     keys: Mutex<HashMap<(KeyId, KeyVersion), (KeyAttributes, Entity)>>,
 }
 
 impl Cache {
-    /// The context of decisions at `now`.
+    /// The context of decisions under these circumstances.
     pub(crate) fn context(
         &self,
-        now: UnixTime,
+        circumstances: &Circumstances,
         make: impl FnOnce() -> Result<Context, Unfit>,
     ) -> Result<Context, Unfit> {
         let mut kept = self.context.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((time, context)) = &*kept
-            && *time == now
+        if let Some((known, context)) = &*kept
+            && known == circumstances
         {
             return Ok(context.clone());
         }
         let context = make()?;
-        *kept = Some((now, context.clone()));
+        *kept = Some((circumstances.clone(), context.clone()));
         Ok(context)
     }
 

@@ -1,11 +1,13 @@
 //! Test cases of policies: one guest, key and request, and what must be decided.
 //!
-//! A case is a JSON file. Unknown and missing fields are errors; what is optional is spelt `null`.
+//! A case is a JSON file. Unknown and missing fields are errors; what is optional is spelt `null`. Only `context`, and
+//! `ring`, `region` and `release_policy` of a key may be left out: then nothing is known of the kind.
 //!
 //! ```json
 //! {
 //!   "about": "a genuine guest whose image is known",
 //!   "now": "2026-11-22T09:30:00Z",
+//!   "context": { "evidence_age_s": 2, "network": "192.0.2.7", "recent": { "guest": 0, "key": 12 } },
 //!   "guest": { "evidence": "sev-snp", … },
 //!   "request": { "operation": "unwrap", "key": "db", "version": "latest" },
 //!   "key": { "version": 1, "kind": "rsa-3072", … },
@@ -29,6 +31,7 @@
 //! list all of its reasons in order; `wanted` and `found` are compared where the case gives them.
 
 mod claims_json;
+mod context_json;
 mod key_json;
 mod tpm_json;
 
@@ -39,10 +42,12 @@ use claims::{AttestedRequest, ClaimsRecord, KeyAttributes};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::circumstances::Circumstances;
 use crate::decide::{Evaluation, Policy};
 use crate::reason::Reason;
 
 pub use claims_json::ClaimsJson;
+pub use context_json::ContextJson;
 pub use key_json::{KeyJson, RequestJson};
 
 /// A case, ready to run.
@@ -50,8 +55,8 @@ pub use key_json::{KeyJson, RequestJson};
 pub struct Case {
     /// What it is about, in a sentence.
     pub about: String,
-    /// The broker's clock.
-    pub now: UnixTime,
+    /// When and from where it asks.
+    pub circumstances: Circumstances,
     /// The guest.
     pub record: ClaimsRecord,
     /// What it asks for.
@@ -162,7 +167,7 @@ impl Case {
     /// # Errors
     /// What differs from what was expected, for people.
     pub fn run(&self, policy: &Policy) -> Result<(), String> {
-        let got = policy.evaluate(&self.record, &self.request, &self.key, self.now);
+        let got = policy.evaluate(&self.record, &self.request, &self.key, &self.circumstances);
         let as_expected = match (&self.expect, &got) {
             (Expect::Permit(expected), Evaluation::Permit { rules }) => expected == rules,
             (Expect::Deny(expected), Evaluation::Deny(denial)) => {
@@ -219,6 +224,8 @@ fn describe(evaluation: &Evaluation) -> String {
 struct Whole {
     about: String,
     now: String,
+    #[serde(default)]
+    context: ContextJson,
     guest: ClaimsJson,
     request: RequestJson,
     key: KeyJson,
@@ -238,13 +245,13 @@ impl TryFrom<Whole> for Case {
     type Error = CaseError;
 
     fn try_from(whole: Whole) -> Result<Self, CaseError> {
-        let Whole { about, now, guest, request, key, expect } = whole;
+        let Whole { about, now, context, guest, request, key, expect } = whole;
         let malformed = |message: String| CaseError::Malformed { message };
         let now = UnixTime::parse(&now).ok_or_else(|| malformed(format!("`now` is no time: `{now}`")))?;
         let record = ClaimsRecord::try_from(guest).map_err(malformed)?;
         let request = AttestedRequest::try_from(request).map_err(malformed)?;
         let key = key.attributes(&request.key).map_err(malformed)?;
-        Ok(Self { about, now, record, request, key, expect })
+        Ok(Self { about, circumstances: context.at(now), record, request, key, expect })
     }
 }
 

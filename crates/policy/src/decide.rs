@@ -3,17 +3,21 @@
 //! 1. Claims have not expired (`decide` only).
 //! 2. No lock holds the key back (see `locks`).
 //! 3. Cedar: an error of any policy is a denial, then a `forbid` that applies, then the lack of a `permit`.
+//! 4. The same for the key's own policy, if it has one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cedar_policy::{Authorizer, Decision, PolicySet, Schema};
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, KeyAttributes, KeyId, KeyVersion, Operation, PolicyDigest,
-    RecipientKey, Sha256Digest, TranscriptHash, UnixTime, UnwrapBinding,
+    RecipientKey, ReleasePolicy, Sha256Digest, TranscriptHash, UnixTime, UnwrapBinding,
 };
 use verify::BoundRequest;
 
 use crate::bundle::Bundle;
+use crate::cache::OwnPolicies;
+use crate::circumstances::Circumstances;
 use crate::explain::Explainer;
 use crate::load_error::LoadErrors;
 use crate::locks;
@@ -30,6 +34,7 @@ pub struct Policy {
     pub(crate) subjects: Subjects,
     /// By id.
     pub(crate) rules: BTreeMap<String, Rule>,
+    pub(crate) own: OwnPolicies,
 }
 
 /// What the rules say about a record, a request and a key. Grants nothing.
@@ -83,9 +88,9 @@ impl Policy {
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
-        now: UnixTime,
+        circumstances: &Circumstances,
     ) -> Vec<Option<bool>> {
-        let subject = self.subjects.subject(record, request, key, now, None);
+        let subject = self.subjects.subject(record, request, key, circumstances, None);
         let conditions = self.rules.values().flat_map(|rule| &rule.conditions);
         match &subject {
             Err(_) => conditions.map(|_| None).collect(),
@@ -102,9 +107,9 @@ impl Policy {
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
-        now: UnixTime,
+        circumstances: &Circumstances,
     ) -> Evaluation {
-        match self.permits(record, request, key, now) {
+        match self.permits(record, request, key, circumstances) {
             Ok(rules) => Evaluation::Permit { rules },
             Err(denial) => Evaluation::Deny(denial),
         }
@@ -121,11 +126,11 @@ impl Policy {
         &self,
         request: &BoundRequest<'_>,
         key: &KeyAttributes,
-        now: UnixTime,
+        circumstances: &Circumstances,
     ) -> Result<Grant, Denial> {
         let (claims, asked) = (request.claims(), request.request());
-        locks::fresh(claims.valid_until(), now)?;
-        let rules = self.permits(claims.record(), asked, key, now)?;
+        locks::fresh(claims.valid_until(), circumstances.now)?;
+        let rules = self.permits(claims.record(), asked, key, circumstances)?;
         Ok(Grant {
             operation: asked.operation,
             key: key.id.clone(),
@@ -139,21 +144,45 @@ impl Policy {
             rules,
             key_commitment: key.commitment,
             key_revision: key.revision,
-            decided_at: now,
+            decided_at: circumstances.now,
             unwrap: asked.unwrap,
         })
     }
 
-    /// The rules that permit it.
+    /// The policy of a key, loaded beside this one's schema and reference values.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, as for a bundle.
+    pub fn of_key(&self, policy: &ReleasePolicy) -> Result<Arc<Self>, LoadErrors> {
+        self.own.get(&policy.cedar, || crate::load::load_own(self, &policy.cedar))
+    }
+
+    /// The rules that permit it: the bundle's, and those of the key's own policy.
     fn permits(
         &self,
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
-        now: UnixTime,
+        circumstances: &Circumstances,
     ) -> Result<Vec<String>, Denial> {
         locks::check(record, request, key)?;
-        let subject = self.subjects.subject(record, request, key, now, None).map_err(unfit)?;
+        let mut rules = self.permitting(record, request, key, circumstances)?;
+        if let Some(own) = &key.release_policy {
+            let own = self.of_key(own).map_err(|errors| unloadable(&errors))?;
+            rules.extend(own.permitting(record, request, key, circumstances)?);
+        }
+        Ok(rules)
+    }
+
+    /// The rules of this policy alone that permit it.
+    fn permitting(
+        &self,
+        record: &ClaimsRecord,
+        request: &AttestedRequest,
+        key: &KeyAttributes,
+        circumstances: &Circumstances,
+    ) -> Result<Vec<String>, Denial> {
+        let subject = self.subjects.subject(record, request, key, circumstances, None).map_err(unfit)?;
         let response = self.authorizer.is_authorized(&subject.request, &self.set, &subject.entities);
         let errors: Vec<Reason> = response.diagnostics().errors().map(|error| self.failed(error)).collect();
         if !errors.is_empty() {
@@ -192,6 +221,12 @@ impl Policy {
 /// The denial of a request that cannot be put in Cedar's terms.
 fn unfit(error: String) -> Denial {
     let reason = failure("request", "what policies are asked about", error);
+    Denial { code: DenialCode::EvaluationFailed, reasons: vec![reason] }
+}
+
+/// The denial of a request for a key whose own policy does not load beside the bundle in force.
+fn unloadable(errors: &LoadErrors) -> Denial {
+    let reason = failure("key", "the key's own policy must permit as well", errors.to_string());
     Denial { code: DenialCode::EvaluationFailed, reasons: vec![reason] }
 }
 

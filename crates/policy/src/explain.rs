@@ -107,7 +107,9 @@ impl Explainer<'_> {
                 let operator = if target { *operator } else { operator.negated() };
                 let among = self.among_references(left, operator, right);
                 let plain = || format!("{} {}", operator.symbol(), self.show(right));
-                (among.unwrap_or_else(plain), self.show(left))
+                let within = matches!(operator, Operator::In | Operator::NotIn);
+                let found = if within { self.show_placed(left) } else { self.show(left) };
+                (among.unwrap_or_else(plain), found)
             }
             Test::Either(one, other) => self.either([one, other], to_hold),
         }
@@ -162,6 +164,18 @@ impl Explainer<'_> {
             },
             Ok(value) => value.to_string(),
         }
+    }
+
+    /// A value, and the ring that it is in, if it is a key.
+    fn show_placed(&self, expression: &Expression) -> String {
+        let shown = self.show(expression);
+        let Ok(EvalResult::EntityUid(value)) = self.value(expression) else { return shown };
+        if value.type_name() != &self.subjects.vocabulary.key {
+            return shown;
+        }
+        let rings = self.subject.entities.ancestors(&value).into_iter().flatten();
+        let rings: Vec<String> = rings.map(ToString::to_string).collect();
+        format!("{shown} (in {})", rings.join(", "))
     }
 
     /// The reason of a rule that forbids whatever is in its scope.

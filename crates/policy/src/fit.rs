@@ -4,19 +4,22 @@
 //! They are built by `subject` and not checked again at each decision. So a schema is held against them here:
 //! every optional claim present and absent, every closed set with each of its values, every operation.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use cedar_policy::{Entities, Entity, Schema};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, Tcb};
 use claims::tpm::{AkBinding, BootClaims, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims};
 use claims::{
     AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, InvalidKeyId, KeyAttributes, KeyId,
-    KeyKind, KeyVersion, Measurement, Operation, Origin, ReportData, Sha256Digest, Suite, UnixTime,
+    KeyKind, KeyVersion, Measurement, Operation, Origin, ReportData, RingId, Sha256Digest, Suite, UnixTime,
     VersionSelector,
 };
 
 use crate::bundle::Bundle;
 use crate::cache::Cache;
+use crate::circumstances::{Circumstances, Recent};
 use crate::load_error::{LoadError, LoadErrors, Problem};
 use crate::reach::Reach;
 use crate::references::{References, State, ValueKind};
@@ -28,7 +31,7 @@ pub(crate) fn check(schema: &Schema) -> Result<(), LoadErrors> {
     let vocabulary = Vocabulary::new().map_err(misfit)?;
     let subjects = Subjects {
         vocabulary,
-        references: References::parse(FLOOR)?,
+        references: Arc::new(References::parse(FLOOR)?),
         named: Vec::new(),
         cache: Cache::default(),
         reach: Reach::everything(),
@@ -61,8 +64,18 @@ fn probe(subjects: &Subjects, schema: &Schema, turn: usize) -> Result<(), Unfit>
     let key = key(turn).map_err(|error| error.to_string())?;
     let request =
         AttestedRequest { operation, key: key.id.clone(), version: VersionSelector::Latest, unwrap: None };
-    let now = UnixTime(u64::MAX >> 40);
-    subjects.subject(&record(turn), &request, &key, now, Some(schema)).map(|_| ())
+    subjects.subject(&record(turn), &request, &key, &circumstances(turn), Some(schema)).map(|_| ())
+}
+
+/// The circumstances of a turn.
+pub(crate) fn circumstances(turn: usize) -> Circumstances {
+    let networks = [None, Some(IpAddr::from([192, 0, 2, 1])), Some(IpAddr::from([0; 16]))];
+    Circumstances {
+        now: UnixTime(u64::MAX >> 40),
+        evidence_age_s: u32::MAX,
+        network: pick(&networks, turn, None),
+        recent: Recent { guest: u32::MAX, key: 0 },
+    }
 }
 
 /// The guest of a turn.
@@ -173,6 +186,9 @@ pub(crate) fn key(turn: usize) -> Result<KeyAttributes, InvalidKeyId> {
         enabled: true,
         revision: 1,
         created_at: UnixTime(0),
+        ring: RingId::default(),
+        region: turn.is_multiple_of(2).then(|| "probe".parse()).transpose()?,
+        release_policy: None,
         tags: BTreeMap::from([("team".to_owned(), "db".to_owned())]),
         commitment: Sha256Digest([0; 32]),
     })

@@ -7,6 +7,7 @@
 //! | `load` | parses, validates strictly, checks what Cedar cannot; all problems at once, with their places |
 //! | `fit` | that the schema takes what is handed to policies |
 //! | `format` | one layout for policies |
+//! | `circumstances` | time, age of the evidence, network, what was served of late |
 //! | `references` | launch measurements, identities and TCB floors that policies refer to |
 //! | `subject` | a guest, a key and a request as Cedar's entities |
 //! | `locks` | the conditions that no policy can lift |
@@ -24,6 +25,7 @@ mod bounds;
 mod bundle;
 mod cache;
 pub mod case;
+mod circumstances;
 mod decide;
 mod explain;
 mod fit;
@@ -39,6 +41,7 @@ mod subject;
 mod vocabulary;
 
 pub use bundle::Bundle;
+pub use circumstances::{Circumstances, Recent};
 pub use decide::{Evaluation, Grant, Policy};
 pub use format::format;
 pub use load_error::{LoadError, LoadErrors, Position, Problem};

@@ -8,16 +8,21 @@
 //!    read of an optional claim without a guard, no rule that can never apply.
 //! 6. No policy names bytes or keys that can never occur.
 //! 7. Every policy can be explained.
+//!
+//! The policy of a key passes the same gate, beside the schema and the reference values of the bundle in force.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cedar_policy::{
     Authorizer, Entity, EntityUid, PolicySet, Schema, ValidationError, ValidationMode, Validator,
 };
 
+use claims::{PolicyDigest, ReleasePolicy};
+
 use crate::bounds;
 use crate::bundle::Bundle;
-use crate::cache::Cache;
+use crate::cache::{Cache, OwnPolicies};
 use crate::decide::Policy;
 use crate::fit;
 use crate::load_error::{LoadError, LoadErrors, Problem};
@@ -45,40 +50,70 @@ struct Found<'a> {
 /// Loads on a stack of its own: Cedar recurses with the nesting that `bounds` lets through.
 pub(crate) fn load(bundle: &Bundle) -> Result<Policy, LoadErrors> {
     LoadErrors::unless_empty(bundle.check_bounds())?;
+    on_own_stack(|| {
+        let schema = schema(&bundle.schema)?;
+        let mut errors = Vec::new();
+        let references = References::parse(&bundle.references).unwrap_or_else(|found| {
+            errors.extend(found.iter().cloned());
+            References::default()
+        });
+        let around = Around { digest: bundle.digest(), schema, references: Arc::new(references), own: "" };
+        load_rules(&bundle.policies, around, errors)
+    })
+}
+
+/// Loads the policy of a key beside schema and reference values of a bundle. Its rules are known as `key/ID`.
+pub(crate) fn load_own(bundle: &Policy, text: &str) -> Result<Policy, LoadErrors> {
+    if text.len() > ReleasePolicy::MAX_LEN {
+        let problem = Problem::TooLong { max: ReleasePolicy::MAX_LEN, got: text.len() };
+        return Err(LoadError::whole(OWN, problem).into());
+    }
+    let files = [(OWN.to_owned(), text.to_owned())];
+    on_own_stack(|| {
+        let references = Arc::clone(&bundle.subjects.references);
+        let (digest, schema) = (bundle.digest, bundle.schema.clone());
+        load_rules(&files, Around { digest, schema, references, own: "key/" }, Vec::new())
+    })
+}
+
+fn on_own_stack(load: impl FnOnce() -> Result<Policy, LoadErrors> + Send) -> Result<Policy, LoadErrors> {
     let failed = |message: String| LoadError::whole("policies", Problem::Failed { message });
     std::thread::scope(|scope| {
         let loader = std::thread::Builder::new().name("policy load".to_owned()).stack_size(STACK);
-        let loading = loader.spawn_scoped(scope, || load_here(bundle)).map_err(|e| failed(e.to_string()))?;
+        let loading = loader.spawn_scoped(scope, load).map_err(|e| failed(e.to_string()))?;
         loading.join().unwrap_or_else(|_| Err(failed("the loader panicked".to_owned()).into()))
     })
 }
 
-fn load_here(bundle: &Bundle) -> Result<Policy, LoadErrors> {
-    let schema = schema(&bundle.schema)?;
-    let mut errors = Vec::new();
-    let references = References::parse(&bundle.references).unwrap_or_else(|found| {
-        errors.extend(found.iter().cloned());
-        References::default()
-    });
-    let files = parse(bundle, &mut errors);
+/// What rules stand among.
+struct Around {
+    digest: PolicyDigest,
+    schema: Schema,
+    references: Arc<References>,
+    /// What the ids of rules begin with beside the author's own.
+    own: &'static str,
+}
+
+/// `errors` are those of the texts around.
+fn load_rules(
+    texts: &[(String, String)],
+    around: Around,
+    mut errors: Vec<LoadError>,
+) -> Result<Policy, LoadErrors> {
+    let files = parse(texts, &mut errors);
     let found: Vec<Found<'_>> = files.iter().flat_map(locate).collect();
     errors.extend(check_names(&found));
-    let validator = Validator::new(schema.clone());
+    let validator = Validator::new(around.schema.clone());
     errors.extend(files.iter().flat_map(|file| validate(&validator, file)));
     errors.extend(found.iter().flat_map(check_literals));
-    let prepared: Vec<_> = found.iter().filter_map(|found| prepare(found, &mut errors)).collect();
+    let prepared: Vec<_> = found.iter().filter_map(|found| prepare(found, around.own, &mut errors)).collect();
     LoadErrors::unless_empty(errors)?;
-    assemble(bundle, schema, references, &found, prepared)
+    assemble(around, &found, prepared)
 }
 
 /// Puts together what has passed.
-fn assemble(
-    bundle: &Bundle,
-    schema: Schema,
-    references: References,
-    found: &[Found<'_>],
-    rules: Vec<Rule>,
-) -> Result<Policy, LoadErrors> {
+fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Policy, LoadErrors> {
+    let Around { digest, schema, references, .. } = around;
     let mut set = PolicySet::new();
     for (found, rule) in found.iter().zip(&rules) {
         let renamed = found.policy.new_id(cedar_policy::PolicyId::new(&rule.id));
@@ -90,7 +125,8 @@ fn assemble(
     let mut subjects = Subjects { vocabulary, references, named: Vec::new(), cache: Cache::default(), reach };
     subjects.named = named(&subjects, found);
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
-    Ok(Policy { digest: bundle.digest(), authorizer: Authorizer::new(), schema, set, subjects, rules })
+    let own = OwnPolicies::default();
+    Ok(Policy { digest, authorizer: Authorizer::new(), schema, set, subjects, rules, own })
 }
 
 fn schema(text: &str) -> Result<Schema, LoadErrors> {
@@ -103,10 +139,10 @@ fn schema(text: &str) -> Result<Schema, LoadErrors> {
 }
 
 /// Parses every file, and leaves out those that do not parse.
-fn parse<'a>(bundle: &'a Bundle, errors: &mut Vec<LoadError>) -> Vec<File<'a>> {
+fn parse<'a>(texts: &'a [(String, String)], errors: &mut Vec<LoadError>) -> Vec<File<'a>> {
     let mut files = Vec::new();
     let mut rules = 0usize;
-    for (name, text) in &bundle.policies {
+    for (name, text) in texts {
         if let Some(error) = bounds::check(name, text) {
             errors.push(error);
             continue;
@@ -233,9 +269,10 @@ fn check_literals(found: &Found<'_>) -> Vec<LoadError> {
     errors.collect()
 }
 
-fn prepare(found: &Found<'_>, errors: &mut Vec<LoadError>) -> Option<Rule> {
+fn prepare(found: &Found<'_>, own: &str, errors: &mut Vec<LoadError>) -> Option<Rule> {
     let annotation = |key| found.annotation(key).unwrap_or_default();
-    let rule = Rule::prepare(found.policy, annotation("id"), annotation("doc"));
+    let id = format!("{own}{}", annotation("id"));
+    let rule = Rule::prepare(found.policy, &id, annotation("doc"));
     rule.map_err(|message| errors.push(found.error(Problem::Unexplained { message }))).ok()
 }
 
@@ -250,6 +287,8 @@ fn named(subjects: &Subjects, found: &[Found<'_>]) -> Vec<Entity> {
     known.collect()
 }
 
+/// What the policy of a key is called in errors.
+const OWN: &str = "the key's own policy";
 /// Most rules of a bundle.
 const MAX_RULES: usize = 2048;
 /// Stack of the loader, in bytes: what the bounds on nesting let through, several times over.

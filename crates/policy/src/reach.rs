@@ -1,4 +1,4 @@
-//! Which of a guest's claims the rules of a bundle can read at all.
+//! Which of a guest's claims, and of a request's circumstances, the rules of a bundle can read at all.
 //!
 //! A report has some sixty values and a rule asks for a few; making the rest for Cedar is most of what a decision
 //! costs. What is left out must never change a decision: a claim is left out only if its record is read by attribute
@@ -11,6 +11,10 @@ use cedar_policy::pst::{Clause, Expr, Var};
 
 /// The claims' records that are looked into: attributes of the guest. A quote's are few, and made whole.
 const RECORDS: [&str; 1] = ["snp"];
+/// The circumstances, which are a record as well.
+pub(crate) const CONTEXT: &str = "context";
+/// All of them.
+const ALL: [&str; 2] = ["snp", CONTEXT];
 
 /// What can be read.
 #[derive(Debug, Default)]
@@ -40,7 +44,7 @@ impl Reach {
 
     /// Everything: for schemas, which are held against whole guests.
     pub(crate) fn everything() -> Self {
-        Self { named: BTreeSet::new(), whole: RECORDS.into() }
+        Self { named: BTreeSet::new(), whole: ALL.into() }
     }
 
     /// Whether a rule can read this attribute of this record.
@@ -84,9 +88,12 @@ impl Reach {
             }
             Expr::Set(members) => members.iter().for_each(|expr| self.walk(expr)),
             Expr::Record(fields) => fields.values().for_each(|expr| self.walk(expr)),
+            Expr::Var(Var::Context) => {
+                self.whole.insert(CONTEXT);
+            }
             Expr::Literal(_) | Expr::Var(_) => {}
             // Whatever else there is, or will be.
-            _ => self.whole = RECORDS.into(),
+            _ => self.whole = ALL.into(),
         }
     }
 
@@ -104,12 +111,13 @@ impl Reach {
     }
 }
 
-/// The record that an expression is, if it is `principal.snp` or the like.
+/// The record that an expression is, if it is `principal.snp` or the like, or `context`.
 fn record_of(expr: &Expr) -> Option<&'static str> {
     match expr {
         Expr::GetAttr { expr, attr } if is_guest(expr) => {
             RECORDS.into_iter().find(|record| *record == attr.as_str())
         }
+        Expr::Var(Var::Context) => Some(CONTEXT),
         _ => None,
     }
 }
@@ -153,6 +161,18 @@ mod tests {
     fn a_path_in_a_guard_is_read() {
         assert!(reach("principal has snp.cpuid.model").reads("snp", "cpuid"));
         assert!(reach("(if true then principal else principal) has snp.cpuid").reads("snp", "vmpl"));
+    }
+
+    #[test]
+    fn circumstances_are_read_by_name_or_whole() {
+        let some = reach("context has network && context.recent.key < 3");
+        assert!(some.reads(CONTEXT, "network") && some.reads(CONTEXT, "recent"));
+        assert!(!some.reads(CONTEXT, "now") && !some.reads("snp", "recent"));
+        for condition in
+            ["context == {}", "{a: context}.a.recent.key < 3", "(if true then context else context).now"]
+        {
+            assert!(reach(condition).reads(CONTEXT, "now"), "{condition}");
+        }
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub(crate) enum Operator {
     /// The right side is among the left.
     With,
     Without,
+    /// The left side is an address of the right side's network.
+    Within,
+    NotWithin,
 }
 
 impl Operator {
@@ -77,6 +80,7 @@ impl Operator {
             BinaryOp::GreaterEq => Self::GreaterOrEqual,
             BinaryOp::In => Self::In,
             BinaryOp::Contains => Self::With,
+            BinaryOp::IsInRange => Self::Within,
             _ => return None,
         })
     }
@@ -109,6 +113,8 @@ impl Operator {
             Self::NotAmong => Self::Among,
             Self::With => Self::Without,
             Self::Without => Self::With,
+            Self::Within => Self::NotWithin,
+            Self::NotWithin => Self::Within,
         }
     }
 
@@ -126,6 +132,8 @@ impl Operator {
             Self::NotAmong => "none of",
             Self::With => "with",
             Self::Without => "without",
+            Self::Within => "in the range of",
+            Self::NotWithin => "not in the range of",
         }
     }
 }

@@ -7,6 +7,7 @@
 mod tpm;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use cedar_policy::{
     Context, Entities, Entity, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
@@ -15,7 +16,8 @@ use claims::snp::{CpuId, GuestPolicy, PlatformInfo, SnpClaims, Tcb};
 use claims::{AttestedRequest, ClaimsRecord, KeyAttributes, UnixTime};
 
 use crate::cache::Cache;
-use crate::reach::Reach;
+use crate::circumstances::{Circumstances, Recent};
+use crate::reach::{CONTEXT, Reach};
 use crate::references::{References, ValueKind};
 use crate::vocabulary::{Vocabulary, hex, uid};
 
@@ -33,7 +35,7 @@ type Attributes = HashMap<String, RestrictedExpression>;
 /// Builds subjects from the vocabulary and the reference values of one bundle.
 pub(crate) struct Subjects {
     pub(crate) vocabulary: Vocabulary,
-    pub(crate) references: References,
+    pub(crate) references: Arc<References>,
     /// Bytes that policies name, with their states.
     pub(crate) named: Vec<Entity>,
     pub(crate) cache: Cache,
@@ -47,16 +49,38 @@ impl Subjects {
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
-        now: UnixTime,
+        circumstances: &Circumstances,
         schema: Option<&Schema>,
     ) -> Result<Subject, Unfit> {
         let action = uid(&self.vocabulary.action, request.operation.name());
-        let context = || Context::from_pairs([("now".to_owned(), datetime(now))]).map_err(unfit);
-        let context = self.cache.context(now, context)?;
+        let readable = self.readable(circumstances);
+        let context = self.cache.context(&readable, || self.context(&readable))?;
         let guest = self.guest_name();
         let request = Request::new(guest, action, self.key_name(key), context, schema).map_err(unfit)?;
         let entities = Entities::from_entities(self.entities(record, key)?, schema).map_err(unfit)?;
         Ok(Subject { request, entities })
+    }
+
+    /// What the rules can read of it, and nothing of the rest, so that what they cannot read makes no difference.
+    fn readable(&self, whole: &Circumstances) -> Circumstances {
+        let reads = |name| self.reach.reads(CONTEXT, name);
+        Circumstances {
+            now: if reads("now") { whole.now } else { UnixTime(0) },
+            evidence_age_s: if reads("evidence_age") { whole.evidence_age_s } else { 0 },
+            network: whole.network.filter(|_| reads("network")),
+            recent: if reads("recent") { whole.recent } else { Recent::default() },
+        }
+    }
+
+    fn context(&self, circumstances: &Circumstances) -> Result<Context, Unfit> {
+        let Circumstances { now, evidence_age_s, network, recent } = circumstances;
+        let recent = record([("guest", long(recent.guest)), ("key", long(recent.key))])?;
+        let age = RestrictedExpression::new_duration(format!("{evidence_age_s}s"));
+        let mut context = attributes([("now", datetime(*now)), ("evidence_age", age), ("recent", recent)]);
+        let address = network.map(|address| RestrictedExpression::new_ip(address.to_canonical().to_string()));
+        context.extend(address.map(|address| ("network".to_owned(), address)));
+        context.retain(|name, _| self.reach.reads(CONTEXT, name));
+        Context::from_pairs(context).map_err(unfit)
     }
 
     /// The entities that the decision can reach.
@@ -184,17 +208,21 @@ impl Subjects {
 
     fn key(&self, key: &KeyAttributes) -> Result<Entity, Unfit> {
         let v = &self.vocabulary;
-        let attributes = attributes([
+        let mut attributes = attributes([
             ("version", long(key.version.0)),
             ("kind", name(&v.key_kind, &key.kind.to_string())),
             ("origin", name(&v.origin, key.origin.name())),
             ("for_simulation", truth(key.for_simulation)),
+            ("exportable", truth(key.is_exportable())),
             ("suite_floor", name(&v.suite, key.suite_floor.name())),
             ("created_at", datetime(key.created_at)),
         ]);
+        let region = key.region.as_ref().map(|region| name(&v.region, region.as_str()));
+        attributes.extend(region.map(|region| ("region".to_owned(), region)));
+        let ring = uid(&v.key_ring, key.ring.as_str());
         let text = |(k, v): (&String, &String)| (k.clone(), RestrictedExpression::new_string(v.clone()));
         let tags: Vec<_> = key.tags.iter().map(text).collect();
-        Entity::new_with_tags(self.key_name(key), attributes, [], tags).map_err(unfit)
+        Entity::new_with_tags(self.key_name(key), attributes, [ring], tags).map_err(unfit)
     }
 }
 

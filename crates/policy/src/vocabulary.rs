@@ -40,6 +40,7 @@ vocabulary! {
     image_id: "ImageId",
     key: "Key",
     key_kind: "KeyKind",
+    key_ring: "KeyRing",
     measured: "Measured",
     measurement: "Measurement",
     origin: "Origin",
@@ -50,6 +51,7 @@ vocabulary! {
     processor: "Processor",
     product: "Product",
     reference_state: "ReferenceState",
+    region: "Region",
     report_id: "ReportId",
     signing_key: "SigningKey",
     suite: "Suite",
@@ -74,8 +76,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(crate) fn impossible_name(literal: &EntityUid) -> Option<&'static str> {
     let name: &str = literal.id().unescaped();
     let kind = literal.type_name().to_string();
-    if kind == "Key" {
-        return name.parse::<KeyId>().is_err().then_some("the name of a key: a-z, 0-9, `-`, `_`, `.`");
+    if ["Key", "KeyRing", "Region"].contains(&kind.as_str()) {
+        return name.parse::<KeyId>().is_err().then_some("a name: a-z, 0-9, `-`, `_`, `.`");
     }
     if UNNAMED.contains(&kind.as_str()) {
         return Some("a test of its claims: it has no name of its own");

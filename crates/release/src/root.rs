@@ -1,7 +1,8 @@
 //! [`RootKey`]: creates, wraps and seals KEKs.
 
 use claims::{
-    KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, Origin, Sha256Digest, Suite, UnixTime, leaf,
+    KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, Origin, Region, ReleasePolicy, RingId,
+    Sha256Digest, Suite, UnixTime, leaf,
 };
 use crypto::{Aes256Gcm, NONCE_LEN, TAG_LEN};
 use keys::{Kek, KeyError, Payload, SealedKey, commitment};
@@ -35,6 +36,12 @@ pub struct NewKey {
     pub for_simulation: bool,
     /// The weakest suite it may be sealed with.
     pub suite_floor: Suite,
+    /// The ring that it is in.
+    pub ring: RingId,
+    /// Where it may be used.
+    pub region: Option<Region>,
+    /// Its own policy.
+    pub release_policy: Option<ReleasePolicy>,
     /// Free labels.
     pub tags: BTreeMap<String, String>,
     /// When it is made.
@@ -154,6 +161,9 @@ impl RootKey {
             enabled: true,
             revision: 1,
             created_at: new.now,
+            ring: new.ring,
+            region: new.region,
+            release_policy: new.release_policy,
             tags: new.tags,
             commitment: commitment(public_spki, bytes),
         };

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use claims::leaf::LeafKind;
-use claims::{Fields, KeyAttributes, KeyVersion, Operation, Origin, Sha256Digest, Suite, UnixTime};
+use claims::{
+    Fields, KeyAttributes, KeyVersion, Operation, Origin, ReleasePolicy, Sha256Digest, Suite, UnixTime,
+};
 use rusqlite::Row;
 
 use crate::{KeyRow, LeafRow, Refusal, StorageError, StoredLeaf};
@@ -42,7 +44,7 @@ pub(crate) fn leaf(row: &Row<'_>) -> Result<StoredLeaf, StorageError> {
 
 /// The columns of [`key`], in the order of the table.
 pub(crate) const KEY: &str = "id, version, revision, kind, origin, operations, for_simulation, suite_floor, \
-     enabled, created_at, tags, commitment, public, wrapped";
+     enabled, created_at, tags, commitment, public, wrapped, ring, region, release_policy, policy_immutable";
 
 pub(crate) fn key(row: &Row<'_>) -> Result<KeyRow, StorageError> {
     let id: String = row.get(0)?;
@@ -59,6 +61,9 @@ pub(crate) fn key(row: &Row<'_>) -> Result<KeyRow, StorageError> {
     };
     let operations: Vec<u8> = row.get(5)?;
     let operations: Option<BTreeSet<Operation>> = operations.into_iter().map(Operation::from_code).collect();
+    let region: Option<String> = row.get(15)?;
+    let region = region.map(|name| name.parse()).transpose();
+    let (policy, immutable): (Option<String>, bool) = (row.get(16)?, flag(17)?);
     let attributes = KeyAttributes {
         id: id.parse().map_err(|_| damaged("name"))?,
         version: KeyVersion(u32::try_from(row.get::<_, i64>(1)?).map_err(|_| damaged("version"))?),
@@ -70,6 +75,9 @@ pub(crate) fn key(row: &Row<'_>) -> Result<KeyRow, StorageError> {
         suite_floor: Suite::from_code(code(7)?).ok_or_else(|| damaged("suite floor"))?,
         enabled: flag(8)?,
         created_at: UnixTime(uint(row.get(9)?)),
+        ring: row.get::<_, String>(14)?.parse().map_err(|_| damaged("ring"))?,
+        region: region.map_err(|_| damaged("region"))?,
+        release_policy: policy.map(|cedar| ReleasePolicy { cedar: cedar.into(), immutable }),
         tags: decode_tags(&row.get::<_, Vec<u8>>(10)?).ok_or_else(|| damaged("tags"))?,
         commitment: Sha256Digest(row.get::<_, Vec<u8>>(11)?.try_into().map_err(|_| damaged("commitment"))?),
     };

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::schema::{APPLICATION_ID, CREATE, CREATE_2, SCHEMA_VERSION, TABLES};
+use crate::schema::{APPLICATION_ID, CREATE, CREATE_2, CREATE_3, SCHEMA_VERSION, TABLES};
 use crate::{OpenError, Reader, StorageError};
 
 /// How much the store keeps.
@@ -137,7 +137,7 @@ fn check_identity(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
         connection.query_row("SELECT version FROM version", [], |row| row.get(0)).map_err(blame)?;
     match version {
         SCHEMA_VERSION => Ok(()),
-        1 => upgrade(connection).map_err(blame),
+        1 | 2 => upgrade(connection, version).map_err(blame),
         0 => Err(OpenError::Damaged { path: path.to_owned(), what: "version 0".to_owned() }),
         found => Err(OpenError::Newer { path: path.to_owned(), found, supported: SCHEMA_VERSION }),
     }
@@ -147,15 +147,19 @@ fn create_tables(connection: &mut Connection) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(CREATE)?;
     transaction.execute_batch(CREATE_2)?;
+    transaction.execute_batch(CREATE_3)?;
     transaction.execute("INSERT INTO version (version) VALUES (?1)", [SCHEMA_VERSION])?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()
 }
 
-/// From version 1, all of it or nothing.
-fn upgrade(connection: &mut Connection) -> Result<(), rusqlite::Error> {
+/// From an older version, all of it or nothing.
+fn upgrade(connection: &mut Connection, from: u32) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(CREATE_2)?;
+    if from < 2 {
+        transaction.execute_batch(CREATE_2)?;
+    }
+    transaction.execute_batch(CREATE_3)?;
     transaction.execute("UPDATE version SET version = ?1", [SCHEMA_VERSION])?;
     transaction.commit()
 }

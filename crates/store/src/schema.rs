@@ -1,10 +1,10 @@
-//! The tables, version 2: attestation keys are new.
+//! The tables, version 3: rings, regions and policies of keys are new. Version 2 brought attestation keys.
 //!
 //! `leaf` is the journal: never updated, never deleted from. `nonce.seq` and `refusal.seq` are in order of arrival,
 //! so that the oldest can be forgotten.
 
 /// The version of the tables that this code writes, and the newest that it reads.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Marks the file as keyfast's: "KFST".
 pub(crate) const APPLICATION_ID: u32 = 0x4b46_5354;
@@ -72,6 +72,14 @@ CREATE TABLE attestation_key (
     restarts  INTEGER,
     clock     INTEGER
 ) STRICT;
+";
+
+/// Makes what version 3 has and version 2 has not.
+pub(crate) const CREATE_3: &str = "
+ALTER TABLE key ADD COLUMN ring TEXT NOT NULL DEFAULT 'default';
+ALTER TABLE key ADD COLUMN region TEXT;
+ALTER TABLE key ADD COLUMN release_policy TEXT;
+ALTER TABLE key ADD COLUMN policy_immutable INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The tables that a database of this version has.

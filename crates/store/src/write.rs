@@ -6,7 +6,7 @@
 //! refused later, has a savepoint. If the database itself fails, the whole group does.
 
 use claims::leaf::Entry;
-use claims::{KeyId, KeyVersion, PolicyDigest, UnixTime};
+use claims::{KeyId, KeyVersion, PolicyDigest, Region, UnixTime};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::columns::{encode_operations, encode_tags, int, uint};
@@ -144,7 +144,8 @@ fn spend(connection: &Connection, spent: &SpentNonce) -> Result<(), CommitError>
 fn write_key(connection: &Connection, write: &KeyWrite) -> Result<(), CommitError> {
     match write {
         KeyWrite::Create(row) => {
-            let sql = "INSERT OR IGNORE INTO key VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+            let sql = "INSERT OR IGNORE INTO key VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
+                       ?16, ?17, ?18)";
             let KeyRow { attributes: a, .. } = row;
             let exists = CommitError::KeyExists { key: a.id.clone(), version: a.version };
             if put_key(connection, sql, row)? == 1 { Ok(()) } else { Err(exists) }
@@ -156,7 +157,8 @@ fn write_key(connection: &Connection, write: &KeyWrite) -> Result<(), CommitErro
                 Some(found) if found == expected => {}
                 found => return Err(changed(&a.id, a.version, expected, found)),
             }
-            let sql = "REPLACE INTO key VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+            let sql = "REPLACE INTO key VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+                       ?17, ?18)";
             put_key(connection, sql, row)?;
             Ok(())
         }
@@ -180,6 +182,10 @@ fn put_key(connection: &Connection, sql: &str, row: &KeyRow) -> Result<usize, St
         a.commitment.0,
         row.public,
         row.wrapped,
+        a.ring.as_str(),
+        a.region.as_ref().map(Region::as_str),
+        a.release_policy.as_ref().map(|policy| &*policy.cedar),
+        a.release_policy.as_ref().is_some_and(|policy| policy.immutable),
     ];
     execute(connection, sql, columns)
 }

@@ -98,6 +98,9 @@ fn key(version: u32, revision: u64, enabled: bool) -> KeyRow {
         enabled,
         revision,
         created_at: UnixTime(77),
+        ring: "payments".parse().unwrap(),
+        region: Some("eu-1".parse().unwrap()),
+        release_policy: Some(claims::ReleasePolicy { cedar: "permit;".into(), immutable: true }),
         tags: BTreeMap::from([("owner".to_owned(), "ä".to_owned()), (String::new(), String::new())]),
         commitment: Sha256Digest([3; 32]),
     };

@@ -87,8 +87,8 @@ fn a_newer_version_is_refused_and_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = made(directory.path());
     let alter = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    alter("UPDATE version SET version = 3");
-    assert!(matches!(open(&path), Err(OpenError::Newer { found: 3, supported: 2, .. })));
+    alter("UPDATE version SET version = 4");
+    assert!(matches!(open(&path), Err(OpenError::Newer { found: 4, supported: 3, .. })));
     alter("UPDATE version SET version = 0");
     assert!(matches!(open(&path), Err(OpenError::Damaged { .. })));
     alter("DELETE FROM version");
@@ -100,9 +100,14 @@ fn an_older_version_becomes_this_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = made(directory.path());
     let alter = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    alter("DROP TABLE attestation_key; UPDATE version SET version = 1");
+    let columns = ["ring", "region", "release_policy", "policy_immutable"];
+    let before_3 = columns.map(|column| format!("ALTER TABLE key DROP COLUMN {column};")).concat();
+    alter(&format!("{before_3} UPDATE version SET version = 2"));
+    open(&path).unwrap();
+    alter(&format!("{before_3} DROP TABLE attestation_key; UPDATE version SET version = 1"));
     let store = open(&path).unwrap();
     assert_eq!(store.reader().unwrap().attestation_keys().unwrap(), []);
+    assert_eq!(store.reader().unwrap().keys().unwrap(), []);
     drop(store);
     open(&path).unwrap();
 }

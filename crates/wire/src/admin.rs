@@ -45,9 +45,28 @@ pub struct CreateKey {
     pub simulation: bool,
     /// The weakest suite: `p384` or `x-wing`.
     pub suite_floor: String,
+    /// The ring that it is in; another version of a key is in the ring of the one before, if none is named.
+    #[serde(default)]
+    pub ring: Option<String>,
+    /// Where it may be used; as with the ring.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Its own policy; as with the ring.
+    #[serde(default)]
+    pub release_policy: Option<ReleasePolicy>,
     /// Free labels.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+}
+
+/// The policy of a key: `POST /admin/v1/keys/{key}/{version}/policy`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleasePolicy {
+    /// In Cedar.
+    pub cedar: String,
+    /// It can never be changed again.
+    pub immutable: bool,
 }
 
 /// One version of a key: `GET /admin/v1/keys`, and the answer to whatever makes or changes one.
@@ -68,6 +87,12 @@ pub struct Key {
     pub simulation: bool,
     /// The weakest suite.
     pub suite_floor: String,
+    /// The ring that it is in.
+    pub ring: String,
+    /// Where it may be used.
+    pub region: Option<String>,
+    /// Its own policy.
+    pub release_policy: Option<ReleasePolicy>,
     /// Whether it may be used now.
     pub enabled: bool,
     /// Counts the changes.

@@ -1,15 +1,15 @@
 //! A policy decides on requests that the evidence binds, and on no others.
 
-use claims::{AttestedRequest, KeyAttributes, UnixTime};
-use policy::Policy;
+use claims::{AttestedRequest, KeyAttributes};
+use policy::{Circumstances, Policy};
 
 fn asked_beside_the_transcript(
     policy: &Policy,
     request: &AttestedRequest,
     key: &KeyAttributes,
-    now: UnixTime,
+    circumstances: &Circumstances,
 ) {
-    let _ = policy.decide(request, key, now);
+    let _ = policy.decide(request, key, circumstances);
 }
 
 fn main() {}

@@ -83,6 +83,9 @@ impl Rig {
             operations: ["unwrap", "release"].map(str::to_owned).into(),
             simulation: true,
             suite_floor: "p384".to_owned(),
+            ring: None,
+            region: None,
+            release_policy: None,
             tags: [].into(),
         };
         let _: Key = json(&self.ask(Method::POST, "/admin/v1/keys", &serde_json::to_vec(&new)?)?)?;

@@ -37,7 +37,7 @@ impl Coverage {
 
     /// Takes note of what a case sees.
     pub fn see(&mut self, policy: &Policy, case: &Case) {
-        let outcomes = policy.outcomes(&case.record, &case.request, &case.key, case.now);
+        let outcomes = policy.outcomes(&case.record, &case.request, &case.key, &case.circumstances);
         for (condition, outcome) in self.conditions.iter_mut().zip(outcomes) {
             condition.held |= outcome == Some(true);
             condition.failed |= outcome == Some(false);

@@ -51,7 +51,7 @@ pub fn run(args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
             return Err(PolicyFailure::Wrong { problems: errors.iter().count(), dir });
         }
     };
-    let evaluation = policy.evaluate(&case.record, &case.request, &case.key, case.now);
+    let evaluation = policy.evaluate(&case.record, &case.request, &case.key, &case.circumstances);
     if args.json {
         writeln!(out, "{:#}", as_json(&evaluation))?;
     } else {

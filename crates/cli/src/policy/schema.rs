@@ -185,7 +185,8 @@ impl<'a> Reader<'a> {
     /// A declaration's name, and what it is, or nothing where members follow.
     fn declaration(&self, line: &'a str) -> Option<(&'a str, Option<What>)> {
         let (keyword, rest) = line.split_once(' ')?;
-        if let Some(name) = rest.strip_suffix(" = {") {
+        if let Some(head) = rest.strip_suffix(" = {") {
+            let name = head.split_once(" in [").map_or(head, |(name, _)| name);
             return ["entity", "type"].contains(&keyword).then_some((name, None));
         }
         let (name, rest) = match rest.strip_suffix(';')?.split_once(' ') {
@@ -240,7 +241,7 @@ mod tests {
 
     const SMALL: &str = "// ---- words ----\n\n/// Which.\nentity Which enum [\"a\", \"b\"];\n/// Bytes,\n/// two.\n\
         entity Two in [ReferenceState];\nentity Plain;\n/// Part.\ntype Part = {\n  /// Number.\n  number: Long,\n};\n\
-        /// A guest.\nentity Guest = {\n  /// The part.\n  part?: Part,\n  /// More.\n  more: {\n    /// Deep.\n    \
+        /// A guest.\nentity Guest in [Plain] = {\n  /// The part.\n  part?: Part,\n  /// More.\n  more: {\n    /// Deep.\n    \
         deep?: Two,\n  },\n} tags String;\n/// Go.\naction go appliesTo { principal: Guest, resource: Plain };\n";
 
     #[test]

@@ -66,7 +66,9 @@ pub fn grants(requests: u32) -> Vec<Grant> {
     let (policy, claims) = (permissive(), claims(&transcript(requests)));
     let grant = |n: u32| {
         let request = claims.request(usize::try_from(n).unwrap()).unwrap();
-        policy.decide(&request, &attributes(&format!("disk-{n}"), 1), NOW).unwrap_or_else(|d| panic!("{d}"))
+        policy
+            .decide(&request, &attributes(&format!("disk-{n}"), 1), &policy::Circumstances::at(NOW))
+            .unwrap_or_else(|d| panic!("{d}"))
     };
     (0..requests).map(grant).collect()
 }

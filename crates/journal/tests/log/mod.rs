@@ -26,6 +26,9 @@ pub fn attributes(id: &str, revision: u64) -> KeyAttributes {
         enabled: true,
         revision,
         created_at: UnixTime(1_700_000_000),
+        ring: claims::RingId::default(),
+        region: None,
+        release_policy: None,
         tags: BTreeMap::new(),
         commitment: Sha256Digest([8; 32]),
     }

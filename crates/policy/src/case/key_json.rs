@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use claims::{
-    AttestedRequest, KeyAttributes, KeyId, KeyVersion, Operation, Origin, Sha256Digest, Suite, UnixTime,
-    VersionSelector,
+    AttestedRequest, KeyAttributes, KeyId, KeyVersion, Operation, Origin, ReleasePolicy, Sha256Digest, Suite,
+    UnixTime, VersionSelector,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,20 @@ pub struct KeyJson {
     enabled: bool,
     created_at: String,
     tags: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ring: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release_policy: Option<ReleasePolicyJson>,
+}
+
+/// [`ReleasePolicy`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReleasePolicyJson {
+    cedar: String,
+    immutable: bool,
 }
 
 impl TryFrom<RequestJson> for AttestedRequest {
@@ -74,6 +88,11 @@ impl KeyJson {
             enabled: self.enabled,
             revision: 1,
             created_at: UnixTime::parse(&self.created_at).ok_or_else(no_time)?,
+            ring: self.ring.map(|ring| parse("ring", &ring)).transpose()?.unwrap_or_default(),
+            region: self.region.map(|region| parse("region", &region)).transpose()?,
+            release_policy: self
+                .release_policy
+                .map(|policy| ReleasePolicy { cedar: policy.cedar.into(), immutable: policy.immutable }),
             tags: self.tags,
             commitment: Sha256Digest([0; 32]),
         })

@@ -80,7 +80,10 @@ fn a_rule_applies_if_and_only_if_all_its_conditions_hold() {
             let operation = if turn % 7 == 0 { Operation::Renew } else { Operation::Unwrap };
             let (id, version) = (key.id.clone(), VersionSelector::Latest);
             let request = AttestedRequest { operation, key: id, version, unwrap: None };
-            let subject = policy.subjects.subject(&record, &request, &key, key.created_at, None).unwrap();
+            let subject = policy
+                .subjects
+                .subject(&record, &request, &key, &crate::fit::circumstances(turn), None)
+                .unwrap();
             let response = policy.authorizer.is_authorized(&subject.request, &policy.set, &subject.entities);
             let applies = response.diagnostics().reason().next().is_some();
             assert_eq!(response.diagnostics().errors().count(), 0, "{text}");

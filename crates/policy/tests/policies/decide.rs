@@ -10,7 +10,7 @@ use claims::{
     UnwrapBinding, VersionSelector,
 };
 use evidence::Evidence;
-use policy::{Bundle, DenialCode, Policy};
+use policy::{Bundle, Circumstances, DenialCode, Policy};
 use simtee::{GuestSpec, HostKeys, SimHost};
 use verify::challenge::ChallengeKey;
 use verify::{Endorsements, TrustAnchors, VerifiedClaims, authenticate};
@@ -99,6 +99,9 @@ fn key(id: &str, version: u32) -> KeyAttributes {
         enabled: true,
         revision: 12,
         created_at: UnixTime(1_700_000_000),
+        ring: claims::RingId::default(),
+        region: None,
+        release_policy: None,
         tags: BTreeMap::new(),
         commitment: Sha256Digest([8; 32]),
     }
@@ -107,7 +110,7 @@ fn key(id: &str, version: u32) -> KeyAttributes {
 #[test]
 fn a_grant_names_what_the_evidence_binds() {
     let (policy, claims) = (development(), claims(|_| {}));
-    let grant = policy.decide(&claims.request(0).unwrap(), &key("db", 2), NOW).unwrap();
+    let grant = policy.decide(&claims.request(0).unwrap(), &key("db", 2), &Circumstances::at(NOW)).unwrap();
     let transcript = transcript();
     assert_eq!(grant.operation(), Operation::Unwrap);
     assert_eq!((grant.key().as_str(), grant.version(), grant.index()), ("db", KeyVersion(2), 0));
@@ -120,7 +123,7 @@ fn a_grant_names_what_the_evidence_binds() {
     assert_eq!((grant.key_commitment(), grant.key_revision()), (Sha256Digest([8; 32]), 12));
     assert_eq!(grant.decided_at(), NOW);
 
-    let grant = policy.decide(&claims.request(1).unwrap(), &key("disk", 3), NOW).unwrap();
+    let grant = policy.decide(&claims.request(1).unwrap(), &key("disk", 3), &Circumstances::at(NOW)).unwrap();
     assert_eq!((grant.operation(), grant.key().as_str()), (Operation::Release, "disk"));
     assert_eq!((grant.version(), grant.index(), grant.unwrap()), (KeyVersion(3), 1, None));
 }
@@ -133,7 +136,9 @@ fn requests_are_those_of_the_transcript_and_no_more() {
 #[test]
 fn another_key_or_version_than_was_attested_is_refused() {
     let (policy, claims) = (development(), claims(|_| {}));
-    let code = |index, key| policy.decide(&claims.request(index).unwrap(), &key, NOW).unwrap_err().code;
+    let code = |index, key| {
+        policy.decide(&claims.request(index).unwrap(), &key, &Circumstances::at(NOW)).unwrap_err().code
+    };
     assert_eq!(code(0, key("disk", 3)), DenialCode::KeyMismatch);
     assert_eq!(code(1, key("disk", 4)), DenialCode::VersionMismatch);
 }
@@ -143,8 +148,8 @@ fn claims_count_until_their_last_second_and_no_longer() {
     let (policy, claims) = (development(), claims(|_| {}));
     let request = claims.request(0).unwrap();
     let until = claims.valid_until();
-    assert!(policy.decide(&request, &key("db", 2), until).is_ok());
-    let denial = policy.decide(&request, &key("db", 2), until.plus(1)).unwrap_err();
+    assert!(policy.decide(&request, &key("db", 2), &Circumstances::at(until)).is_ok());
+    let denial = policy.decide(&request, &key("db", 2), &Circumstances::at(until.plus(1))).unwrap_err();
     assert_eq!(denial.code, DenialCode::ClaimsExpired);
     assert_eq!(denial.reasons[0].found, until.plus(1).to_string());
 }
@@ -153,13 +158,15 @@ fn claims_count_until_their_last_second_and_no_longer() {
 fn a_simulated_guest_gets_no_real_key() {
     let (policy, claims) = (development(), claims(|_| {}));
     let real = KeyAttributes { for_simulation: false, ..key("db", 2) };
-    let denial = policy.decide(&claims.request(0).unwrap(), &real, NOW).unwrap_err();
+    let denial = policy.decide(&claims.request(0).unwrap(), &real, &Circumstances::at(NOW)).unwrap_err();
     assert_eq!(denial.code, DenialCode::SimulatedMismatch);
 }
 
 /// Condition, wanted and found of the only reason to refuse a guest.
 fn refused(alter: impl FnOnce(&mut GuestSpec)) -> (String, String, String) {
-    let denial = development().decide(&claims(alter).request(0).unwrap(), &key("db", 2), NOW).unwrap_err();
+    let denial = development()
+        .decide(&claims(alter).request(0).unwrap(), &key("db", 2), &Circumstances::at(NOW))
+        .unwrap_err();
     assert_eq!(denial.code, DenialCode::PolicyDenied);
     let [reason] = &denial.reasons[..] else { panic!("{denial}") };
     (reason.condition.clone(), reason.wanted.clone(), reason.found.clone())

@@ -19,7 +19,7 @@ fn known() -> Case {
 }
 
 fn evaluate(policy: &Policy, case: &Case) -> Evaluation {
-    policy.evaluate(&case.record, &case.request, &case.key, case.now)
+    policy.evaluate(&case.record, &case.request, &case.key, &case.circumstances)
 }
 
 fn denial(policy: &Policy, case: &Case) -> Denial {
@@ -90,8 +90,11 @@ fn a_permit_that_errs_denies_although_another_holds() {
 #[test]
 fn a_clock_that_cedar_cannot_express_denies() {
     let mut case = known();
-    case.now = claims::UnixTime(u64::MAX);
-    assert_eq!(denial(&policy(&[PERMIT_ALL]), &case).code, DenialCode::EvaluationFailed);
+    case.circumstances.now = claims::UnixTime(u64::MAX);
+    let reads = rule("permit", "reads", "context.now > datetime(\"2026-01-01\")");
+    assert_eq!(denial(&policy(&[&reads]), &case).code, DenialCode::EvaluationFailed);
+    // What no rule reads is not asked for.
+    assert!(matches!(evaluate(&policy(&[PERMIT_ALL]), &case), Evaluation::Permit { .. }));
 }
 
 /// The code, with every policy permitting.

@@ -97,7 +97,7 @@ fn bytes_and_keys_that_can_never_occur_are_refused() {
             "64 lower-case hexadecimal digits",
         ),
         ("principal == Guest::\"web\"".to_owned(), "a test of its claims: it has no name of its own"),
-        ("resource == Key::\"DB\"".to_owned(), "the name of a key: a-z, 0-9, `-`, `_`, `.`"),
+        ("resource == Key::\"DB\"".to_owned(), "a name: a-z, 0-9, `-`, `_`, `.`"),
     ] {
         let text = format!("{NAMED}forbid (principal, action, resource)\nwhen {{ {condition} }};");
         let problems = problems(&text);

@@ -4,8 +4,10 @@
 
 mod bundle;
 mod cases;
+mod circumstances;
 mod decide;
 mod evaluate;
 mod load;
+mod own;
 mod quotes;
 mod tenants;

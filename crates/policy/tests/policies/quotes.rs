@@ -44,7 +44,7 @@ fn load(condition: &str, references: &str) -> Result<Policy, String> {
 }
 
 fn permits(policy: &Policy, case: &Case) -> bool {
-    let evaluation = policy.evaluate(&case.record, &case.request, &case.key, case.now);
+    let evaluation = policy.evaluate(&case.record, &case.request, &case.key, &case.circumstances);
     matches!(evaluation, Evaluation::Permit { .. })
 }
 

@@ -116,7 +116,7 @@ fn policies(ours: &ClaimsRecord) -> Policy {
 
 fn decide(policy: &Policy, record: &ClaimsRecord) -> Result<(), Vec<String>> {
     let case = case("snp-production", "permit/known-image.json");
-    match policy.evaluate(record, &case.request, &case.key, case.now) {
+    match policy.evaluate(record, &case.request, &case.key, &case.circumstances) {
         Evaluation::Permit { .. } => Ok(()),
         Evaluation::Deny(denial) => Err(denial
             .reasons

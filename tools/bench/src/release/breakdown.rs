@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use claims::{
     BrokerId, ConfigDigest, EvidenceKind, KeyId, KeyKind, KeyVersion, Nonce, Operation, RecipientKey,
-    ReportData, Sha256Digest, Suite, UnixTime, UnwrapAlgorithm, VersionSelector,
+    ReportData, RingId, Sha256Digest, Suite, UnixTime, UnwrapAlgorithm, VersionSelector,
 };
 use crypto::P384PublicKey;
 use evidence::Evidence;
 use keys::{Kek, RecipientSecret};
-use policy::{Bundle, Policy};
+use policy::{Bundle, Circumstances, Policy};
 use release::{NewKey, RootKey, UnwrapInput, WrappedKek};
 use secret::SecretBytes;
 use simtee::{Guest, GuestSpec, SimHost};
@@ -122,6 +122,9 @@ impl Bench {
             operations: [Operation::Unwrap, Operation::Release].into(),
             for_simulation: true,
             suite_floor: Suite::P384,
+            ring: RingId::default(),
+            region: None,
+            release_policy: None,
             tags: BTreeMap::new(),
             now,
         })?;
@@ -151,7 +154,9 @@ impl Bench {
             authenticated.bind(challenge, &transcript, self.now)
         })?;
         let bound = claims.request(0).ok_or("no request")?;
-        let grant = steps.step("policy", || self.policy.decide(&bound, &self.key.attributes, self.now));
+        let grant = steps.step("policy", || {
+            self.policy.decide(&bound, &self.key.attributes, &Circumstances::at(self.now))
+        });
         let grant = grant.map_err(|denial| format!("denied: {denial:?}"))?;
         let input = message.requests.first().and_then(|request| request.unwrap.as_ref());
         let input = input.map(|unwrap| UnwrapInput { wrapped: &unwrap.wrapped, context: &unwrap.context });

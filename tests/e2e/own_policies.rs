@@ -1,0 +1,92 @@
+//! Policies that keys have of their own, through the real broker: what they read of a request, and that what is
+//! immutable stays.
+
+use std::fs;
+
+use crate::setup::shared;
+
+/// A file with a policy of one rule.
+fn policy(name: &str, condition: &str) -> String {
+    let path = shared().path(&format!("{name}.cedar"));
+    let rule = "permit (principal is Guest, action, resource is Key)";
+    fs::write(&path, format!("@id(\"{name}\")\n@doc(\"d\")\n{rule}\nwhen {{ {condition} }};\n")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+const AES: [&str; 3] = ["--simulation", "--kind", "aes-256"];
+
+/// What a denial of `renew` says first: rule, wanted, found.
+#[track_caller]
+fn denied(guest: &str, key: &str) -> [String; 3] {
+    let run = shared().guest(guest, &[], &["renew", key]);
+    assert_eq!(run.code, Some(6), "{run}");
+    let explanation = shared().explain(&run.stderr);
+    let reason = &explanation.answers[0].reasons[0];
+    [reason.rule.clone(), reason.wanted.clone(), reason.found.clone()]
+}
+
+#[test]
+fn a_key_goes_only_where_its_own_policy_lets_it() {
+    let setup = shared();
+    let here = policy("here", "context has network && context.network.isLoopback()");
+    let elsewhere =
+        policy("elsewhere", "context has network && context.network.isInRange(ip(\"10.0.0.0/8\"))");
+    setup.create_key("own", &[&AES[..], &["--policy", &here]].concat());
+    setup.guest("own", &[], &["renew", "own"]).success();
+    setup.keyfast(&["keys", "policy", "own", "--version", "1", "--set", &elsewhere]).success();
+    let wanted = "in the range of ip(\"10.0.0.0/8\")";
+    assert_eq!(denied("own", "own"), ["key/elsewhere", wanted, "ip(\"127.0.0.1\")"]);
+    // A later version has it as well, and the change was another revision of the first.
+    setup.create_key("own", &AES);
+    assert_eq!(denied("own", "own")[0], "key/elsewhere");
+    let shown = setup.keyfast(&["keys", "policy", "own", "--version", "2"]).success().stdout;
+    assert!(
+        shown.starts_with("// own policy of `own` version 2; can be changed\n@id(\"elsewhere\")"),
+        "{shown}"
+    );
+    setup.keyfast(&["keys", "policy", "own", "--version", "2", "--remove"]).success();
+    setup.guest("own", &[], &["renew", "own"]).success();
+}
+
+#[test]
+fn how_often_a_key_is_served_can_be_bounded() {
+    let twice = policy("twice", "context.recent.key < 2 && context.evidence_age < duration(\"5m\")");
+    let setup = shared();
+    setup.create_key("bounded", &[&AES[..], &["--policy", &twice]].concat());
+    for guest in ["first", "second"] {
+        setup.guest(guest, &[], &["renew", "bounded"]).success();
+    }
+    assert_eq!(denied("third", "bounded"), ["key/twice", "< 2", "2"]);
+}
+
+#[test]
+fn what_is_immutable_stays() {
+    let setup = shared();
+    let (all, other) = (policy("all", "true"), policy("other", "principal.simulated"));
+    setup.create_key("fixed", &[&AES[..], &["--policy", &all, "--immutable-policy"]].concat());
+    let stays = "keyfast: the broker refused: the policy of `fixed` version 1 is immutable: it can be neither changed nor \
+                 removed, nor can a later version have another; make a key of another name";
+    for change in [&["--set", &other][..], &["--remove"]] {
+        let run = setup.keyfast(&[&["keys", "policy", "fixed", "--version", "1"], change].concat());
+        run.fails(3, stays);
+    }
+    let run = setup.keyfast(&[&["keys", "create", "fixed"], &AES[..], &["--policy", &other]].concat());
+    assert!(run.stderr.contains("immutable"), "{run}");
+    setup.create_key("fixed", &AES);
+    let shown = setup.keyfast(&["keys", "policy", "fixed", "--version", "2"]).success().stdout;
+    assert!(shown.starts_with("// own policy of `fixed` version 2; immutable\n"), "{shown}");
+}
+
+#[test]
+fn what_is_no_policy_is_refused_with_its_place() {
+    let unguarded = policy("unguarded", "principal.snp.vmpl == 0");
+    let run = shared().keyfast(&[&["keys", "create", "bad"], &AES[..], &["--policy", &unguarded]].concat());
+    assert!(run.stderr.contains("the key's own policy does not load: the key's own policy:4:"), "{run}");
+    let keys = shared().keyfast(&["keys", "list"]).success().stdout;
+    assert!(!keys.contains("bad "), "{keys}");
+    let run = shared().keyfast(&["keys", "policy", "none", "--version", "1"]);
+    assert_eq!(
+        run.stderr.trim_end(),
+        "keyfast: there is no key `none` version 1; `keyfast keys list` shows all"
+    );
+}
