@@ -18,6 +18,8 @@ use crate::served::Launch;
 /// What was decided about one request.
 pub(crate) struct Decided {
     outcome: Result<(policy::Grant, Embargoed), NoGrant>,
+    /// What will deny it from an announced date on.
+    announced: Vec<Reason>,
     /// The key that it was about, and must still be as it was.
     pub(crate) key: Option<KeyUnchanged>,
 }
@@ -72,7 +74,7 @@ impl Core {
     ) -> Decided {
         let asked = bound.request();
         let Some(key) = ring.select(&asked.key, asked.version) else {
-            return Decided { outcome: Err(unknown_key(asked.version)), key: None };
+            return Decided { outcome: Err(unknown_key(asked.version)), announced: Vec::new(), key: None };
         };
         let attributes = &key.wrapped.attributes;
         let unchanged = KeyUnchanged {
@@ -87,8 +89,22 @@ impl Core {
                 Err(error) => Err(not_sealed(&error)),
             },
         };
-        Decided { outcome, key: Some(unchanged) }
+        let permitted = outcome.is_ok();
+        let announced =
+            permitted.then(|| policy.announced(bound.claims().record(), asked, attributes, circumstances));
+        let announced = announced.flatten().map_or_else(Vec::new, |(from, denial)| warning(from, denial));
+        Decided { outcome, announced, key: Some(unchanged) }
     }
+}
+
+/// The reasons that will deny what is permitted now.
+fn warning(from: UnixTime, denial: Denial) -> Vec<Reason> {
+    let until = |reason: Reason| Reason {
+        kind: ReasonKind::Announced,
+        wanted: format!("{} from {from} on", reason.wanted),
+        ..reason
+    };
+    denial.reasons.into_iter().map(until).collect()
 }
 
 fn unknown_key(version: VersionSelector) -> NoGrant {
@@ -133,7 +149,11 @@ impl PendingAnswer {
         let salt = crypto::random_array().map_err(internal)?;
         let no_grant = match decided.outcome {
             Ok((grant, embargoed)) => {
-                let explanation = permitted_by(&grant)?;
+                if let Some(first) = decided.announced.first() {
+                    let (key, rule, wanted) = (grant.key(), &first.rule, &first.wanted);
+                    tracing::warn!(%request, %key, rule, wanted, "permitted, and will be denied");
+                }
+                let explanation = permitted_by(&grant, decided.announced)?;
                 let staged = stage(grant, embargoed.digest(), salt);
                 let row = staged.row(request, Some(explanation));
                 return Ok(Self::Permit { staged: Box::new(staged), embargoed, row });
@@ -166,10 +186,10 @@ impl PendingAnswer {
     }
 }
 
-/// The rules that permitted it, as an explanation.
-fn permitted_by(grant: &policy::Grant) -> Result<String, Refusal> {
+/// The rules that permitted it, and what will deny it, as an explanation.
+fn permitted_by(grant: &policy::Grant, announced: Vec<Reason>) -> Result<String, Refusal> {
     let permit = |rule: &String| lock(rule, "the rule permits it", "permit".to_owned(), "permit".to_owned());
-    let reasons: Vec<Reason> = grant.rules().iter().map(permit).collect();
+    let reasons: Vec<Reason> = grant.rules().iter().map(permit).chain(announced).collect();
     serde_json::to_string(&reasons).map_err(internal)
 }
 

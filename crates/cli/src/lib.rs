@@ -7,6 +7,7 @@
 //! | [`audit`] | `keyfast audit` | the admin socket, the published log |
 //! | [`evidence`] | `keyfast evidence` | nobody |
 //! | [`measure`] | `keyfast measure` | nobody |
+//! | [`reference`] | `keyfast reference` | files only |
 //! | [`endorsements`] | `keyfast endorsements` | AMD, Azure, or a mirror of theirs |
 //! | [`dev`] | `keyfast dev` | processes that it starts |
 //!
@@ -26,3 +27,4 @@ pub mod measure;
 mod output;
 pub mod policy;
 mod progress;
+pub mod reference;

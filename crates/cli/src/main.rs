@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use cli::admin::Admin;
-use cli::{attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, measure, policy};
+use cli::{attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, measure, policy, reference};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -58,6 +58,9 @@ enum Command {
     /// Check, test, explain and lay out attestation policies
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Add, list and withdraw reference values: images, owners, machines
+    #[command(subcommand)]
+    Reference(reference::Command),
     /// Fetch, import and list certificates of chips, for brokers without a network
     #[command(subcommand)]
     Endorsements(endorsements::Command),
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
             endorsements::run(command).map_err(|e| (e.exit_code(), e.to_string()))
         }
         Command::Policy(command) => policy::run(command).map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Reference(command) => reference::run(command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Dev(command) => match dev::run(command) {
             Ok(code) => return code,
             Err(error) => Err((5, error.to_string())),

@@ -46,6 +46,15 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 
 /// Prints rows as aligned columns under a heading, two spaces apart; the last column is left as long as it is.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) {
+    // A reader that has gone away needs no more rows.
+    let _gone = write_table(headings, rows, &mut io::stdout().lock());
+}
+
+/// As [`table`], to a writer.
+///
+/// # Errors
+/// Whatever the writer says.
+pub fn write_table(headings: &[&str], rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
     let heading: Vec<String> = headings.iter().map(|h| (*h).to_owned()).collect();
     let all = || std::iter::once(&heading).chain(rows);
     let width =
@@ -53,6 +62,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..headings.len()).map(|column| width(column).unwrap_or(0)).collect();
     for row in all() {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
+    Ok(())
 }

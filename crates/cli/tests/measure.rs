@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -165,4 +166,35 @@ fn help_shows_an_example_within_a_hundred_columns() {
         assert!(help.contains(&format!("\n  keyfast measure {command} ")), "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     }
+}
+
+#[test]
+fn what_is_measured_becomes_a_reference_value_in_one_pipe() {
+    let files = Files::new();
+    let place = files.path("policies");
+    fs::create_dir(&place).unwrap();
+    let manifest = place.join("reference-values.toml");
+    fs::write(&manifest, "version = 1\n").unwrap();
+    let add = |measured: &str, name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfast"));
+        command.args(["reference", "add", "--name", name, "--dir"]).arg(&place);
+        let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        running.stdin.take().unwrap().write_all(measured.as_bytes()).unwrap();
+        let output = running.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (uki, snp) = (files.json(&["uki", "uki.efi"]), files.json(&SNP));
+    let said = add(&files.printed(&["uki", "uki.efi"]), "web-1.5");
+    assert_eq!(said.lines().filter(|line| line.starts_with("added     pcr  ")).count(), 3, "{said}");
+    add(&snp.to_string(), "db-7");
+    let again = add(&files.printed(&["uki", "uki.efi", "--json"]), "web-1.5");
+    assert!(again.lines().all(|line| line.starts_with("is there  pcr  ")), "{again}");
+    let values = policy::Manifest::parse(&fs::read_to_string(&manifest).unwrap()).unwrap();
+    assert_eq!(values.serial(), 2);
+    let known: Vec<_> =
+        values.values(claims::UnixTime(0)).into_iter().map(|v| (v.kind, v.name, v.value)).collect();
+    let pcr = |n| ("pcr", format!("web-1.5 pcr{n}"), uki[format!("pcr{n}")].as_str().unwrap().to_owned());
+    let measurement = ("measurement", "db-7".to_owned(), snp["measurement"].as_str().unwrap().to_owned());
+    assert_eq!(known, [measurement, pcr(11), pcr(4), pcr(9)]);
 }

@@ -90,7 +90,7 @@ impl Policy {
         key: &KeyAttributes,
         circumstances: &Circumstances,
     ) -> Vec<Option<bool>> {
-        let subject = self.subjects.subject(record, request, key, circumstances, None);
+        let subject = self.subjects.subject(record, request, key, circumstances, circumstances.now, None);
         let conditions = self.rules.values().flat_map(|rule| &rule.conditions);
         match &subject {
             Err(_) => conditions.map(|_| None).collect(),
@@ -109,10 +109,29 @@ impl Policy {
         key: &KeyAttributes,
         circumstances: &Circumstances,
     ) -> Evaluation {
-        match self.permits(record, request, key, circumstances) {
+        match self.permits(record, request, key, circumstances, circumstances.now) {
             Ok(rules) => Evaluation::Permit { rules },
             Err(denial) => Evaluation::Deny(denial),
         }
+    }
+
+    /// When a TCB floor that is announced now will deny what is permitted now, and why.
+    pub fn announced(
+        &self,
+        record: &ClaimsRecord,
+        request: &AttestedRequest,
+        key: &KeyAttributes,
+        circumstances: &Circumstances,
+    ) -> Option<(UnixTime, Denial)> {
+        let snp = record.snp.as_ref()?;
+        let from = self.subjects.references.announced(snp.product, snp.cpuid, circumstances.now)?;
+        let denial = self.permits(record, request, key, circumstances, from).err()?;
+        Some((from, denial))
+    }
+
+    /// The serial number of the reference values.
+    pub fn serial(&self) -> u64 {
+        self.subjects.references.serial()
     }
 
     /// Decides about a request that verified evidence binds.
@@ -130,7 +149,7 @@ impl Policy {
     ) -> Result<Grant, Denial> {
         let (claims, asked) = (request.claims(), request.request());
         locks::fresh(claims.valid_until(), circumstances.now)?;
-        let rules = self.permits(claims.record(), asked, key, circumstances)?;
+        let rules = self.permits(claims.record(), asked, key, circumstances, circumstances.now)?;
         Ok(Grant {
             operation: asked.operation,
             key: key.id.clone(),
@@ -157,19 +176,21 @@ impl Policy {
         self.own.get(&policy.cedar, || crate::load::load_own(self, &policy.cedar))
     }
 
-    /// The rules that permit it: the bundle's, and those of the key's own policy.
+    /// The rules that permit it, with reference values as they are at `at`: the bundle's, and those of the key's own
+    /// policy.
     fn permits(
         &self,
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
         circumstances: &Circumstances,
+        at: UnixTime,
     ) -> Result<Vec<String>, Denial> {
         locks::check(record, request, key)?;
-        let mut rules = self.permitting(record, request, key, circumstances)?;
+        let mut rules = self.permitting(record, request, key, circumstances, at)?;
         if let Some(own) = &key.release_policy {
             let own = self.of_key(own).map_err(|errors| unloadable(&errors))?;
-            rules.extend(own.permitting(record, request, key, circumstances)?);
+            rules.extend(own.permitting(record, request, key, circumstances, at)?);
         }
         Ok(rules)
     }
@@ -181,8 +202,9 @@ impl Policy {
         request: &AttestedRequest,
         key: &KeyAttributes,
         circumstances: &Circumstances,
+        at: UnixTime,
     ) -> Result<Vec<String>, Denial> {
-        let subject = self.subjects.subject(record, request, key, circumstances, None).map_err(unfit)?;
+        let subject = self.subjects.subject(record, request, key, circumstances, at, None).map_err(unfit)?;
         let response = self.authorizer.is_authorized(&subject.request, &self.set, &subject.entities);
         let errors: Vec<Reason> = response.diagnostics().errors().map(|error| self.failed(error)).collect();
         if !errors.is_empty() {

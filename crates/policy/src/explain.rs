@@ -5,7 +5,7 @@
 use cedar_policy::{Effect, EvalResult, Expression, eval_expression};
 
 use crate::reason::{Denial, Reason, ReasonKind};
-use crate::references::{State, ValueKind};
+use crate::references::{Known, State, ValueKind};
 use crate::rules::{Condition, Operator, Rule, Test};
 use crate::subject::{Subject, Subjects};
 
@@ -74,7 +74,7 @@ impl Explainer<'_> {
     }
 
     fn value(&self, expression: &Expression) -> Result<EvalResult, String> {
-        let Subject { request, entities } = self.subject;
+        let Subject { request, entities, .. } = self.subject;
         eval_expression(request, entities, expression).map_err(|error| error.to_string())
     }
 
@@ -141,7 +141,7 @@ impl Explainer<'_> {
             EvalResult::Set(set) => set.iter().map(state_of_value).collect::<Option<_>>()?,
             _ => return None,
         };
-        let n = self.subjects.references.count(kind, &states);
+        let n = self.subjects.references.count(kind, &states, self.subject.at);
         let names: Vec<_> = State::ALL.into_iter().filter(|s| states.contains(s)).map(State::name).collect();
         Some(format!("{count} of the {n} {} reference values", names.join(" or ")))
     }
@@ -159,7 +159,8 @@ impl Explainer<'_> {
                 Some(kind) => {
                     let hex: &str = value.id().unescaped();
                     let known = self.subjects.references.find(kind, hex);
-                    known.map_or(hex.to_owned(), |k| format!("{hex} (`{}`, {})", k.name, k.state.name()))
+                    let state = |k: &Known| k.state(self.subject.at).name();
+                    known.map_or(hex.to_owned(), |k| format!("{hex} (`{}`, {})", k.name, state(k)))
                 }
             },
             Ok(value) => value.to_string(),

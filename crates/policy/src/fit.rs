@@ -33,6 +33,7 @@ pub(crate) fn check(schema: &Schema) -> Result<(), LoadErrors> {
         vocabulary,
         references: Arc::new(References::parse(FLOOR)?),
         named: Vec::new(),
+        dated: Vec::new(),
         cache: Cache::default(),
         reach: Reach::everything(),
     };
@@ -64,7 +65,9 @@ fn probe(subjects: &Subjects, schema: &Schema, turn: usize) -> Result<(), Unfit>
     let key = key(turn).map_err(|error| error.to_string())?;
     let request =
         AttestedRequest { operation, key: key.id.clone(), version: VersionSelector::Latest, unwrap: None };
-    subjects.subject(&record(turn), &request, &key, &circumstances(turn), Some(schema)).map(|_| ())
+    let circumstances = circumstances(turn);
+    let at = circumstances.now;
+    subjects.subject(&record(turn), &request, &key, &circumstances, at, Some(schema)).map(|_| ())
 }
 
 /// The circumstances of a turn.
@@ -203,4 +206,4 @@ const TURNS: usize = 60;
 
 /// A floor for one product, so that processors are seen with and without.
 const FLOOR: &str = "version = 1\n[[tcb_floor]]\nproduct = \"Milan\"\n\
-    fmc = 0\nbootloader = 0\ntee = 0\nsnp = 0\nmicrocode = 0\n";
+    fmc = 0\nbootloader = 0\ntee = 0\nsnp = 0\nmicrocode = 0\nmitigations = [0]\n";

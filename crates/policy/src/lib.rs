@@ -8,7 +8,7 @@
 //! | `fit` | that the schema takes what is handed to policies |
 //! | `format` | one layout for policies |
 //! | `circumstances` | time, age of the evidence, network, what was served of late |
-//! | `references` | launch measurements, identities and TCB floors that policies refer to |
+//! | `references`, `manifest` | launch measurements, identities and TCB floors that policies refer to |
 //! | `subject` | a guest, a key and a request as Cedar's entities |
 //! | `locks` | the conditions that no policy can lift |
 //! | `decide` | locks, then Cedar; an error is a denial; a [`Grant`] only from a request that evidence binds |
@@ -33,6 +33,7 @@ mod format;
 mod load;
 mod load_error;
 mod locks;
+mod manifest;
 mod reach;
 mod reason;
 mod references;
@@ -45,4 +46,5 @@ pub use circumstances::{Circumstances, Recent};
 pub use decide::{Evaluation, Grant, Policy};
 pub use format::format;
 pub use load_error::{LoadError, LoadErrors, Position, Problem};
+pub use manifest::{Manifest, ReferenceValue};
 pub use reason::{Denial, DenialCode, Reason, ReasonKind};

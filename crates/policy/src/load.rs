@@ -14,11 +14,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cedar_policy::{
-    Authorizer, Entity, EntityUid, PolicySet, Schema, ValidationError, ValidationMode, Validator,
-};
+use cedar_policy::{Authorizer, EntityUid, PolicySet, Schema, ValidationError, ValidationMode, Validator};
 
-use claims::{PolicyDigest, ReleasePolicy};
+use claims::{PolicyDigest, ReleasePolicy, UnixTime};
 
 use crate::bounds;
 use crate::bundle::Bundle;
@@ -122,8 +120,9 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let vocabulary = Vocabulary::new().map_err(fit::misfit)?;
     let unread = |message| LoadErrors::from(LoadError::whole("policies", Problem::Failed { message }));
     let reach = Reach::of(found.iter().map(|found| found.policy)).map_err(unread)?;
-    let mut subjects = Subjects { vocabulary, references, named: Vec::new(), cache: Cache::default(), reach };
-    subjects.named = named(&subjects, found);
+    let (named, dated) = (Vec::new(), Vec::new());
+    let mut subjects = Subjects { vocabulary, references, named, dated, cache: Cache::default(), reach };
+    name_bytes(&mut subjects, found);
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     let own = OwnPolicies::default();
     Ok(Policy { digest, authorizer: Authorizer::new(), schema, set, subjects, rules, own })
@@ -277,14 +276,20 @@ fn prepare(found: &Found<'_>, own: &str, errors: &mut Vec<LoadError>) -> Option<
 }
 
 /// The bytes that policies name and reference values know: they are part of every decision.
-fn named(subjects: &Subjects, found: &[Found<'_>]) -> Vec<Entity> {
+fn name_bytes(subjects: &mut Subjects, found: &[Found<'_>]) {
     let literals: BTreeSet<EntityUid> =
         found.iter().flat_map(|found| found.policy.entity_literals()).collect();
-    let known = literals.iter().filter_map(|literal| {
-        let kind = ValueKind::ALL.into_iter().find(|k| subjects.kind_name(*k) == literal.type_name())?;
-        subjects.known(kind, literal.id().unescaped())
-    });
-    known.collect()
+    for literal in literals {
+        let kind = ValueKind::ALL.into_iter().find(|k| subjects.kind_name(*k) == literal.type_name());
+        let Some(kind) = kind else { continue };
+        let name = literal.id().unescaped();
+        if subjects.references.find(kind, name).is_some_and(|known| !known.stays()) {
+            subjects.dated.push((kind, name.to_owned()));
+        } else {
+            let entity = subjects.known(kind, name, UnixTime(0));
+            subjects.named.extend(entity);
+        }
+    }
 }
 
 /// What the policy of a key is called in errors.

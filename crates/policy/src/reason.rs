@@ -78,11 +78,13 @@ pub enum ReasonKind {
     NearMiss,
     /// An error in evaluation.
     Error,
+    /// A condition that will deny from an announced date on; not of a denial.
+    Announced,
 }
 
 impl ReasonKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Lock, Self::Forbid, Self::NearMiss, Self::Error];
+    pub const ALL: [Self; 5] = [Self::Lock, Self::Forbid, Self::NearMiss, Self::Error, Self::Announced];
 
     /// Its name in explanations, as in JSON.
     pub fn name(self) -> &'static str {
@@ -91,6 +93,7 @@ impl ReasonKind {
             Self::Forbid => "forbid",
             Self::NearMiss => "near-miss",
             Self::Error => "error",
+            Self::Announced => "announced",
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Reference values: which measurements and identities are known, and how old a platform may be. Data that
 //! policies refer to, kept apart from them, so that a new image touches no rule.
 //!
-//! The file is TOML: `version = 1`, then any number of these tables; unknown keys are refused.
+//! The file is TOML: `version = 1`, the manifest's `serial`, then any number of these tables; unknown keys are refused.
 //!
 //! ```toml
 //! [[measurement]]         # also host_data, id_key, chip, csp, paravisor, vm_id, pcr, measured, database, ak
 //! value = "…"             # as policies name it: lower-case hexadecimal, but for csp and vm_id
 //! name = "web 1.4"
-//! state = "active"        # or trial, retiring, expired
+//! state = "active"        # or trial, retiring, expired, denied
+//! origin = "…"            # optional: who or what says so
+//! valid_from = …          # optional, such as 2026-11-22T09:30:00Z: before it the value is on trial at most
+//! valid_until = …         # optional: from then on it is expired
 //!
 //! [[tcb_floor]]
 //! product = "Genoa"
@@ -17,18 +20,31 @@
 //! tee = 0
 //! snp = 27
 //! microcode = 86
+//! mitigations = [0]       # optional: bits that CURRENT_MIT_VECTOR must have
+//! warn_from = …           # optional: from then on guests that the floor will deny are named
+//! deny_from = …           # optional: from then on it is the floor, in the place of an earlier one
+//!
+//! [[revoked]]             # whatever its floor
+//! product = "Milan"
+//! cpuid = { … }           # optional, as above
+//! why = "…"
 //! ```
+
+mod file;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use claims::UnixTime;
 use claims::snp::{CpuId, Product, Tcb};
 use serde::Deserialize;
 use toml::Spanned;
+use toml::value::Datetime;
 
 use crate::bundle::Bundle;
 use crate::load_error::{LoadError, LoadErrors, Problem};
 use crate::vocabulary::impossible_value;
+use file::{Cpu, File, Floor, Revoked, Value};
 
 /// What a reference value is a value of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +77,23 @@ impl ValueKind {
         Self::Ak,
     ];
 
+    /// The name of its tables in the file.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Measurement => "measurement",
+            Self::HostData => "host_data",
+            Self::IdKey => "id_key",
+            Self::Chip => "chip",
+            Self::Csp => "csp",
+            Self::Paravisor => "paravisor",
+            Self::VmId => "vm_id",
+            Self::Pcr => "pcr",
+            Self::Measured => "measured",
+            Self::Database => "database",
+            Self::Ak => "ak",
+        }
+    }
+
     /// The name of its type in policies.
     pub(crate) fn type_name(self) -> &'static str {
         match self {
@@ -87,10 +120,12 @@ pub(crate) enum State {
     Active,
     Retiring,
     Expired,
+    Denied,
 }
 
 impl State {
-    pub(crate) const ALL: [Self; 4] = [Self::Trial, Self::Active, Self::Retiring, Self::Expired];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Trial, Self::Active, Self::Retiring, Self::Expired, Self::Denied];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -98,6 +133,7 @@ impl State {
             Self::Active => "active",
             Self::Retiring => "retiring",
             Self::Expired => "expired",
+            Self::Denied => "denied",
         }
     }
 }
@@ -105,15 +141,71 @@ impl State {
 /// A known value.
 pub(crate) struct Known {
     pub(crate) name: String,
-    pub(crate) state: State,
+    pub(crate) origin: Option<String>,
+    pub(crate) states: Dated,
 }
+
+/// A state, and the time that it is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Dated {
+    state: State,
+    pub(crate) from: Option<UnixTime>,
+    pub(crate) until: Option<UnixTime>,
+}
+
+impl Dated {
+    /// The state at this time. What is denied or expired is so at any time.
+    fn at(self, now: UnixTime) -> State {
+        match self.state {
+            State::Denied | State::Expired => self.state,
+            _ if self.until.is_some_and(|until| now >= until) => State::Expired,
+            _ if self.from.is_some_and(|from| now < from) => State::Trial,
+            state => state,
+        }
+    }
+
+    /// Whether it is the same at all times.
+    fn stays(self) -> bool {
+        self.from.is_none() && self.until.is_none()
+    }
+}
+
+impl Known {
+    /// What is thought of it at this time.
+    pub(crate) fn state(&self, now: UnixTime) -> State {
+        self.states.at(now)
+    }
+
+    /// Whether that is the same at all times.
+    pub(crate) fn stays(&self) -> bool {
+        self.states.stays()
+    }
+}
+
+/// The oldest versions that are good enough, and from when on.
+#[derive(Clone)]
+pub(crate) struct TcbFloor {
+    pub(crate) tcb: Tcb,
+    /// Bits, 0 to 63.
+    pub(crate) mitigations: Vec<u8>,
+    warn_from: Option<UnixTime>,
+    deny_from: Option<UnixTime>,
+}
+
+type Processor = (Product, Option<CpuId>);
 
 /// The reference values of a bundle, ready for look-ups.
 #[derive(Default)]
 pub(crate) struct References {
+    serial: u64,
     values: HashMap<ValueKind, HashMap<String, Known>>,
+    /// Of values that stay as they are.
     counts: HashMap<(ValueKind, State), usize>,
-    floors: HashMap<(Product, Option<CpuId>), Tcb>,
+    /// Of the others.
+    dated: Vec<(ValueKind, Dated)>,
+    /// In order of their dates.
+    floors: HashMap<Processor, Vec<TcbFloor>>,
+    revoked: HashMap<Processor, String>,
 }
 
 impl References {
@@ -123,7 +215,7 @@ impl References {
             let offset = error.span().map(|span| span.start);
             problem(text, offset, error.message().to_owned())
         })?;
-        let mut references = Self::default();
+        let mut references = Self { serial: file.serial, ..Self::default() };
         let mut errors = Vec::new();
         if *file.version.get_ref() != 1 {
             let message = format!("unknown version: expected 1, got {}", file.version.get_ref());
@@ -145,7 +237,14 @@ impl References {
         for (kind, values) in ValueKind::ALL.into_iter().zip(values) {
             errors.extend(references.insert_values(text, kind, values));
         }
-        errors.extend(file.tcb_floor.into_iter().filter_map(|floor| references.insert_floor(text, floor)));
+        let floors = file.tcb_floor.into_iter();
+        errors.extend(
+            floors.filter_map(|floor| references.insert_floor(text, floor).err().map(|error| *error)),
+        );
+        let revoked = file.revoked.into_iter();
+        errors.extend(
+            revoked.filter_map(|revoked| references.insert_revoked(text, revoked).err().map(|error| *error)),
+        );
         LoadErrors::unless_empty(errors)?;
         Ok(references)
     }
@@ -155,26 +254,79 @@ impl References {
         self.values.get(&kind)?.get(value)
     }
 
-    /// How many values of a kind are in one of these states.
-    pub(crate) fn count(&self, kind: ValueKind, states: &[State]) -> usize {
-        State::ALL
+    /// The manifest's serial number, which a broker does not let go down.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// All values.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (ValueKind, &str, &Known)> {
+        let of_kind =
+            |kind| self.values.get(&kind).into_iter().flatten().map(move |(v, k)| (kind, v.as_str(), k));
+        ValueKind::ALL.into_iter().flat_map(of_kind)
+    }
+
+    /// How many values of a kind are in one of these states at this time.
+    pub(crate) fn count(&self, kind: ValueKind, states: &[State], now: UnixTime) -> usize {
+        let staying = State::ALL
             .into_iter()
             .filter(|state| states.contains(state))
             .filter_map(|state| self.counts.get(&(kind, state)))
-            .sum()
+            .fold(0, |sum: usize, count| sum.saturating_add(*count));
+        let dated = self.dated.iter().filter(|(k, dated)| *k == kind && states.contains(&dated.at(now)));
+        staying.saturating_add(dated.count())
     }
 
-    /// The floor for a processor: its own, else that of the product.
-    pub(crate) fn tcb_floor(&self, product: Product, cpuid: Option<CpuId>) -> Option<Tcb> {
+    /// The floor for a processor at this time: the newest that is in force of its own ones, else of its product's.
+    pub(crate) fn tcb_floor(
+        &self,
+        product: Product,
+        cpuid: Option<CpuId>,
+        now: UnixTime,
+    ) -> Option<&TcbFloor> {
+        let in_force = |floor: &&TcbFloor| floor.deny_from.is_none_or(|from| from <= now);
+        self.floors(product, cpuid).find_map(|floors| floors.iter().rev().find(in_force))
+    }
+
+    /// When the next floor of this processor comes into force, if guests are to be warned of it now.
+    pub(crate) fn announced(
+        &self,
+        product: Product,
+        cpuid: Option<CpuId>,
+        now: UnixTime,
+    ) -> Option<UnixTime> {
+        let next = |floor: &TcbFloor| {
+            let warns = floor.warn_from.is_some_and(|from| from <= now);
+            floor.deny_from.filter(|from| warns && *from > now)
+        };
+        self.floors(product, cpuid).find_map(|floors| floors.iter().find_map(next))
+    }
+
+    /// Whether a processor is revoked, whatever its versions.
+    pub(crate) fn is_revoked(&self, product: Product, cpuid: Option<CpuId>) -> bool {
+        let own = cpuid.is_some_and(|cpuid| self.revoked.contains_key(&(product, Some(cpuid))));
+        own || self.revoked.contains_key(&(product, None))
+    }
+
+    /// A processor's own floors, then its product's.
+    fn floors(&self, product: Product, cpuid: Option<CpuId>) -> impl Iterator<Item = &Vec<TcbFloor>> {
         let own = cpuid.and_then(|cpuid| self.floors.get(&(product, Some(cpuid))));
-        own.or_else(|| self.floors.get(&(product, None))).copied()
+        own.into_iter().chain(self.floors.get(&(product, None)))
     }
 
     fn insert_values(&mut self, text: &str, kind: ValueKind, values: Vec<Value>) -> Vec<LoadError> {
         let known = self.values.entry(kind).or_default();
         let mut errors = Vec::new();
-        for Value { value, name, state } in values {
+        for Value { value, name, state, origin, valid_from, valid_until } in values {
             let offset = value.span().start;
+            let dates = time(text, valid_from).and_then(|from| Ok((from, time(text, valid_until)?)));
+            let (from, until) = match dates {
+                Ok(dates) => dates,
+                Err(error) => {
+                    errors.push(*error);
+                    continue;
+                }
+            };
             let value = value.into_inner();
             if let Some(expected) = impossible_value(kind.type_name(), &value) {
                 errors.push(problem(text, Some(offset), format!("not {expected}")));
@@ -182,9 +334,14 @@ impl References {
             }
             match known.entry(value) {
                 Entry::Vacant(entry) => {
-                    entry.insert(Known { name, state });
-                    let count = self.counts.entry((kind, state)).or_default();
-                    *count = count.saturating_add(1);
+                    let states = Dated { state, from, until };
+                    entry.insert(Known { name, origin, states });
+                    if states.stays() {
+                        let count = self.counts.entry((kind, state)).or_default();
+                        *count = count.saturating_add(1);
+                    } else {
+                        self.dated.push((kind, states));
+                    }
                 }
                 Entry::Occupied(entry) => {
                     let message = format!("this value is listed already, as `{}`", entry.get().name);
@@ -195,152 +352,53 @@ impl References {
         errors
     }
 
-    fn insert_floor(&mut self, text: &str, floor: Floor) -> Option<LoadError> {
+    fn insert_floor(&mut self, text: &str, floor: Floor) -> Result<(), Box<LoadError>> {
         let offset = Some(floor.product.span().start);
-        let product = match floor.product.get_ref().parse::<Product>() {
-            Ok(product) => product,
-            Err(message) => return Some(problem(text, offset, message.to_owned())),
-        };
-        let cpuid = floor.cpuid.map(|Cpu { family, model, stepping }| CpuId { family, model, stepping });
-        let Floor { fmc, bootloader, tee, snp, microcode, .. } = floor;
+        let wrong = |message: &str| Box::new(problem(text, offset, message.to_owned()));
+        let product = floor.product.get_ref().parse::<Product>().map_err(wrong)?;
+        let Floor { fmc, bootloader, tee, snp, microcode, mitigations, .. } = floor;
+        if mitigations.iter().any(|bit| *bit > 63) {
+            return Err(wrong("a mitigation is no bit of a vector: expected 0 to 63"));
+        }
+        let (warn_from, deny_from) = (time(text, floor.warn_from)?, time(text, floor.deny_from)?);
+        if warn_from.is_some() && warn_from >= deny_from {
+            return Err(wrong("warn_from must be before deny_from"));
+        }
         let tcb = Tcb { fmc: Some(fmc), bootloader, tee, snp, microcode };
-        let repeated = self.floors.insert((product, cpuid), tcb).is_some();
-        repeated.then(|| problem(text, offset, "a floor for this processor is given already".to_owned()))
+        let floors = self.floors.entry((product, floor.cpuid.map(Cpu::id))).or_default();
+        let place = floors.partition_point(|other| other.deny_from < deny_from);
+        if floors.get(place).is_some_and(|other| other.deny_from == deny_from) {
+            return Err(wrong("a floor for this processor is given already"));
+        }
+        floors.insert(place, TcbFloor { tcb, mitigations, warn_from, deny_from });
+        Ok(())
     }
+
+    fn insert_revoked(&mut self, text: &str, revoked: Revoked) -> Result<(), Box<LoadError>> {
+        let offset = Some(revoked.product.span().start);
+        let wrong = |message: &str| Box::new(problem(text, offset, message.to_owned()));
+        let product = revoked.product.get_ref().parse::<Product>().map_err(wrong)?;
+        let processor = (product, revoked.cpuid.map(Cpu::id));
+        match self.revoked.insert(processor, revoked.why) {
+            Some(_) => Err(wrong("this processor is revoked already")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A date, if it is one.
+fn time(text: &str, date: Option<Spanned<Datetime>>) -> Result<Option<UnixTime>, Box<LoadError>> {
+    let Some(date) = date else { return Ok(None) };
+    let no_time = || {
+        let message = "not a time in UTC: expected one such as 2026-11-22T09:30:00Z".to_owned();
+        Box::new(problem(text, Some(date.span().start), message))
+    };
+    UnixTime::parse(&date.get_ref().to_string()).ok_or_else(no_time).map(Some)
 }
 
 fn problem(text: &str, offset: Option<usize>, message: String) -> LoadError {
     LoadError::at(Bundle::REFERENCES, text, offset, Problem::References { message })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    version: Spanned<u64>,
-    #[serde(default)]
-    measurement: Vec<Value>,
-    #[serde(default)]
-    host_data: Vec<Value>,
-    #[serde(default)]
-    id_key: Vec<Value>,
-    #[serde(default)]
-    chip: Vec<Value>,
-    #[serde(default)]
-    csp: Vec<Value>,
-    #[serde(default)]
-    paravisor: Vec<Value>,
-    #[serde(default)]
-    vm_id: Vec<Value>,
-    #[serde(default)]
-    pcr: Vec<Value>,
-    #[serde(default)]
-    measured: Vec<Value>,
-    #[serde(default)]
-    database: Vec<Value>,
-    #[serde(default)]
-    ak: Vec<Value>,
-    #[serde(default)]
-    tcb_floor: Vec<Floor>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Value {
-    value: Spanned<String>,
-    name: String,
-    state: State,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Floor {
-    product: Spanned<String>,
-    cpuid: Option<Cpu>,
-    fmc: u8,
-    bootloader: u8,
-    tee: u8,
-    snp: u8,
-    microcode: u8,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cpu {
-    family: u8,
-    model: u8,
-    stepping: u8,
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::load_error::Position;
-
-    const FLOOR: &str = "fmc = 0\nbootloader = 1\ntee = 2\nsnp = 3\nmicrocode = 4\n";
-
-    fn error(text: &str) -> (Option<Position>, String) {
-        let errors = References::parse(text).err().expect("an error");
-        let [error] = &errors.iter().collect::<Vec<_>>()[..] else { panic!("{errors}") };
-        (error.at, error.problem.to_string())
-    }
-
-    #[test]
-    fn a_processor_has_its_own_floor_or_that_of_its_product() {
-        let cpuid = "cpuid = { family = 25, model = 17, stepping = 1 }";
-        let text = format!(
-            "version = 1\n[[tcb_floor]]\nproduct = \"Genoa\"\n{FLOOR}\
-             [[tcb_floor]]\nproduct = \"Genoa\"\n{cpuid}\n{}",
-            FLOOR.replace('3', "9")
-        );
-        let references = References::parse(&text).unwrap();
-        let own = CpuId { family: 25, model: 17, stepping: 1 };
-        let snp = |product, cpuid| references.tcb_floor(product, cpuid).map(|floor| floor.snp);
-        assert_eq!(snp(Product::Genoa, Some(own)), Some(9));
-        assert_eq!(snp(Product::Genoa, Some(CpuId { stepping: 2, ..own })), Some(3));
-        assert_eq!(snp(Product::Genoa, None), Some(3));
-        assert_eq!(snp(Product::Milan, Some(own)), None);
-    }
-
-    #[test]
-    fn values_are_counted_by_state() {
-        let value = |digit: &str, state: &str| {
-            let value = digit.repeat(96);
-            format!("[[measurement]]\nvalue = \"{value}\"\nname = \"{digit}\"\nstate = \"{state}\"\n")
-        };
-        let text = format!(
-            "version = 1\n{}{}{}",
-            value("a", "active"),
-            value("b", "retiring"),
-            value("c", "expired")
-        );
-        let references = References::parse(&text).unwrap();
-        assert_eq!(references.count(ValueKind::Measurement, &[State::Active, State::Retiring]), 2);
-        assert_eq!(references.count(ValueKind::HostData, &State::ALL), 0);
-        assert_eq!(
-            references.find(ValueKind::Measurement, &"c".repeat(96)).map(|k| k.state),
-            Some(State::Expired)
-        );
-    }
-
-    #[test]
-    fn what_is_not_well_formed_is_refused_with_its_place() {
-        let place = |line, column| Some(Position { line, column });
-        let value =
-            |hex: &str| format!("[[measurement]]\nvalue = \"{hex}\"\nname = \"n\"\nstate = \"active\"\n");
-        let upper = format!("version = 1\n{}", value(&"A".repeat(96)));
-        assert_eq!(error(&upper), (place(3, 9), "not 96 lower-case hexadecimal digits".to_owned()));
-        let twice = format!("version = 1\n{}{}", value(&"a".repeat(96)), value(&"a".repeat(96)));
-        assert_eq!(error(&twice), (place(7, 9), "this value is listed already, as `n`".to_owned()));
-        assert_eq!(error("version = 2\n"), (place(1, 11), "unknown version: expected 1, got 2".to_owned()));
-        let floor = format!("[[tcb_floor]]\nproduct = \"Milan\"\n{FLOOR}");
-        let (at, message) = error(&format!("version = 1\n{floor}{floor}"));
-        assert_eq!((at.unwrap().line, message.as_str()), (10, "a floor for this processor is given already"));
-        let (at, message) = error(&format!("version = 1\n[[tcb_floor]]\nproduct = \"milan\"\n{FLOOR}"));
-        assert_eq!((at.unwrap().line, message.as_str()), (3, "not a product; use Milan, Genoa or Turin"));
-        for wrong in
-            ["", "version = 1\nextra = 1\n", "version = 1\n[[tcb_floor]]\nproduct = \"Milan\"\nsnp = 300\n"]
-        {
-            assert!(References::parse(wrong).is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -25,6 +25,8 @@ use crate::vocabulary::{Vocabulary, hex, uid};
 pub(crate) struct Subject {
     pub(crate) request: Request,
     pub(crate) entities: Entities,
+    /// The time that reference values are read at.
+    pub(crate) at: UnixTime,
 }
 
 /// Why it could not be put in Cedar's terms; a denial.
@@ -36,20 +38,24 @@ type Attributes = HashMap<String, RestrictedExpression>;
 pub(crate) struct Subjects {
     pub(crate) vocabulary: Vocabulary,
     pub(crate) references: Arc<References>,
-    /// Bytes that policies name, with their states.
+    /// Bytes that policies name, with their states, as far as these stay.
     pub(crate) named: Vec<Entity>,
+    /// The others.
+    pub(crate) dated: Vec<(ValueKind, String)>,
     pub(crate) cache: Cache,
     pub(crate) reach: Reach,
 }
 
 impl Subjects {
-    /// Puts one request in Cedar's terms. With a schema, checks that it conforms; `fit` shows that all do.
+    /// Puts one request in Cedar's terms, with reference values as they are at `at`. With a schema, checks that it
+    /// conforms; `fit` shows that all do.
     pub(crate) fn subject(
         &self,
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
         circumstances: &Circumstances,
+        at: UnixTime,
         schema: Option<&Schema>,
     ) -> Result<Subject, Unfit> {
         let action = uid(&self.vocabulary.action, request.operation.name());
@@ -57,8 +63,9 @@ impl Subjects {
         let context = self.cache.context(&readable, || self.context(&readable))?;
         let guest = self.guest_name();
         let request = Request::new(guest, action, self.key_name(key), context, schema).map_err(unfit)?;
-        let entities = Entities::from_entities(self.entities(record, key)?, schema).map_err(unfit)?;
-        Ok(Subject { request, entities })
+        let entities = self.entities(record, key, at)?;
+        let entities = Entities::from_entities(entities, schema).map_err(unfit)?;
+        Ok(Subject { request, entities, at })
     }
 
     /// What the rules can read of it, and nothing of the rest, so that what they cannot read makes no difference.
@@ -84,29 +91,34 @@ impl Subjects {
     }
 
     /// The entities that the decision can reach.
-    fn entities(&self, record: &ClaimsRecord, key: &KeyAttributes) -> Result<Vec<Entity>, Unfit> {
+    fn entities(
+        &self,
+        record: &ClaimsRecord,
+        key: &KeyAttributes,
+        now: UnixTime,
+    ) -> Result<Vec<Entity>, Unfit> {
         let mut entities = Vec::with_capacity(8 + self.named.len());
         entities.push(Entity::new(self.guest_name(), self.guest(record)?, HashSet::new()).map_err(unfit)?);
         entities.push(self.cache.key(key, || self.key(key))?);
         if let Some(snp) = &record.snp {
-            let processor = Entity::new(self.processor_name(), self.processor(snp)?, HashSet::new());
+            let processor = Entity::new(self.processor_name(), self.processor(snp, now)?, HashSet::new());
             entities.push(processor.map_err(unfit)?);
-            let known = |(kind, name): (ValueKind, String)| self.known(kind, &name);
-            entities.extend(referable(snp).into_iter().filter_map(known));
         }
-        let mut quoted = tpm::referable(record);
-        quoted.sort();
-        quoted.dedup();
-        entities.extend(quoted.into_iter().filter_map(|(kind, name)| self.known(kind, &name)));
-        let named = self.named.iter().filter(|entity| !entities.iter().any(|e| e.uid() == entity.uid()));
-        let named: Vec<_> = named.cloned().collect();
-        entities.extend(named);
+        let known = |(kind, name): (ValueKind, String)| self.known(kind, &name, now);
+        entities.extend(referable_of(record).into_iter().filter_map(known));
+        let dated: Vec<_> =
+            self.dated.iter().filter_map(|(kind, name)| self.known(*kind, name, now)).collect();
+        for entity in self.named.iter().chain(&dated) {
+            if !entities.iter().any(|other| other.uid() == entity.uid()) {
+                entities.push(entity.clone());
+            }
+        }
         Ok(entities)
     }
 
-    /// Bytes that have a state, as an entity within it.
-    pub(crate) fn known(&self, kind: ValueKind, name: &str) -> Option<Entity> {
-        let state = self.references.find(kind, name)?.state;
+    /// Bytes that have a state at this time, as an entity within it.
+    pub(crate) fn known(&self, kind: ValueKind, name: &str, now: UnixTime) -> Option<Entity> {
+        let state = self.references.find(kind, name)?.state(now);
         let parent = uid(&self.vocabulary.reference_state, state.name());
         Some(Entity::new_no_attrs(uid(self.kind_name(kind), name), HashSet::from([parent])))
     }
@@ -200,10 +212,15 @@ impl Subjects {
         RestrictedExpression::new_record(attributes).map_err(unfit)
     }
 
-    fn processor(&self, snp: &SnpClaims) -> Result<Attributes, Unfit> {
-        let floor = self.references.tcb_floor(snp.product, snp.cpuid);
-        let floor = floor.map(|floor| Ok::<_, Unfit>(("tcb_floor".to_owned(), tcb(floor)?)));
-        Ok(floor.transpose()?.into_iter().collect())
+    fn processor(&self, snp: &SnpClaims, now: UnixTime) -> Result<Attributes, Unfit> {
+        let is_revoked = self.references.is_revoked(snp.product, snp.cpuid);
+        let mut attributes = attributes([("revoked", truth(is_revoked))]);
+        if let Some(floor) = self.references.tcb_floor(snp.product, snp.cpuid, now) {
+            let mitigations = floor.mitigations.iter().map(|bit| long(*bit));
+            attributes.insert("tcb_floor".to_owned(), tcb(floor.tcb)?);
+            attributes.insert("mitigations".to_owned(), RestrictedExpression::new_set(mitigations));
+        }
+        Ok(attributes)
     }
 
     fn key(&self, key: &KeyAttributes) -> Result<Entity, Unfit> {
@@ -226,8 +243,17 @@ impl Subjects {
     }
 }
 
+/// Whatever a guest shows that reference values are kept for, each once.
+pub(crate) fn referable_of(record: &ClaimsRecord) -> Vec<(ValueKind, String)> {
+    let mut all = record.snp.as_ref().map(referable).unwrap_or_default();
+    all.extend(tpm::referable(record));
+    all.sort();
+    all.dedup();
+    all
+}
+
 /// The bytes of a report that reference values are kept for.
-pub(crate) fn referable(snp: &SnpClaims) -> Vec<(ValueKind, String)> {
+fn referable(snp: &SnpClaims) -> Vec<(ValueKind, String)> {
     let always =
         [(ValueKind::Measurement, hex(&snp.measurement.0)), (ValueKind::HostData, hex(&snp.host_data))];
     let keys = [snp.id_key_digest, snp.author_key_digest.filter(|digest| Some(*digest) != snp.id_key_digest)];

@@ -82,7 +82,7 @@ fn a_rule_applies_if_and_only_if_all_its_conditions_hold() {
             let request = AttestedRequest { operation, key: id, version, unwrap: None };
             let subject = policy
                 .subjects
-                .subject(&record, &request, &key, &crate::fit::circumstances(turn), None)
+                .subject(&record, &request, &key, &crate::fit::circumstances(turn), key.created_at, None)
                 .unwrap();
             let response = policy.authorizer.is_authorized(&subject.request, &policy.set, &subject.entities);
             let applies = response.diagnostics().reason().next().is_some();

@@ -2,9 +2,9 @@
 
 use claims::{KeyKind, KeyVersion, Operation, Suite, VersionSelector};
 use policy::case::Case;
-use policy::{Denial, DenialCode, Evaluation, Policy, Reason, ReasonKind};
+use policy::{Bundle, Denial, DenialCode, Evaluation, Policy, Reason, ReasonKind};
 
-use crate::bundle::{bundle, case};
+use crate::bundle::{self, bundle, case};
 
 const PERMIT_ALL: &str = "@id(\"all\") @doc(\"everything\") permit (principal, action, resource);";
 
@@ -261,4 +261,26 @@ fn a_denial_lists_a_bounded_number_of_reasons() {
         (0..200).map(|i| rule("permit", &format!("p{i}"), "principal.simulated")).collect();
     let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
     assert_eq!(denial(&policy(&rules), &known()).reasons.len(), Denial::MAX_REASONS);
+}
+
+#[test]
+fn a_floor_that_is_announced_warns_before_it_denies() {
+    let floor = "[[tcb_floor]]\nproduct = \"Turin\"\ncpuid = { family = 26, model = 2, stepping = 1 }\n\
+                 fmc = 0\nbootloader = 255\ntee = 0\nsnp = 0\nmicrocode = 0\n\
+                 warn_from = 2030-01-01T00:00:00Z\ndeny_from = 2030-02-01T00:00:00Z\n";
+    let references = bundle::read("cases/snp-production/reference-values.toml") + floor;
+    let file = "snp-production.cedar";
+    let bundle = Bundle::new(bundle::read("schema.cedarschema"), references);
+    let policy = Policy::load(bundle.with_policy(file, bundle::read(file))).unwrap();
+    let at = |time: &str| {
+        let mut case = known();
+        case.circumstances.now = claims::UnixTime::parse(time).unwrap();
+        let announced = policy.announced(&case.record, &case.request, &case.key, &case.circumstances);
+        let permitted = matches!(evaluate(&policy, &case), Evaluation::Permit { .. });
+        (permitted, announced.map(|(from, denial)| (from.to_string(), denial.reasons[0].wanted.clone())))
+    };
+    assert_eq!(at("2029-12-31T23:59:59Z"), (true, None));
+    let warned = ("2030-02-01T00:00:00Z".to_owned(), ">= 255".to_owned());
+    assert_eq!(at("2030-01-01T00:00:00Z"), (true, Some(warned)));
+    assert_eq!(at("2030-02-01T00:00:00Z"), (false, None));
 }

@@ -1,0 +1,347 @@
+//! `keyfast reference`: changes reference values without touching a rule: a build pipeline adds what it measured, an
+//! operator retires it. Every change is checked as a broker would check it, counts the manifest's serial number up, and
+//! leaves comments and order as they are; a file that would not load is never written.
+
+mod edit;
+mod input;
+mod list;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use claims::UnixTime;
+use clap::{Args, Subcommand};
+use policy::{Bundle, LoadErrors, Manifest, ReferenceValue};
+
+use crate::file::{self, FileError};
+use crate::output::write_public;
+
+/// Subcommands of `keyfast reference`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Add values, given here or printed by `keyfast measure`
+    #[command(
+        long_about = "Add values, given here or, through a pipe, as `keyfast measure` prints them.\n\n\
+        A pipeline that has built an image admits it so, on trial first:\n  \
+        keyfast measure uki linux.efi | keyfast reference add --name web-1.5 --state trial\n\n\
+        Values that are listed already with this name and state are left as they are."
+    )]
+    Add(Add),
+    /// List values, with their state now
+    List(list::List),
+    /// Give a value another state: trial, active, retiring or denied
+    Set(Set),
+    /// Withdraw a value, now or from a date on
+    Expire(Expire),
+}
+
+/// Where the reference values are.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The directory of policies, with reference-values.toml
+    #[arg(long, default_value = "attestation-policies", env = "KEYFAST_POLICIES", value_name = "DIR")]
+    dir: PathBuf,
+}
+
+/// Arguments of `keyfast reference add`.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// What it is a value of: measurement, pcr, host_data, chip, ...; not needed for what is piped in
+    #[arg(requires = "value", value_parser = parse_kind)]
+    kind: Option<String>,
+    /// The value, as policies name it; without it standard input is read
+    value: Option<String>,
+    /// What people call it
+    #[arg(long)]
+    name: String,
+    /// trial (granted nothing yet), active, retiring (still granted) or denied
+    #[arg(long, default_value = "active", value_parser = parse_state)]
+    state: String,
+    /// Who or what says so, such as a build's address
+    #[arg(long)]
+    origin: Option<String>,
+    /// Before it the value is on trial at most, such as 2026-12-01T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    valid_from: Option<UnixTime>,
+    /// From then on it is expired
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    valid_until: Option<UnixTime>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Arguments of `keyfast reference set`.
+#[derive(Debug, Args)]
+pub struct Set {
+    /// The value, the beginning of one, or a name
+    which: String,
+    /// trial, active, retiring or denied
+    #[arg(value_parser = parse_state)]
+    state: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Arguments of `keyfast reference expire`.
+#[derive(Debug, Args)]
+pub struct Expire {
+    /// The value, the beginning of one, or a name
+    which: String,
+    /// From then on instead of now
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    at: Option<UnixTime>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Why reference values were not shown or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferenceFailure {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file cannot be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is wrong, or would be after the change.
+    #[error("{errors}")]
+    Wrong {
+        /// What is wrong, with places.
+        errors: LoadErrors,
+    },
+    /// The file is no TOML that can be edited.
+    #[error("`{}`: {message}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// What was piped in is nothing that `keyfast measure` prints.
+    #[error(transparent)]
+    Input(#[from] input::InputError),
+    /// A value that can never occur.
+    #[error("`{value}` is no {kind}: expected {expected}")]
+    Impossible {
+        /// What it should be a value of.
+        kind: String,
+        /// As given.
+        value: String,
+        /// What it would have to be.
+        expected: &'static str,
+    },
+    /// A value is listed otherwise.
+    #[error(
+        "{kind} {value} is listed already, as `{name}`, {state}; use `keyfast reference set` to change its state"
+    )]
+    Listed {
+        /// What it is a value of.
+        kind: String,
+        /// The value.
+        value: String,
+        /// What the file calls it.
+        name: String,
+        /// Its state.
+        state: &'static str,
+    },
+    /// Nothing is called so.
+    #[error("no reference value is, begins with or is called `{which}`; `keyfast reference list` shows all")]
+    Unknown {
+        /// As given.
+        which: String,
+    },
+    /// More than one value begins so.
+    #[error("{count} reference values begin with `{which}`; give more of it")]
+    Ambiguous {
+        /// As given.
+        which: String,
+        /// How many.
+        count: usize,
+    },
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl ReferenceFailure {
+    /// The exit code: 1 for values that are wrong, 2 for what keeps them from being looked at.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Wrong { .. } | Self::Impossible { .. } | Self::Listed { .. } => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// Runs one subcommand, with its result on standard output.
+///
+/// # Errors
+/// [`ReferenceFailure`]; the file is as it was then.
+pub fn run(command: &Command) -> Result<(), ReferenceFailure> {
+    let out = &mut io::stdout().lock();
+    match command {
+        Command::Add(args) => add(args, out),
+        Command::List(args) => list::run(args, out),
+        Command::Set(args) => set(args, out),
+        Command::Expire(args) => expire(args, out),
+    }
+}
+
+fn add(args: &Add, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
+    let found = match (&args.kind, &args.value) {
+        (Some(kind), Some(value)) => vec![input::Measured::new(kind, value)],
+        _ => input::read(&mut io::stdin().lock())?,
+    };
+    let file = ManifestFile::read(&args.place)?;
+    let known = file.manifest.values(now());
+    let mut edited = file.edit()?;
+    for measured in found {
+        let input::Measured { kind, value, part } = &measured;
+        if let Some(expected) = Manifest::impossible(kind, value) {
+            return Err(ReferenceFailure::Impossible { kind: kind.clone(), value: value.clone(), expected });
+        }
+        let name = part.as_ref().map_or_else(|| args.name.clone(), |part| format!("{} {part}", args.name));
+        match known.iter().find(|listed| listed.kind == kind && listed.value == *value) {
+            Some(listed) if listed.name == name && listed.state == args.state => {
+                writeln!(out, "is there  {kind}  {}  {name}", short(value))?;
+            }
+            Some(listed) => return Err(listed_otherwise(listed)),
+            None => {
+                edited.add(kind, value, &name, args);
+                writeln!(out, "added     {kind}  {}  {name}, {}", short(value), args.state)?;
+            }
+        }
+    }
+    file.write(edited, out)
+}
+
+fn listed_otherwise(listed: &ReferenceValue) -> ReferenceFailure {
+    ReferenceFailure::Listed {
+        kind: listed.kind.to_owned(),
+        value: short(&listed.value),
+        name: listed.name.clone(),
+        state: listed.state,
+    }
+}
+
+fn set(args: &Set, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
+    let file = ManifestFile::read(&args.place)?;
+    let mut edited = file.edit()?;
+    for value in file.named(&args.which)? {
+        // A date that has passed would leave it expired whatever its state.
+        if value.valid_until.is_some_and(|until| until <= now()) {
+            edited.remove_end(&value);
+        }
+        edited.set_state(&value, &args.state);
+        writeln!(out, "{:<8}  {}  {}  {}", args.state, value.kind, short(&value.value), value.name)?;
+    }
+    file.write(edited, out)
+}
+
+fn expire(args: &Expire, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
+    let file = ManifestFile::read(&args.place)?;
+    let mut edited = file.edit()?;
+    for value in file.named(&args.which)? {
+        match args.at {
+            Some(at) => edited.set_end(&value, at),
+            None => edited.set_state(&value, "expired"),
+        }
+        let when = args.at.map_or("expired".to_owned(), |at| format!("expires {at}"));
+        writeln!(out, "{when}  {}  {}  {}", value.kind, short(&value.value), value.name)?;
+    }
+    file.write(edited, out)
+}
+
+/// The file, and what it says.
+struct ManifestFile {
+    path: PathBuf,
+    text: String,
+    manifest: Manifest,
+}
+
+impl ManifestFile {
+    fn read(place: &Place) -> Result<Self, ReferenceFailure> {
+        let path = place.dir.join(Bundle::REFERENCES);
+        let text = file::read(&path, MAX_FILE)?;
+        let toml = |message: &str| ReferenceFailure::Toml { path: path.clone(), message: message.to_owned() };
+        let text = String::from_utf8(text).map_err(|_| toml("not UTF-8"))?;
+        let manifest = Manifest::parse(&text).map_err(|errors| ReferenceFailure::Wrong { errors })?;
+        Ok(Self { path, text, manifest })
+    }
+
+    fn edit(&self) -> Result<edit::Edit, ReferenceFailure> {
+        let toml = |message| ReferenceFailure::Toml { path: self.path.clone(), message };
+        edit::Edit::new(&self.text).map_err(toml)
+    }
+
+    /// The values of this name, else the one value that begins so.
+    fn named(&self, which: &str) -> Result<Vec<ReferenceValue>, ReferenceFailure> {
+        let all = self.manifest.values(now());
+        let (called, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|value| value.name == which);
+        if !called.is_empty() {
+            return Ok(called);
+        }
+        let begin: Vec<_> = others.into_iter().filter(|value| value.value.starts_with(which)).collect();
+        match begin.len() {
+            0 => Err(ReferenceFailure::Unknown { which: which.to_owned() }),
+            1 => Ok(begin),
+            count => Err(ReferenceFailure::Ambiguous { which: which.to_owned(), count }),
+        }
+    }
+
+    /// Writes what was changed, if anything was, with the next serial number.
+    fn write(&self, edited: edit::Edit, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
+        let serial = self.manifest.serial().saturating_add(1);
+        let Some(text) = edited.finish(serial) else { return Ok(()) };
+        Manifest::parse(&text).map_err(|errors| ReferenceFailure::Wrong { errors })?;
+        let write = |source| ReferenceFailure::Write { path: self.path.clone(), source };
+        write_public(&self.path, text.as_bytes()).map_err(write)?;
+        Ok(writeln!(out, "serial    {serial} of {}", self.path.display())?)
+    }
+}
+
+/// A value within a line: its first 16 characters.
+fn short(value: &str) -> String {
+    if value.chars().count() <= 18 {
+        return value.to_owned();
+    }
+    format!("{}..", value.chars().take(16).collect::<String>())
+}
+
+fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
+fn parse_kind(text: &str) -> Result<String, String> {
+    one_of(text, Manifest::kinds())
+}
+
+fn parse_state(text: &str) -> Result<String, String> {
+    one_of(text, Manifest::states().filter(|state| *state != "expired"))
+}
+
+fn one_of(text: &str, known: impl Iterator<Item = &'static str>) -> Result<String, String> {
+    let known: Vec<&str> = known.collect();
+    if known.contains(&text) { Ok(text.to_owned()) } else { Err(format!("use one of {}", known.join(", "))) }
+}
+
+fn parse_time(text: &str) -> Result<UnixTime, String> {
+    UnixTime::parse(text).ok_or_else(|| "not a time in UTC; use one such as 2026-12-01T00:00:00Z".to_owned())
+}
+
+/// Most bytes of a file: what a broker takes.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+impl Place {
+    /// The file's path, for people.
+    fn path(&self) -> PathBuf {
+        Path::join(&self.dir, Bundle::REFERENCES)
+    }
+}
