@@ -12,6 +12,7 @@ mod files;
 mod guest;
 mod hygiene;
 mod journal;
+mod officers;
 mod own_policies;
 mod protocol;
 #[cfg(feature = "tpm")]

@@ -254,7 +254,7 @@ impl Run {
         assert_eq!(self.code, Some(3));
     }
 
-    fn last_line(&self) -> &str {
+    pub fn last_line(&self) -> &str {
         self.stderr.lines().next_back().unwrap_or_default()
     }
 }

@@ -46,6 +46,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/v1/secrets/{key}/{guests}", put(import))
         .route("/admin/v1/attestation-keys", get(attestation_keys).post(enrol))
         .route("/admin/v1/attestation-keys/{name}/withdraw", post(withdraw))
+        .route("/admin/v1/policy", post(load_policies))
         .route("/admin/v1/explain/{request}", get(explain))
         .fallback(async || refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "no such route"))
         .with_state(app)
@@ -64,6 +65,13 @@ async fn status(State(app): State<Arc<App>>) -> Response {
         journal_key: app.journal_key.clone(),
         keys: app.keys().all().len(),
     })
+}
+
+async fn load_policies(State(app): State<Arc<App>>, Extension(operator): Extension<Operator>) -> Response {
+    match app.load_policies(&operator.0).await {
+        Ok(loaded) => json(&loaded),
+        Err(error) => bad_request(&format!("{error}; the policies before stay in force")),
+    }
 }
 
 async fn list(State(app): State<Arc<App>>) -> Response {

@@ -1,12 +1,11 @@
 //! The running broker: snapshots of policy and keys, the committing thread, the log's nodes.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use claims::{Nonce, RequestId, UnixTime};
 use endorsements::Sources;
 use journal::{Event, SignedGroup};
-use policy::{Bundle, Policy};
+use policy::Policy;
 use store::{CommitError, Committed, GroupCommit, KeyRow, KeyWrite, LeafRow, Reader, Transaction};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use wire::{ChallengeRequest, ChallengeResponse, ProblemCode};
@@ -43,6 +42,8 @@ pub struct App {
     pub(crate) refusals: Mutex<Refusals>,
     /// A place for each release that may be under way at a time.
     pub(crate) room: Semaphore,
+    /// Policies are loaded one after the other.
+    pub(crate) policy_turn: tokio::sync::Mutex<()>,
     /// Attestation keys change one after the other: each change rests on what the one before it left.
     pub(crate) attestation_keys_turn: tokio::sync::Mutex<()>,
 }
@@ -240,42 +241,3 @@ impl App {
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Why policies could not be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// A file cannot be read.
-    #[error(transparent)]
-    File(#[from] crate::files::FileError),
-    /// A file is not text.
-    #[error("`{0}` is not UTF-8")]
-    Text(String),
-    /// The texts are no policies.
-    #[error(transparent)]
-    Load(#[from] policy::LoadErrors),
-}
-
-/// Reads and loads the policies that the configuration names; none named means that everything is denied.
-///
-/// # Errors
-/// [`PolicyError`], with every problem of every file.
-pub fn load_policy(dir: &Path, names: &[String]) -> Result<Policy, PolicyError> {
-    let text = |name: &str| {
-        let path = dir.join(name);
-        let bytes = crate::files::read(&path)?;
-        String::from_utf8(bytes).map_err(|_| PolicyError::Text(path.display().to_string()))
-    };
-    let mut bundle = Bundle::new(text(Bundle::SCHEMA)?, text(Bundle::REFERENCES)?);
-    if names.is_empty() {
-        bundle = bundle.with_policy("deny-all.cedar", DENY_ALL);
-    }
-    for name in names {
-        let file = format!("{name}.cedar");
-        bundle = bundle.with_policy(&file, text(&file)?);
-    }
-    Ok(Policy::load(bundle)?)
-}
-
-/// What is in force where no policy is named.
-const DENY_ALL: &str = include_str!("../../../attestation-policies/deny-all.cedar");

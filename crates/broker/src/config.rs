@@ -9,6 +9,7 @@ use claims::Sha256Digest;
 use serde::Deserialize;
 
 use crate::endorsing::Endorsing;
+use crate::policies::Signers;
 
 /// Most bytes of a configuration file.
 const MAX_CONFIG: u64 = 64 * 1024;
@@ -32,6 +33,11 @@ pub struct Config {
     /// Names of the policies in force, without `.cedar`. Nothing named means that everything is denied.
     #[serde(default)]
     pub policy: Vec<String>,
+    /// Who must sign the policies, with `keyfast policy sign`. Then whoever runs the broker can admit no image alone.
+    pub policy_officers: Option<Signers>,
+    /// Who must sign the reference values, with `keyfast reference sign`. Policy officers then answer for the rules
+    /// alone.
+    pub reference_signers: Option<Signers>,
     /// Whose evidence counts.
     #[serde(default)]
     pub trust: Trust,
@@ -199,6 +205,14 @@ impl Config {
         }
         if self.urls.is_empty() || self.urls.len() > 16 {
             return Err(value("urls", "expected 1 to 16 URLs", self.urls.len().to_string()));
+        }
+        let signers =
+            [("policy_officers", &self.policy_officers), ("reference_signers", &self.reference_signers)];
+        for (field, signers) in signers {
+            if let Some(Err(error)) = signers.as_ref().map(Signers::officers) {
+                let expected = "expected OpenSSH public keys and how many must sign";
+                return Err(value(field, expected, error.to_string()));
+            }
         }
         for root in &self.trust.simulated {
             root.digest().map_err(|_| {

@@ -28,6 +28,7 @@ pub mod files;
 pub mod identity;
 pub mod log;
 pub mod manage;
+pub mod policies;
 pub mod public;
 pub mod refusals;
 pub mod revocation;

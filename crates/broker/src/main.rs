@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use broker::config::Config;
 use broker::start::StartError;
-use broker::{admin, public, revocation, serve, start};
+use broker::{admin, policies, public, revocation, serve, start};
 use claims::UnixTime;
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::net::TcpListener;
@@ -87,8 +87,12 @@ fn unusable(error: impl ToString) -> (u8, String) {
 
 fn check(path: &std::path::Path) -> Done {
     let config = Config::read(path).map_err(unusable)?;
-    let policy = broker::app::load_policy(&config.policies, &config.policy).map_err(unusable)?;
+    let policies::Loaded { policy, serial, signed_by } = policies::load(&config).map_err(unusable)?;
     println!("policy bundle {}", policy.digest());
+    println!("reference values {}", policy.serial());
+    if config.policy_officers.is_some() || config.reference_signers.is_some() {
+        println!("signed by {}, serial {serial}", signed_by.join(", "));
+    }
     for (id, doc) in policy.rules() {
         println!("  {id}: {doc}");
     }

@@ -5,19 +5,20 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use claims::UnixTime;
 use journal::{Event, LogSequencer, RebuildError, Started};
-use store::{GroupCommit, Options, Store, Transaction};
+use store::{Activation, GroupCommit, Options, Store, Transaction};
 use tlog::note::VerifierKey;
 use tlog::{Checkpoint, VerifiedCheckpoint};
 use verify::tpm::ek::EkRoots;
 use verify::{AnchorError, CrlPolicy, Endorsements, EndorsementsError, TrustAnchors};
 
-use crate::app::{App, PolicyError, load_policy};
+use crate::app::App;
 use crate::attestation_keys::AttestationKeys;
 use crate::config::{Config, Trust};
 use crate::core::Core;
 use crate::files::FileError;
 use crate::identity::{Identity, IdentityError};
 use crate::log::{Log, LogError};
+use crate::policies::{self, PolicyError};
 use crate::refusals::Refusals;
 use crate::revocation::Lists;
 use crate::ring::KeyRing;
@@ -90,7 +91,8 @@ pub enum StartError {
 /// [`StartError`]; whatever was made by then stays and is used the next time.
 pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdentity), StartError> {
     let identity = Identity::load_or_make(&config, now)?;
-    let policy = load_policy(&config.policies, &config.policy)?;
+    let loaded = policies::load(&config)?;
+    let activation = loaded.activation();
     let sources = config.endorsements.sources(&config.state, crypto::random_array()?);
     tracing::info!(%sources, "certificates that evidence lacks");
     let anchors = anchors(&config.trust)?;
@@ -132,20 +134,21 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
         signer: identity.journal,
         log,
         config,
-        policy: RwLock::new(Arc::new(policy)),
+        policy: RwLock::new(Arc::new(loaded.policy)),
+        policy_turn: tokio::sync::Mutex::default(),
         ring: RwLock::new(Arc::new(ring)),
         commits,
         reader,
         refusals: Mutex::new(Refusals::default()),
     });
-    record_start(&app, now).await?;
+    record_start(&app, activation, now).await?;
     app.log.publish(&app.reader)?;
     Ok((app, identity.tls))
 }
 
 /// The first leaf of this run: who, under which policy. It also makes the policy the active one.
-async fn record_start(app: &App, now: UnixTime) -> Result<(), StartError> {
-    let policy = app.policy().digest();
+async fn record_start(app: &App, activation: Activation, now: UnixTime) -> Result<(), StartError> {
+    let policy = activation.digest;
     let started = Started {
         broker: app.core.broker,
         software: concat!("keyfast-broker ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -154,7 +157,7 @@ async fn record_start(app: &App, now: UnixTime) -> Result<(), StartError> {
         at: now,
     };
     let mut transaction = Transaction::new(now);
-    transaction.activate = Some(policy);
+    transaction.activate = Some(activation);
     transaction.leaves.push(Event::Started(started).row(crypto::random_array()?, None, None));
     app.commit(transaction).await?;
     Ok(())

@@ -41,11 +41,13 @@ pub enum LeafKind {
     Refusals = 6,
     /// An attestation key is believed from now on, or no longer.
     AttestationKey = 7,
+    /// Other policies are in force from now on.
+    PolicyLoaded = 9,
 }
 
 impl LeafKind {
     /// Every kind, in order of its code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Release,
         Self::Denial,
         Self::KeyCreated,
@@ -53,6 +55,7 @@ impl LeafKind {
         Self::Started,
         Self::Refusals,
         Self::AttestationKey,
+        Self::PolicyLoaded,
     ];
 
     /// The code, an entry's second byte.
@@ -75,6 +78,7 @@ impl LeafKind {
             Self::Started => "started",
             Self::Refusals => "refusals",
             Self::AttestationKey => "attestation-key",
+            Self::PolicyLoaded => "policy-loaded",
         }
     }
 }

@@ -28,3 +28,4 @@ mod output;
 pub mod policy;
 mod progress;
 pub mod reference;
+mod signing;

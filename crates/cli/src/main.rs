@@ -99,7 +99,7 @@ fn main() -> ExitCode {
         Command::Endorsements(command) => {
             endorsements::run(command).map_err(|e| (e.exit_code(), e.to_string()))
         }
-        Command::Policy(command) => policy::run(command).map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Policy(command) => policy::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Reference(command) => reference::run(command).map_err(|e| (e.exit_code(), e.to_string())),
         Command::Dev(command) => match dev::run(command) {
             Ok(code) => return code,

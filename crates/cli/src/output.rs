@@ -4,6 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use claims::UnixTime;
 
 /// Writes a file whole that only the owner may read, making its directory (mode 0700) first.
 ///
@@ -42,6 +45,11 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let _already_gone = fs::remove_file(temporary);
     }
     written
+}
+
+/// This machine's clock.
+pub fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
 /// Prints rows as aligned columns under a heading, two spaces apart; the last column is left as long as it is.

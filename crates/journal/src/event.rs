@@ -7,7 +7,7 @@ use claims::{
 };
 use store::LeafRow;
 
-use crate::AttestationKeyChanged;
+use crate::{AttestationKeyChanged, PolicyLoaded};
 
 /// Something that happened, other than a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Event {
     Refusals(Refusals),
     /// An attestation key is believed from now on, or no longer.
     AttestationKey(AttestationKeyChanged),
+    /// Other policies are in force from now on.
+    PolicyLoaded(PolicyLoaded),
 }
 
 /// Authenticated evidence was refused a key.
@@ -178,6 +180,7 @@ impl Event {
             Self::Started(_) => LeafKind::Started,
             Self::Refusals(_) => LeafKind::Refusals,
             Self::AttestationKey(_) => LeafKind::AttestationKey,
+            Self::PolicyLoaded(_) => LeafKind::PolicyLoaded,
         }
     }
 
@@ -190,6 +193,7 @@ impl Event {
             Self::Started(started) => encode_started(started),
             Self::Refusals(refusals) => encode_refusals(refusals),
             Self::AttestationKey(changed) => changed.encode(),
+            Self::PolicyLoaded(loaded) => loaded.encode(),
         }
     }
 

@@ -7,7 +7,10 @@ use claims::{
 
 use crate::event::{DENIED, KEY_CHANGED, KEY_CREATED, REFUSALS, STARTED};
 use crate::fields::Reader;
-use crate::{AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, RecordError, Refusals, Started};
+use crate::{
+    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, RecordError, Refusals,
+    Started,
+};
 
 /// What a leaf records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,10 @@ impl Record {
             LeafKind::AttestationKey => {
                 let (changed, rest) = AttestationKeyChanged::decode(record)?;
                 (Self::Event(Event::AttestationKey(changed)), rest)
+            }
+            LeafKind::PolicyLoaded => {
+                let (loaded, rest) = PolicyLoaded::decode(record)?;
+                (Self::Event(Event::PolicyLoaded(loaded)), rest)
             }
         };
         rest.end()?;

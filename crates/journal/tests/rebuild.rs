@@ -12,7 +12,7 @@ use claims::{
 };
 use journal::{
     AttestationKeyChanged, Denied, Event, JournalledKeys, KeyChanged, KeyCreated, KeyFault, LeafFault,
-    LogSequencer, RebuildError, RecordError, Refusals, Started,
+    LogSequencer, PolicyLoaded, RebuildError, RecordError, Refusals, Started,
 };
 use log::{Log, NOW, ORIGIN, attributes, journal_keys, signer};
 use store::{LeafRow, Options, Store, Transaction};
@@ -218,7 +218,17 @@ fn records_come_back_and_cut_off_ones_are_refused() {
     let broker = BrokerId([7; 32]);
     let changed = AttestationKeyChanged { broker, key: enrolled(true), action, actor, at: NOW };
     let events = events().into_iter().map(|(event, _)| event);
-    for event in events.chain([Event::AttestationKey(changed)]) {
+    let loaded = PolicyLoaded {
+        broker,
+        policy: PolicyDigest([1; 32]),
+        before: PolicyDigest([2; 32]),
+        bundle_serial: 3,
+        references_serial: 7,
+        signed_by: vec!["alice".to_owned()],
+        actor: "uid 0".to_owned(),
+        at: NOW,
+    };
+    for event in events.chain([Event::AttestationKey(changed), Event::PolicyLoaded(loaded)]) {
         let (kind, bytes) = (event.kind(), event.encode());
         assert_eq!(journal::Record::decode(kind, &bytes), Ok(journal::Record::Event(event)));
         for len in 0..bytes.len() {

@@ -9,7 +9,9 @@ use claims::{
     TranscriptHash, UnixTime, VersionSelector,
 };
 use crypto::Ed25519SigningKey;
-use journal::{AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, Record, Refusals, Started};
+use journal::{
+    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Started,
+};
 use tlog::note::Signer;
 use tlog::{Checkpoint, Frontier, leaf_hash};
 
@@ -94,7 +96,20 @@ fn enrolled() -> AttestationKeyChanged {
     AttestationKeyChanged { broker: BROKER, key, action, actor, at: AT }
 }
 
-fn records() -> [Record; 7] {
+fn loaded() -> PolicyLoaded {
+    PolicyLoaded {
+        broker: BROKER,
+        policy: POLICY,
+        before: PolicyDigest([17; 32]),
+        bundle_serial: 3,
+        references_serial: 7,
+        signed_by: vec!["alice".to_owned(), "bob".to_owned()],
+        actor: "root".to_owned(),
+        at: AT,
+    }
+}
+
+fn records() -> [Record; 8] {
     let software = "keyfast-broker 0.1.0".to_owned();
     let started =
         Started { broker: BROKER, software, config: Sha256Digest([13; 32]), policy: POLICY, at: AT };
@@ -108,6 +123,7 @@ fn records() -> [Record; 7] {
         Record::Event(Event::Started(started)),
         Record::Event(Event::Refusals(refusals)),
         Record::Event(Event::AttestationKey(enrolled())),
+        Record::Event(Event::PolicyLoaded(loaded())),
     ]
 }
 

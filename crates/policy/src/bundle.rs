@@ -35,15 +35,25 @@ impl Bundle {
     /// SHA-256 of `keyfast/1 policy bundle`, schema, reference values, and name and text of each policy file in
     /// order of names, each length-prefixed ([`Fields`]).
     pub fn digest(&self) -> PolicyDigest {
-        let mut policies: Vec<_> = self.policies.iter().collect();
-        policies.sort();
         let head = Fields::labelled("keyfast/1 policy bundle")
             .bytes(self.schema.as_bytes())
             .bytes(self.references.as_bytes());
+        PolicyDigest(crypto::sha256(&[&self.with_files(head).finish()]))
+    }
+
+    /// The same of `keyfast/1 policy rules`, without the reference values.
+    pub fn rules_digest(&self) -> PolicyDigest {
+        let head = Fields::labelled("keyfast/1 policy rules").bytes(self.schema.as_bytes());
+        PolicyDigest(crypto::sha256(&[&self.with_files(head).finish()]))
+    }
+
+    fn with_files(&self, head: Fields) -> Fields {
+        let mut policies: Vec<_> = self.policies.iter().collect();
+        policies.sort();
         let file = |fields: Fields, (name, text): &(String, String)| {
             fields.bytes(name.as_bytes()).bytes(text.as_bytes())
         };
-        PolicyDigest(crypto::sha256(&[&policies.into_iter().fold(head, file).finish()]))
+        policies.into_iter().fold(head, file)
     }
 
     /// Whether there is something to load, and no more of it than a broker should parse.
@@ -107,6 +117,10 @@ mod tests {
         assert_ne!(Bundle::new("s", "r").digest(), Bundle::new("s", "q").digest());
         assert_ne!(Bundle::new("s", "r").digest(), Bundle::new("t", "r").digest());
         assert_ne!(Bundle::new("sr", "").digest(), Bundle::new("s", "r").digest());
+        let rules =
+            |references: &str, text: &str| Bundle::new("s", references).with_policy("a", text).rules_digest();
+        assert_eq!(rules("r", "1"), rules("q", "1"));
+        assert_ne!(rules("r", "1"), rules("r", "2"));
     }
 
     #[test]

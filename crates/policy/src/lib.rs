@@ -9,6 +9,7 @@
 //! | `format` | one layout for policies |
 //! | `circumstances` | time, age of the evidence, network, what was served of late |
 //! | `references`, `manifest` | launch measurements, identities and TCB floors that policies refer to |
+//! | `statement`, `officers` | what policy officers sign, and whether enough of them have |
 //! | `subject` | a guest, a key and a request as Cedar's entities |
 //! | `locks` | the conditions that no policy can lift |
 //! | `decide` | locks, then Cedar; an error is a denial; a [`Grant`] only from a request that evidence binds |
@@ -34,10 +35,12 @@ mod load;
 mod load_error;
 mod locks;
 mod manifest;
+mod officers;
 mod reach;
 mod reason;
 mod references;
 mod rules;
+mod statement;
 mod subject;
 mod vocabulary;
 
@@ -47,4 +50,6 @@ pub use decide::{Evaluation, Grant, Policy};
 pub use format::format;
 pub use load_error::{LoadError, LoadErrors, Position, Problem};
 pub use manifest::{Manifest, ReferenceValue};
+pub use officers::{Officers, OfficersError, SignatureError};
 pub use reason::{Denial, DenialCode, Reason, ReasonKind};
+pub use statement::{BundleStatement, ProofRecord, StatementError};

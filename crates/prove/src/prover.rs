@@ -74,6 +74,19 @@ impl Prover {
         Self::new(found.unwrap_or_default())
     }
 
+    /// What the solver calls itself.
+    ///
+    /// # Errors
+    /// [`ProveError::Solver`] if it says nothing.
+    pub fn version(&self) -> Result<String, ProveError> {
+        let run = std::process::Command::new(&self.cvc5).arg("--version").output();
+        let said = run.map_err(|error| ProveError::Solver(error.to_string()))?.stdout;
+        let said = String::from_utf8_lossy(&said);
+        let first = said.lines().next().map(str::trim).filter(|line| !line.is_empty());
+        let nothing = || ProveError::Solver("it does not say its version".to_owned());
+        first.map(|line| line.chars().take(100).collect()).ok_or_else(nothing)
+    }
+
     /// Asks a question about a bundle. It may take seconds, and holds this thread.
     ///
     /// # Errors

@@ -147,6 +147,16 @@ pub enum CommitError {
         /// The active one.
         found: Option<PolicyDigest>,
     },
+    /// A policy is older than the active one.
+    #[error("the {what} are older than those in force: expected serial {expected} or more, got {got}")]
+    PolicyOlder {
+        /// Policies or reference values.
+        what: &'static str,
+        /// The serial number of those in force.
+        expected: u64,
+        /// Of these.
+        got: u64,
+    },
     /// Too many requests wait; try again later.
     #[error("too many requests wait to be written")]
     Overloaded,

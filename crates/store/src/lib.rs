@@ -31,6 +31,7 @@ pub use group::{GroupCommit, SequenceError, Sequencer};
 pub use open::{Options, Store};
 pub use read::{Counts, Reader};
 pub use row::{
-    KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SpentNonce, StoredLeaf, Transaction,
+    Activation, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SpentNonce, StoredLeaf,
+    Transaction,
 };
 pub use schema::SCHEMA_VERSION;

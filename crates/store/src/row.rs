@@ -94,6 +94,17 @@ pub struct SeenTpm {
     pub slack_ms: u64,
 }
 
+/// A policy that becomes the active one, and how new it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activation {
+    /// The bundle's digest.
+    pub digest: PolicyDigest,
+    /// What its officers count; it never goes down.
+    pub bundle_serial: u64,
+    /// What the reference values count; it never goes down.
+    pub references_serial: u64,
+}
+
 /// What one request wants written, all of it or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
@@ -107,8 +118,8 @@ pub struct Transaction {
     pub tpm: Option<SeenTpm>,
     /// The policy that must be the active one.
     pub policy: Option<PolicyDigest>,
-    /// A policy to make the active one.
-    pub activate: Option<PolicyDigest>,
+    /// A policy to make the active one, unless it is older than that.
+    pub activate: Option<Activation>,
     /// Changes to keys.
     pub keys: Vec<KeyWrite>,
     /// Attestation keys, as they are known from now on.

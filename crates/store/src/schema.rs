@@ -1,4 +1,4 @@
-//! The tables, version 3: rings, regions and policies of keys are new. Version 2 brought attestation keys.
+//! The tables, version 3: rings, regions and policies of keys, and serial numbers of policies are new. Version 2 brought attestation keys.
 //!
 //! `leaf` is the journal: never updated, never deleted from. `nonce.seq` and `refusal.seq` are in order of arrival,
 //! so that the oldest can be forgotten.
@@ -80,6 +80,8 @@ ALTER TABLE key ADD COLUMN ring TEXT NOT NULL DEFAULT 'default';
 ALTER TABLE key ADD COLUMN region TEXT;
 ALTER TABLE key ADD COLUMN release_policy TEXT;
 ALTER TABLE key ADD COLUMN policy_immutable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE policy_epoch ADD COLUMN bundle_serial INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE policy_epoch ADD COLUMN references_serial INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The tables that a database of this version has.

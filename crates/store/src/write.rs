@@ -11,8 +11,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::columns::{encode_operations, encode_tags, int, uint};
 use crate::{
-    CommitError, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Refusal, SpentNonce, StorageError,
-    Transaction, attestation,
+    Activation, CommitError, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Refusal, SpentNonce,
+    StorageError, Transaction, attestation,
 };
 
 /// What became of a group.
@@ -89,6 +89,7 @@ fn requests<'a>(
 fn request(connection: &Connection, transaction: &Transaction, next: u64) -> Result<(), CommitError> {
     // 1. and 2. before anything is written.
     check_policy(connection, transaction.policy)?;
+    transaction.activate.iter().try_for_each(|new| check_newer(connection, new))?;
     transaction.keys_unchanged.iter().try_for_each(|key| check_key(connection, key))?;
     transaction.tpm.iter().try_for_each(|seen| attestation::check(connection, seen))?;
     // 3.
@@ -116,6 +117,23 @@ pub(crate) fn active_policy(connection: &Connection) -> Result<Option<PolicyDige
     let digest: Option<Vec<u8>> = cached(connection, sql)?.query_row([], |row| row.get(0)).optional()?;
     let damaged = |_| StorageError::Damaged { table: "policy_epoch", what: "digest".to_owned() };
     digest.map(|bytes| bytes.try_into().map(PolicyDigest)).transpose().map_err(damaged)
+}
+
+/// Refuses a policy that is older than the active one.
+fn check_newer(connection: &Connection, new: &Activation) -> Result<(), CommitError> {
+    let sql = "SELECT bundle_serial, references_serial FROM policy_epoch ORDER BY epoch DESC LIMIT 1";
+    let serials = |row: &rusqlite::Row<'_>| Ok((uint(row.get(0)?), uint(row.get(1)?)));
+    let mut select = cached(connection, sql).map_err(StorageError::from)?;
+    let found = select.query_row([], serials).optional().map_err(StorageError::from)?;
+    let (bundle, references) = found.unwrap_or_default();
+    let older = |what, expected, got| Err(CommitError::PolicyOlder { what, expected, got });
+    if new.bundle_serial < bundle {
+        return older("policies", bundle, new.bundle_serial);
+    }
+    if new.references_serial < references {
+        return older("reference values", references, new.references_serial);
+    }
+    Ok(())
 }
 
 fn check_key(connection: &Connection, key: &KeyUnchanged) -> Result<(), CommitError> {
@@ -190,9 +208,11 @@ fn put_key(connection: &Connection, sql: &str, row: &KeyRow) -> Result<usize, St
     execute(connection, sql, columns)
 }
 
-fn activate(connection: &Connection, policy: &PolicyDigest, now: UnixTime) -> Result<(), StorageError> {
-    let sql = "INSERT INTO policy_epoch (digest, activated_at) VALUES (?1, ?2)";
-    execute(connection, sql, params![policy.0, int(now.0)]).map(drop)
+fn activate(connection: &Connection, new: &Activation, now: UnixTime) -> Result<(), StorageError> {
+    let sql = "INSERT INTO policy_epoch (digest, activated_at, bundle_serial, references_serial) \
+               VALUES (?1, ?2, ?3, ?4)";
+    let columns = params![new.digest.0, int(now.0), int(new.bundle_serial), int(new.references_serial)];
+    execute(connection, sql, columns).map(drop)
 }
 
 fn append(connection: &Connection, index: u64, leaf: &LeafRow) -> Result<(), StorageError> {

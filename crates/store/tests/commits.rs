@@ -14,8 +14,8 @@ use claims::{
     Sha256Digest, Suite, TpmCounters, UnixTime, VersionSelector,
 };
 use store::{
-    CommitError, Committed, Counts, GroupCommit, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Reader,
-    Refusal, SeenTpm, SequenceError, Sequencer, SpentNonce, Store, Transaction,
+    Activation, CommitError, Committed, Counts, GroupCommit, KeyRow, KeyUnchanged, KeyWrite, LeafRow,
+    Options, Reader, Refusal, SeenTpm, SequenceError, Sequencer, SpentNonce, Store, Transaction,
 };
 
 /// Remembers how many entries each group had; refuses the group that begins at `fail_at`.
@@ -203,12 +203,31 @@ fn a_decision_under_another_policy_is_not_written() {
     let none = bench.submit(under(1, old));
     assert!(matches!(none, Err(CommitError::PolicyChanged { found: None, .. })));
     for (n, policy) in [(1, old), (2, new)] {
-        bench.submit(Transaction { activate: Some(policy), ..transaction(n) }).unwrap();
+        let activate = Activation { digest: policy, bundle_serial: 0, references_serial: 0 };
+        bench.submit(Transaction { activate: Some(activate), ..transaction(n) }).unwrap();
         assert_eq!(bench.reader.active_policy().unwrap(), Some(policy));
     }
     let changed = bench.submit(under(3, old));
     assert!(matches!(changed, Err(CommitError::PolicyChanged { found: Some(found), .. }) if found == new));
     bench.submit(under(3, new)).unwrap();
+}
+
+#[test]
+fn a_policy_that_is_older_does_not_become_the_active_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = Bench::open(directory.path(), Options::default(), Counting::default());
+    let submit = |n, digest, bundle_serial, references_serial| {
+        let activate =
+            Some(Activation { digest: PolicyDigest([digest; 32]), bundle_serial, references_serial });
+        bench.submit(Transaction { activate, ..transaction(n) }).map(drop)
+    };
+    submit(1, 1, 3, 7).unwrap();
+    submit(2, 2, 3, 7).unwrap();
+    let older = |what, expected, got| CommitError::PolicyOlder { what, expected, got }.to_string();
+    assert_eq!(submit(3, 3, 2, 8).unwrap_err().to_string(), older("policies", 3, 2));
+    assert_eq!(submit(3, 3, 4, 6).unwrap_err().to_string(), older("reference values", 7, 6));
+    assert_eq!(bench.reader.active_policy().unwrap(), Some(PolicyDigest([2; 32])));
+    submit(3, 3, 4, 8).unwrap();
 }
 
 #[test]

@@ -101,7 +101,10 @@ fn an_older_version_becomes_this_one() {
     let path = made(directory.path());
     let alter = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
     let columns = ["ring", "region", "release_policy", "policy_immutable"];
-    let before_3 = columns.map(|column| format!("ALTER TABLE key DROP COLUMN {column};")).concat();
+    let serials = ["bundle_serial", "references_serial"];
+    let drop_column = |table, column| format!("ALTER TABLE {table} DROP COLUMN {column};");
+    let before_3 = columns.map(|column| drop_column("key", column)).concat()
+        + &serials.map(|column| drop_column("policy_epoch", column)).concat();
     alter(&format!("{before_3} UPDATE version SET version = 2"));
     open(&path).unwrap();
     alter(&format!("{before_3} DROP TABLE attestation_key; UPDATE version SET version = 1"));

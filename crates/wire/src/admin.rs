@@ -31,6 +31,24 @@ pub struct Status {
     pub keys: usize,
 }
 
+/// The answer to `POST /admin/v1/policy`, which puts the policies as their files are now in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoliciesLoaded {
+    /// Digest of the bundle that was in force, hexadecimal.
+    pub before: String,
+    /// Digest of the one that is now.
+    pub policy_digest: String,
+    /// How many rules it has.
+    pub rules: usize,
+    /// Serial number of what officers signed; 0 where none must.
+    pub serial: u64,
+    /// Serial number of the reference values.
+    pub references_serial: u64,
+    /// Who signed.
+    pub signed_by: Vec<String>,
+}
+
 /// `POST /admin/v1/keys`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

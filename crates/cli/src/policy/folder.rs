@@ -117,6 +117,12 @@ impl Chosen {
         self.bundle_with(&self.dir.join(Bundle::REFERENCES))
     }
 
+    /// These policies with the schema and the reference values of the directory.
+    pub fn bundle(&self, policies: &[PolicyFile]) -> Result<Bundle, FolderError> {
+        let empty = self.empty_bundle()?;
+        Ok(policies.iter().fold(empty, |all, file| all.with_policy(file.file_name(), &file.text)))
+    }
+
     /// One policy with the reference values of its cases.
     pub fn with_its_cases(&self, file: &PolicyFile) -> Result<Result<Policy, LoadErrors>, FolderError> {
         let bundle = self.bundle_with(&self.cases(&file.name).join(Bundle::REFERENCES))?;

@@ -3,6 +3,7 @@
 //! Everything here works on files, without a broker and without a network. A policy that passes `check` loads in a
 //! broker; a case that passes `test` is decided so there, since the code is the same.
 
+mod bundle;
 mod cases;
 mod check;
 mod claims;
@@ -25,6 +26,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use folder::FolderError;
+
+use crate::admin::{Admin, AdminError};
+use crate::signing::SignFailure;
 
 /// Subcommands of `keyfast policy`.
 #[derive(Debug, Subcommand)]
@@ -61,6 +65,24 @@ pub enum Command {
     Prove(prove::Prove),
     /// Lay policies out in one way; comments stay
     Fmt(format::Fmt),
+    /// Write what policy officers sign: digests, a serial number, and what was proven
+    #[command(
+        long_about = "Write what policy officers sign, `bundle.toml` beside the policies: digests of the policies and \
+        reference values, a serial number that goes up, and with --prove what was proven of them.\n\nName the policies \
+        that the broker's configuration names. A broker with `policy_officers` takes policies only if enough of them \
+        signed:\n  keyfast policy bundle snp-production --prove\n  keyfast policy sign --key ~/.ssh/id_ed25519\n  \
+        keyfast policy load"
+    )]
+    Bundle(bundle::Make),
+    /// Sign bundle.toml as a policy officer
+    Sign(bundle::Sign),
+    /// Have the broker put its policies in force as their files are now
+    #[command(
+        long_about = "Have the broker put its policies in force as their files are now. What does not load, is not signed \
+        by enough officers or is older than what is in force changes nothing, and the broker says why. The change is a \
+        leaf of the journal."
+    )]
+    Load,
     /// Say which claims policies may read: type, meaning, and what to ask before reading
     Claims(claims::Claims),
 }
@@ -125,6 +147,20 @@ pub enum PolicyFailure {
     /// Nothing could be proven.
     #[error(transparent)]
     Prove(#[from] prove::ProveFailure),
+    /// What officers sign cannot be read or written.
+    #[error("`{}`: {source}", path.display())]
+    Statement {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: policy::StatementError,
+    },
+    /// It was not signed.
+    #[error(transparent)]
+    Sign(#[from] SignFailure),
+    /// The broker did not take the policies.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The policies deny; why has been printed.
     #[error("denied")]
     Denied,
@@ -134,13 +170,17 @@ pub enum PolicyFailure {
 }
 
 impl PolicyFailure {
-    /// The exit code: 1 for policies that are wrong or deny, 2 for what keeps them from being judged.
+    /// The exit code: 1 for policies that are wrong or deny, 2 for what keeps them from being judged, 3 if a broker does
+    /// not take them.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Admin(_) => 3,
             Self::Folder(_)
             | Self::Output(_)
             | Self::Prove(_)
             | Self::Schema { .. }
+            | Self::Statement { .. }
+            | Self::Sign(_)
             | Self::NoClaim { .. } => 2,
             _ => 1,
         }
@@ -151,7 +191,7 @@ impl PolicyFailure {
 ///
 /// # Errors
 /// [`PolicyFailure`].
-pub fn run(command: &Command) -> Result<(), PolicyFailure> {
+pub fn run(admin: &Admin, command: &Command) -> Result<(), PolicyFailure> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Check(args) => check::run(args, out),
@@ -159,6 +199,9 @@ pub fn run(command: &Command) -> Result<(), PolicyFailure> {
         Command::Explain(args) => explain::run(args, out),
         Command::Prove(args) => prove::run(args, out),
         Command::Fmt(args) => format::run(args, out),
+        Command::Bundle(args) => bundle::make(args, out),
+        Command::Sign(args) => bundle::sign(args, out),
+        Command::Load => bundle::load(admin, out),
         Command::Claims(args) => claims::run(args, out),
     }
 }

@@ -51,36 +51,70 @@ pub enum ProveFailure {
 }
 
 /// A question, answered.
-struct Proven {
-    id: String,
+pub(super) struct Proven {
+    pub(super) id: String,
     doc: String,
     verdict: Verdict,
 }
 
+impl Proven {
+    pub(super) fn holds(&self) -> bool {
+        self.verdict == Verdict::Holds
+    }
+}
+
+/// Who answers, and what an author asks besides the invariants.
+pub(super) struct Questions {
+    prover: Prover,
+    own: Vec<Never>,
+}
+
+impl Questions {
+    /// About these policies; the solver is the one in PATH if none is named.
+    pub(super) fn of(chosen: &Chosen, cvc5: Option<&PathBuf>) -> Result<Self, PolicyFailure> {
+        let prover = match cvc5 {
+            Some(cvc5) => Prover::new(cvc5.clone()),
+            None => Prover::in_path(&std::env::var_os("PATH").unwrap_or_default()),
+        };
+        Ok(Self { prover: prover.map_err(ProveFailure::from)?, own: authors_own(chosen)? })
+    }
+
+    /// The solver's name and version.
+    pub(super) fn solver(&self) -> Result<String, PolicyFailure> {
+        Ok(self.prover.version().map_err(ProveFailure::from)?)
+    }
+
+    /// Asks all; each answer is told, with the milliseconds that it took, as it comes.
+    pub(super) fn ask(
+        &self,
+        policy: &Policy,
+        older: Option<&Policy>,
+        mut tell: impl FnMut(&Proven, u128) -> std::io::Result<()>,
+    ) -> Result<Vec<Proven>, PolicyFailure> {
+        let mut all = Vec::new();
+        for (property, doc) in properties(policy, older, &invariants(), &self.own) {
+            let began = Instant::now();
+            let verdict = self.prover.prove(policy, &property).map_err(ProveFailure::from)?;
+            let proven = Proven { id: property.id(), doc, verdict };
+            tell(&proven, began.elapsed().as_millis())?;
+            all.push(proven);
+        }
+        Ok(all)
+    }
+}
+
 pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
-    let prover = match &args.cvc5 {
-        Some(cvc5) => Prover::new(cvc5.clone()),
-        None => Prover::in_path(&std::env::var_os("PATH").unwrap_or_default()),
-    };
-    let prover = prover.map_err(ProveFailure::from)?;
+    let questions = Questions::of(&args.chosen, args.cvc5.as_ref())?;
     let policy = load(&args.chosen, out)?;
     let older = match &args.no_looser_than {
         Some(dir) => Some(load(&args.chosen.in_directory(dir), out)?),
         None => None,
     };
-    let own = authors_own(&args.chosen)?;
     let style = Style::of_stdout();
-    let mut all = Vec::new();
-    for (property, doc) in properties(&policy, older.as_ref(), &invariants(), &own) {
-        let began = Instant::now();
-        let verdict = prover.prove(&policy, &property).map_err(ProveFailure::from)?;
-        let proven = Proven { id: property.id(), doc, verdict };
-        if !args.json {
-            print(&proven, began.elapsed().as_millis(), style, out)?;
-        }
-        all.push(proven);
-    }
-    let failed = all.iter().filter(|proven| proven.verdict != Verdict::Holds).count();
+    let all = questions.ask(&policy, older.as_ref(), |proven, took_ms| {
+        if args.json { Ok(()) } else { print(proven, took_ms, style, out) }
+    })?;
+    let failed = all.iter().filter(|proven| !proven.holds()).count();
     if args.json {
         let results: Vec<_> = all.iter().map(as_json).collect();
         writeln!(out, "{:#}", json!({ "digest": policy.digest().to_string(), "properties": results }))?;
@@ -109,11 +143,9 @@ fn properties<'a>(
     nevers.chain(rules).chain(looser).collect()
 }
 
-fn load(chosen: &Chosen, out: &mut dyn Write) -> Result<Policy, PolicyFailure> {
+pub(super) fn load(chosen: &Chosen, out: &mut dyn Write) -> Result<Policy, PolicyFailure> {
     let policies = chosen.policies()?;
-    let bundle = policies
-        .iter()
-        .fold(chosen.empty_bundle()?, |all, file| all.with_policy(file.file_name(), &file.text));
+    let bundle = chosen.bundle(&policies)?;
     Policy::load(bundle).or_else(|errors| {
         let sources: Sources<'_> =
             policies.iter().map(|file| (file.file_name(), file.text.as_str())).collect();
@@ -166,7 +198,7 @@ fn as_json(proven: &Proven) -> serde_json::Value {
     json!({
         "id": proven.id,
         "doc": proven.doc,
-        "holds": proven.verdict == Verdict::Holds,
+        "holds": proven.holds(),
         "counterexample": found.flatten(),
     })
 }

@@ -6,8 +6,8 @@ use clap::Args;
 use policy::ReferenceValue;
 use serde_json::json;
 
-use super::{ManifestFile, Place, ReferenceFailure, now, parse_kind, short};
-use crate::output::write_table;
+use super::{ManifestFile, Place, ReferenceFailure, parse_kind, short};
+use crate::output::{now, write_table};
 
 /// Arguments of `keyfast reference list`.
 #[derive(Debug, Args)]

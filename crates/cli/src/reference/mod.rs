@@ -8,14 +8,14 @@ mod list;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use claims::UnixTime;
 use clap::{Args, Subcommand};
-use policy::{Bundle, LoadErrors, Manifest, ReferenceValue};
+use policy::{Bundle, BundleStatement, LoadErrors, Manifest, ReferenceValue};
 
 use crate::file::{self, FileError};
-use crate::output::write_public;
+use crate::output::{now, write_public};
+use crate::signing::{self, SignFailure};
 
 /// Subcommands of `keyfast reference`.
 #[derive(Debug, Subcommand)]
@@ -34,6 +34,18 @@ pub enum Command {
     Set(Set),
     /// Withdraw a value, now or from a date on
     Expire(Expire),
+    /// Sign the file as one of those whom a broker asks for (`reference_signers`)
+    Sign(Sign),
+}
+
+/// Arguments of `keyfast reference sign`.
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// An SSH key, Ed25519: the private one, or the public half of one in an agent
+    #[arg(long, short, value_name = "FILE")]
+    key: PathBuf,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Where the reference values are.
@@ -165,6 +177,9 @@ pub enum ReferenceFailure {
         /// How many.
         count: usize,
     },
+    /// It was not signed.
+    #[error(transparent)]
+    Sign(#[from] SignFailure),
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -191,6 +206,7 @@ pub fn run(command: &Command) -> Result<(), ReferenceFailure> {
         Command::List(args) => list::run(args, out),
         Command::Set(args) => set(args, out),
         Command::Expire(args) => expire(args, out),
+        Command::Sign(args) => sign(args, out),
     }
 }
 
@@ -259,11 +275,19 @@ fn expire(args: &Expire, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
     file.write(edited, out)
 }
 
+fn sign(args: &Sign, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
+    let file = ManifestFile::read(&args.place)?;
+    let signatures = args.place.signatures();
+    signing::sign(&file.path, &signatures, BundleStatement::REFERENCE_NAMESPACE, &args.key)?;
+    Ok(writeln!(out, "signed    serial {}; {}", file.manifest.serial(), signatures.display())?)
+}
+
 /// The file, and what it says.
 struct ManifestFile {
     path: PathBuf,
     text: String,
     manifest: Manifest,
+    signatures: PathBuf,
 }
 
 impl ManifestFile {
@@ -273,7 +297,7 @@ impl ManifestFile {
         let toml = |message: &str| ReferenceFailure::Toml { path: path.clone(), message: message.to_owned() };
         let text = String::from_utf8(text).map_err(|_| toml("not UTF-8"))?;
         let manifest = Manifest::parse(&text).map_err(|errors| ReferenceFailure::Wrong { errors })?;
-        Ok(Self { path, text, manifest })
+        Ok(Self { path, text, manifest, signatures: place.signatures() })
     }
 
     fn edit(&self) -> Result<edit::Edit, ReferenceFailure> {
@@ -303,6 +327,7 @@ impl ManifestFile {
         Manifest::parse(&text).map_err(|errors| ReferenceFailure::Wrong { errors })?;
         let write = |source| ReferenceFailure::Write { path: self.path.clone(), source };
         write_public(&self.path, text.as_bytes()).map_err(write)?;
+        signing::outdated(&self.signatures, out)?;
         Ok(writeln!(out, "serial    {serial} of {}", self.path.display())?)
     }
 }
@@ -313,10 +338,6 @@ fn short(value: &str) -> String {
         return value.to_owned();
     }
     format!("{}..", value.chars().take(16).collect::<String>())
-}
-
-fn now() -> UnixTime {
-    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
 fn parse_kind(text: &str) -> Result<String, String> {
@@ -343,5 +364,9 @@ impl Place {
     /// The file's path, for people.
     fn path(&self) -> PathBuf {
         Path::join(&self.dir, Bundle::REFERENCES)
+    }
+
+    fn signatures(&self) -> PathBuf {
+        self.dir.join(BundleStatement::REFERENCE_SIGNATURES)
     }
 }

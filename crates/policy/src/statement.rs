@@ -1,0 +1,143 @@
+//! [`BundleStatement`]: what policy officers sign: which texts, in which order of versions, and what was proven of them.
+//!
+//! `bundle.toml` beside the policies. It decides nothing: the texts that a broker loads must have the digest that stands
+//! here, and the signatures are over these bytes.
+
+use claims::PolicyDigest;
+use serde::{Deserialize, Serialize};
+
+/// What officers sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleStatement {
+    /// Of this format: 1.
+    version: u64,
+    /// Counts up; a broker does not go back.
+    pub serial: u64,
+    /// The bundle's digest, reference values and all: 64 hexadecimal digits.
+    digest: String,
+    /// The digest of schema and policies alone: 64 hexadecimal digits.
+    rules: String,
+    /// What was proven of exactly these texts, if anything was.
+    pub proof: Option<ProofRecord>,
+}
+
+/// What `keyfast policy prove` showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofRecord {
+    /// The solver and its version.
+    pub solver: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// Properties that hold for every request.
+    pub held: Vec<String>,
+    /// Properties that do not, each with a counterexample at the time.
+    pub failed: Vec<String>,
+}
+
+/// Why a text is no statement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// It is longer than is read.
+    #[error("too long for a bundle's statement: expected at most {MAX_TEXT} bytes, got {got}")]
+    TooLong {
+        /// Bytes given.
+        got: usize,
+    },
+    /// It is no TOML of this shape.
+    #[error("not a bundle's statement: {message}")]
+    Malformed {
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// Another version of the format.
+    #[error("unknown version of a bundle's statement: expected 1, got {got}")]
+    Version {
+        /// What was found.
+        got: u64,
+    },
+}
+
+impl BundleStatement {
+    /// The file's name, beside the policies.
+    pub const FILE: &'static str = "bundle.toml";
+    /// The file of its signatures.
+    pub const SIGNATURES: &'static str = "bundle.toml.sig";
+    /// What they are signatures for.
+    pub const NAMESPACE: &'static str = "keyfast-bundle";
+    /// The file of the reference values' signatures.
+    pub const REFERENCE_SIGNATURES: &'static str = "reference-values.toml.sig";
+    /// What those are for.
+    pub const REFERENCE_NAMESPACE: &'static str = "keyfast-references";
+
+    /// About these texts.
+    pub fn new(serial: u64, digest: PolicyDigest, rules: PolicyDigest, proof: Option<ProofRecord>) -> Self {
+        Self { version: 1, serial, digest: digest.to_string(), rules: rules.to_string(), proof }
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`StatementError`].
+    pub fn parse(text: &str) -> Result<Self, StatementError> {
+        if text.len() > MAX_TEXT {
+            return Err(StatementError::TooLong { got: text.len() });
+        }
+        let statement: Self =
+            toml::from_str(text).map_err(|error| StatementError::Malformed { message: error.to_string() })?;
+        if statement.version != 1 {
+            return Err(StatementError::Version { got: statement.version });
+        }
+        Ok(statement)
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// [`StatementError::Malformed`] if a number is too large for TOML.
+    pub fn to_text(&self) -> Result<String, StatementError> {
+        toml::to_string(self).map_err(|error| StatementError::Malformed { message: error.to_string() })
+    }
+
+    /// Whether it is about a bundle with these digests: the whole, or the rules alone.
+    pub fn is_about(&self, digest: PolicyDigest, rules: PolicyDigest, whole: bool) -> bool {
+        self.rules == rules.to_string() && (!whole || self.digest == digest.to_string())
+    }
+}
+
+/// Most bytes of a statement.
+const MAX_TEXT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_comes_back_and_is_about_its_texts_alone() {
+        let [digest, rules, other] = [1, 2, 3].map(|byte| PolicyDigest([byte; 32]));
+        let proof = ProofRecord {
+            solver: "cvc5 1.0".to_owned(),
+            at: "2026-11-22T00:00:00Z".to_owned(),
+            held: vec!["never/debug".to_owned()],
+            failed: Vec::new(),
+        };
+        let statement = BundleStatement::new(7, digest, rules, Some(proof));
+        assert_eq!(BundleStatement::parse(&statement.to_text().unwrap()), Ok(statement.clone()));
+        assert!(statement.is_about(digest, rules, true) && statement.is_about(other, rules, false));
+        assert!(!statement.is_about(other, rules, true) && !statement.is_about(digest, other, false));
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        let text =
+            BundleStatement::new(1, PolicyDigest([0; 32]), PolicyDigest([0; 32]), None).to_text().unwrap();
+        let later = BundleStatement::parse(&text.replace("version = 1", "version = 2"));
+        assert_eq!(later, Err(StatementError::Version { got: 2 }));
+        let extra = BundleStatement::parse(&format!("{text}extra = 1\n")).unwrap_err();
+        assert!(extra.to_string().contains("unknown field `extra`"), "{extra}");
+        let long = BundleStatement::parse(&" ".repeat(MAX_TEXT + 1));
+        assert_eq!(long, Err(StatementError::TooLong { got: MAX_TEXT + 1 }));
+    }
+}
