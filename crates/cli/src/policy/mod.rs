@@ -12,6 +12,7 @@ mod diagnostics;
 mod explain;
 mod folder;
 mod format;
+mod import_skr;
 mod junit;
 mod prove;
 mod sarif;
@@ -83,6 +84,9 @@ pub enum Command {
         leaf of the journal."
     )]
     Load,
+    /// Translate a release policy of Azure Key Vault to rules, with a report of what is otherwise here
+    #[command(long_about = import_skr::ABOUT)]
+    ImportSkr(import_skr::ImportSkr),
     /// Say which claims policies may read: type, meaning, and what to ask before reading
     Claims(claims::Claims),
 }
@@ -161,6 +165,9 @@ pub enum PolicyFailure {
     /// The broker did not take the policies.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// A release policy of Azure's is not translated.
+    #[error(transparent)]
+    Import(#[from] import_skr::ImportFailure),
     /// The policies deny; why has been printed.
     #[error("denied")]
     Denied,
@@ -182,6 +189,7 @@ impl PolicyFailure {
             | Self::Statement { .. }
             | Self::Sign(_)
             | Self::NoClaim { .. } => 2,
+            Self::Import(failure) => failure.exit_code(),
             _ => 1,
         }
     }
@@ -202,6 +210,7 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), PolicyFailure> {
         Command::Bundle(args) => bundle::make(args, out),
         Command::Sign(args) => bundle::sign(args, out),
         Command::Load => bundle::load(admin, out),
+        Command::ImportSkr(args) => import_skr::run(args, out),
         Command::Claims(args) => claims::run(args, out),
     }
 }

@@ -1,0 +1,300 @@
+//! What a translation changes, for people and as JSON: authorities, what is stricter, dropped or missing, which reference
+//! values it needs, and what an author here would add.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::claim::Token;
+use super::condition::{Condition, Guard, Test};
+use super::grammar::{ClaimCondition, printable};
+use super::translate::Rule;
+use crate::evidence::wrap;
+
+/// What becomes of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Nothing stands for it, and so nothing is written.
+    Missing,
+    /// No guest of Keyfast's ever meets it, and so nothing is written.
+    Nobody,
+    /// It was left out, as was asked for: rules permit more than the policy.
+    Looser,
+    /// The alternative that it stands in was dropped: rules permit less.
+    Dropped,
+    /// What stands for it asks more.
+    Stricter,
+}
+
+impl Effect {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Missing => "missing: nothing stands for it, and without it rules would be looser",
+            Self::Nobody => "met by nobody: rules would permit no guest",
+            Self::Looser => "LOOSER: left out, so that rules permit what the policy did not",
+            Self::Dropped => "dropped: an alternative that nobody gets in by any more",
+            Self::Stricter => "stricter: what stands for it asks more",
+        }
+    }
+}
+
+/// A condition that is not said as it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What becomes of it.
+    pub effect: Effect,
+    /// Where it stands, and the claim with its value, in printable ASCII; `None` for an authority's conditions together.
+    pub condition: Option<(String, String)>,
+    /// Why.
+    pub why: String,
+}
+
+impl Finding {
+    /// About one condition.
+    pub fn of(condition: &ClaimCondition, effect: Effect, why: &str) -> Self {
+        let text = format!("{} = {}", printable(&condition.claim), condition.value);
+        Self { effect, condition: Some((condition.place.clone(), text)), why: why.to_owned() }
+    }
+
+    /// About conditions together.
+    pub fn of_all(effect: Effect, why: &str) -> Self {
+        Self { effect, condition: None, why: why.to_owned() }
+    }
+}
+
+/// One finding for all places where the same is found.
+#[derive(Debug, Serialize)]
+struct Found {
+    effect: Effect,
+    condition: Option<String>,
+    places: Vec<String>,
+    why: String,
+}
+
+/// Reference values that rules need, and how many there are that they would take.
+#[derive(Debug, Serialize)]
+pub struct Needed {
+    /// The kind, as reference values name it.
+    pub kind: &'static str,
+    /// How many are active or retiring.
+    pub granted: usize,
+}
+
+/// The report.
+#[derive(Debug)]
+pub struct Report {
+    authorities: Vec<String>,
+    found: Vec<Found>,
+    needed: Vec<Needed>,
+    advice: Vec<&'static str>,
+    rules: Vec<String>,
+}
+
+impl Report {
+    /// Puts it together. `granted` says how many reference values of a kind are active or retiring.
+    pub fn new(
+        authorities: &[String],
+        findings: &[Finding],
+        rules: &[Rule],
+        ids: Vec<String>,
+        for_one_key: bool,
+        granted: impl Fn(&str) -> usize,
+    ) -> Self {
+        let needed = needs(rules).into_iter().map(|kind| Needed { kind, granted: granted(kind) });
+        Self {
+            authorities: authorities.to_vec(),
+            found: found(findings),
+            needed: needed.collect(),
+            advice: advice(rules, for_one_key),
+            rules: ids,
+        }
+    }
+
+    /// How many findings have this effect.
+    pub fn count(&self, effect: Effect) -> usize {
+        self.found.iter().filter(|found| found.effect == effect).count()
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        json!({
+            "rules": self.rules,
+            "authorities": self.authorities,
+            "findings": self.found,
+            "reference_values": self.needed,
+            "to_add": self.advice,
+        })
+    }
+
+    /// For people, in lines that end before column 100.
+    ///
+    /// # Errors
+    /// Whatever `out` says.
+    pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let count = self.authorities.len();
+        let word = if count == 1 { "authority" } else { "authorities" };
+        writeln!(out, "{count} {word} without a counterpart: the broker verifies evidence itself")?;
+        for authority in &self.authorities {
+            lines(out, 2, authority)?;
+        }
+        for effect in [Effect::Missing, Effect::Nobody, Effect::Looser, Effect::Dropped, Effect::Stricter] {
+            let of_effect: Vec<&Found> = self.found.iter().filter(|found| found.effect == effect).collect();
+            if !of_effect.is_empty() {
+                writeln!(out, "\n{}", effect.heading())?;
+            }
+            of_effect.into_iter().try_for_each(|found| found.print(out))?;
+        }
+        if !self.needed.is_empty() {
+            writeln!(out, "\nreference values that it needs")?;
+        }
+        for Needed { kind, granted } in &self.needed {
+            let none = if *granted == 0 { ": until one is listed, nobody is permitted" } else { "" };
+            lines(out, 2, &format!("[[{kind}]], {granted} active or retiring{none}"))?;
+        }
+        if !self.advice.is_empty() {
+            writeln!(out, "\nwhat the policy does not ask, and one of Keyfast's would")?;
+        }
+        self.advice.iter().try_for_each(|advice| item(out, advice))
+    }
+}
+
+impl Found {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(condition) = &self.condition {
+            lines(out, 2, condition)?;
+        }
+        if let Some(first) = self.places.first() {
+            let more = self.places.len().saturating_sub(1);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            lines(out, 4, &format!("{first}{more}"))?;
+        }
+        lines(out, 4, &self.why)
+    }
+}
+
+fn lines(out: &mut dyn Write, indent: usize, text: &str) -> io::Result<()> {
+    let columns = COLUMNS.saturating_sub(indent);
+    wrap(text, columns).iter().try_for_each(|line| writeln!(out, "{:indent$}{line}", ""))
+}
+
+fn item(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    let mut mark = '-';
+    for line in wrap(text, COLUMNS.saturating_sub(4)) {
+        writeln!(out, "  {mark} {line}")?;
+        mark = ' ';
+    }
+    Ok(())
+}
+
+/// The same condition with the same fate once, with all its places.
+fn found(findings: &[Finding]) -> Vec<Found> {
+    let mut all: Vec<Found> = Vec::new();
+    for finding in findings {
+        let (place, text) = finding.condition.clone().unzip();
+        let same = all.iter_mut().find(|other| {
+            other.effect == finding.effect && other.condition == text && other.why == finding.why
+        });
+        match same {
+            Some(other) => other.places.extend(place.filter(|place| !other.places.contains(place))),
+            None => all.push(Found {
+                effect: finding.effect,
+                condition: text,
+                places: place.into_iter().collect(),
+                why: finding.why.clone(),
+            }),
+        }
+    }
+    all
+}
+
+/// The kinds of reference values that rules hold guests against.
+fn needs(rules: &[Rule]) -> Vec<&'static str> {
+    let known = |claim: &'static str| {
+        let test = move |condition: &Condition| condition.test == Test::Known(claim);
+        rules.iter().any(|rule| rule.asks.mentions(&test))
+    };
+    let database = known("principal.tpm.boot.db") || known("principal.tpm.boot.dbx");
+    let all = [
+        ("paravisor", rules.iter().any(Rule::needs_vtpm)),
+        ("measurement", known("principal.snp.measurement")),
+        ("database", database),
+    ];
+    all.into_iter().filter(|(_, needed)| *needed).map(|(kind, _)| kind).collect()
+}
+
+/// What an author here would add.
+fn advice(rules: &[Rule], for_one_key: bool) -> Vec<&'static str> {
+    let all = |wanted: &dyn Fn(&Condition) -> bool| rules.iter().all(|rule| rule.asks.asks(wanted));
+    let is =
+        |claim: &'static str, value: bool| all(&move |condition| condition.test == Test::Is(claim, value));
+    let one_of = |claims: &'static [&'static str]| {
+        all(&move |condition| {
+            let named = matches!(condition.test, Test::Equal(..) | Test::OneOf(..) | Test::Known(_));
+            named && condition.test.claim().is_some_and(|claim| claims.contains(&claim))
+        })
+    };
+    let levels = |claim: &'static str| all(&move |condition| condition.test.claim() == Some(claim));
+    let vtpm = has_vtpm;
+    let asked = [
+        (is("principal.snp.policy.debug_allowed", false), DEBUG),
+        (is("principal.snp.policy.migrate_ma_allowed", false), MIGRATION),
+        (TCB.iter().all(|claim| levels(claim)), FLOOR),
+        (rules.iter().all(is_someones), IDENTITY),
+        (rules.iter().all(vtpm) || levels("principal.snp.vmpl"), VMPL),
+        (one_of(&["principal.snp.measurement"]) || rules.iter().all(vtpm), MEASUREMENT),
+        (!rules.iter().any(Rule::needs_vtpm), CHAIN),
+        (for_one_key, EVERY_KEY),
+    ];
+    let lacking = asked.into_iter().filter(|(asked, _)| !asked && !rules.is_empty());
+    lacking.map(|(_, advice)| advice).collect()
+}
+
+/// Whether whoever a rule permits has a vTPM in a known paravisor.
+fn has_vtpm(rule: &Rule) -> bool {
+    let behind = |condition: &Condition| condition.guard.is_some_and(|guard| guard.includes(Guard::Vtpm));
+    rule.token == Token::Machine || rule.asks.asks(&behind)
+}
+
+/// Whether a rule sets its guests apart from another tenant's. The ID key does not: on Azure it is Azure's. Nor does
+/// HOST_DATA where a paravisor runs, which is launched without.
+fn is_someones(rule: &Rule) -> bool {
+    let vtpm = has_vtpm(rule);
+    rule.asks.asks(&|condition| {
+        let named = matches!(condition.test, Test::Equal(..) | Test::OneOf(..));
+        named
+            && match condition.test.claim() {
+                Some("principal.tpm.azure.vm_id" | "principal.snp.report_id") => true,
+                Some("principal.snp.host_data") => !vtpm,
+                _ => false,
+            }
+    })
+}
+
+/// The versions that a report is signed for.
+const TCB: [&str; 4] = [
+    "principal.snp.reported_tcb.bootloader",
+    "principal.snp.reported_tcb.tee",
+    "principal.snp.reported_tcb.snp",
+    "principal.snp.reported_tcb.microcode",
+];
+
+const DEBUG: &str = "a forbid when `principal has snp && principal.snp.policy.debug_allowed`: the host can read a guest \
+    that it may debug";
+const MIGRATION: &str = "a forbid when `principal has snp && principal.snp.policy.migrate_ma_allowed`: a migration agent \
+    can take the guest's memory away";
+const FLOOR: &str = "a floor under the platform's versions: `principal.snp.processor has tcb_floor`, and `reported_tcb` \
+    and `launch_tcb` not below it, as in snp-azure-vtpm.cedar";
+const IDENTITY: &str = "whose guest it is: `principal.tpm.azure.vm_id`, or `principal.snp.host_data` where there is no \
+    paravisor, among reference values; the same image runs other tenants' machines";
+const VMPL: &str =
+    "`principal.snp.vmpl == 0`: a report of a lower privilege level says nothing about the higher ones";
+const MEASUREMENT: &str =
+    "what it runs: `principal.snp.measurement` among reference values; as it is, any image will do";
+const CHAIN: &str = "what it booted: `principal.tpm.pcrs.pcr4` and `pcr7` among reference values; the report covers the \
+    paravisor alone";
+const EVERY_KEY: &str = "for which key: in Azure a policy is one key's, here a rule is for every key of the broker unless \
+    it names one (--key)";
+/// Columns of a report.
+const COLUMNS: usize = 98;
