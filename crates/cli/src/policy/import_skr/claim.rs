@@ -284,7 +284,7 @@ const TRUTHS: [(&str, &str); 3] = [
 
 const VM_ID: &str = "principal.tpm.azure.vm_id";
 
-const ANOTHER_TEE: &str = "is of evidence that Keyfast does not take, so no guest of its ever has this";
+const ANOTHER_TEE: &str = "is of a kind of evidence that Keyfast does not verify: no guest of its has this";
 const RUNTIME: &str =
     "is what the guest put into the token itself; here its keys are bound to the broker's challenge";
 const UNHEARD: &str = "is no claim that stands for something here";

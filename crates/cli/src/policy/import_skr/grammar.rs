@@ -32,6 +32,8 @@ pub struct Document {
 /// A service whose tokens are taken, and what such a token must say.
 #[derive(Debug)]
 pub struct Authority {
+    /// Where it stands.
+    pub place: String,
     /// Its URL in lower case, without a slash at its end.
     pub url: String,
     /// What its tokens must say.
@@ -198,7 +200,7 @@ impl Reader {
             }
         };
         let asks = self.group(&members, place, 1)?;
-        Some(Authority { url: url?, asks })
+        Some(Authority { place: place.to_owned(), url: url?, asks })
     }
 
     fn condition(&mut self, json: &Json, place: &str, depth: usize) -> Option<Node> {

@@ -32,7 +32,7 @@ impl Effect {
     fn heading(self) -> &'static str {
         match self {
             Self::Missing => "missing: nothing stands for it, and without it rules would be looser",
-            Self::Nobody => "met by nobody: rules would permit no guest",
+            Self::Nobody => "met by nobody: a rule would permit no guest",
             Self::Looser => "LOOSER: left out, so that rules permit what the policy did not",
             Self::Dropped => "dropped: an alternative that nobody gets in by any more",
             Self::Stricter => "stricter: what stands for it asks more",
@@ -45,8 +45,10 @@ impl Effect {
 pub struct Finding {
     /// What becomes of it.
     pub effect: Effect,
-    /// Where it stands, and the claim with its value, in printable ASCII; `None` for an authority's conditions together.
-    pub condition: Option<(String, String)>,
+    /// Where it stands; `None` if it is about all of them.
+    pub place: Option<String>,
+    /// The claim with its value, in printable ASCII; `None` if it is about conditions together.
+    pub condition: Option<String>,
     /// Why.
     pub why: String,
 }
@@ -55,12 +57,12 @@ impl Finding {
     /// About one condition.
     pub fn of(condition: &ClaimCondition, effect: Effect, why: &str) -> Self {
         let text = format!("{} = {}", printable(&condition.claim), condition.value);
-        Self { effect, condition: Some((condition.place.clone(), text)), why: why.to_owned() }
+        Self { effect, place: Some(condition.place.clone()), condition: Some(text), why: why.to_owned() }
     }
 
-    /// About conditions together.
-    pub fn of_all(effect: Effect, why: &str) -> Self {
-        Self { effect, condition: None, why: why.to_owned() }
+    /// About conditions together: those of the authority there, or all.
+    pub fn of_all(place: Option<&str>, effect: Effect, why: &str) -> Self {
+        Self { effect, place: place.map(str::to_owned), condition: None, why: why.to_owned() }
     }
 }
 
@@ -161,16 +163,13 @@ impl Report {
 }
 
 impl Found {
+    /// The condition, or what there is of it, with the rest below it.
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        if let Some(condition) = &self.condition {
-            lines(out, 2, condition)?;
-        }
-        if let Some(first) = self.places.first() {
-            let more = self.places.len().saturating_sub(1);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            lines(out, 4, &format!("{first}{more}"))?;
-        }
-        lines(out, 4, &self.why)
+        let more = self.places.len().saturating_sub(1);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let place = self.places.first().map(|first| format!("{first}{more}"));
+        let all = self.condition.iter().chain(&place).chain([&self.why]);
+        all.enumerate().try_for_each(|(at, text)| lines(out, if at == 0 { 2 } else { 4 }, text))
     }
 }
 
@@ -192,16 +191,19 @@ fn item(out: &mut dyn Write, text: &str) -> io::Result<()> {
 fn found(findings: &[Finding]) -> Vec<Found> {
     let mut all: Vec<Found> = Vec::new();
     for finding in findings {
-        let (place, text) = finding.condition.clone().unzip();
         let same = all.iter_mut().find(|other| {
-            other.effect == finding.effect && other.condition == text && other.why == finding.why
+            other.effect == finding.effect && other.condition == finding.condition && other.why == finding.why
         });
         match same {
-            Some(other) => other.places.extend(place.filter(|place| !other.places.contains(place))),
+            Some(other) => {
+                let place = finding.place.iter().filter(|place| !other.places.contains(place));
+                let place: Vec<String> = place.cloned().collect();
+                other.places.extend(place);
+            }
             None => all.push(Found {
                 effect: finding.effect,
-                condition: text,
-                places: place.into_iter().collect(),
+                condition: finding.condition.clone(),
+                places: finding.place.iter().cloned().collect(),
                 why: finding.why.clone(),
             }),
         }

@@ -77,10 +77,10 @@ pub fn translate(document: &Document, looser: bool) -> Result<Translation, Vec<P
     let mut lost = Vec::new();
     for authority in &document.authorities {
         let outcomes = [Token::Machine, Token::Report].map(|token| {
-            let reader = Reader { token, looser };
+            let reader = Reader { token, looser, place: &authority.place };
             (token, reader.node(&authority.asks))
         });
-        whole.take(outcomes, &mut lost);
+        whole.take(&authority.place, outcomes, &mut lost);
     }
     let kept = !whole.rules.is_empty();
     let effect = |own| if kept { Effect::Dropped } else { own };
@@ -100,7 +100,7 @@ fn impossible(node: &Node, problems: &mut Vec<Problem>) {
 
 impl Translation {
     /// Adds what an authority asks, once for each kind of token, unless it is there.
-    fn take(&mut self, outcomes: [(Token, Outcome); 2], lost: &mut Vec<Finding>) {
+    fn take(&mut self, place: &str, outcomes: [(Token, Outcome); 2], lost: &mut Vec<Finding>) {
         let mut unknown = Vec::new();
         let mut never = Vec::new();
         let mut asks = false;
@@ -118,9 +118,9 @@ impl Translation {
             }
         }
         if always && !asks {
-            unknown.push(Finding::of_all(Effect::Missing, "asks nothing of a guest"));
+            unknown.push(Finding::of_all(Some(place), Effect::Missing, "asks nothing of a guest"));
         } else if !asks && unknown.is_empty() && never.is_empty() {
-            never.push(Finding::of_all(Effect::Nobody, MIXED));
+            never.push(Finding::of_all(Some(place), Effect::Nobody, MIXED));
         }
         // What was lost for one kind of token matters only where the other lost something of its own.
         lost.extend(unknown);
@@ -139,7 +139,7 @@ impl Translation {
     fn say_why_a_paravisor_is_asked_for(&mut self) {
         let said = self.findings.iter().any(|finding| finding.why == claim::KNOWN_PARAVISOR);
         if !said && self.rules.iter().any(Rule::needs_vtpm) {
-            self.findings.push(Finding::of_all(Effect::Stricter, BELIEVED));
+            self.findings.push(Finding::of_all(None, Effect::Stricter, BELIEVED));
         }
     }
 
@@ -173,12 +173,14 @@ impl Translation {
 }
 
 /// Reads nodes as a kind of token meets them.
-struct Reader {
+struct Reader<'a> {
     token: Token,
     looser: bool,
+    /// The authority's.
+    place: &'a str,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn node(&self, node: &Node) -> Outcome {
         match node {
             Node::Claim(condition) => self.claim(condition),
@@ -235,7 +237,7 @@ impl Reader {
         match tree.two_values() {
             Some(claim) => {
                 let why = format!("asks for two values of `{claim}` at once");
-                Outcome::Never(vec![Finding::of_all(Effect::Nobody, &why)])
+                Outcome::Never(vec![Finding::of_all(Some(self.place), Effect::Nobody, &why)])
             }
             None if tree == Tree::All(Vec::new()) => Outcome::Always,
             None => Outcome::Asks(tree, findings),
@@ -288,7 +290,7 @@ impl Tree {
                 (Some(values), Self::Is(Condition { test: Test::Equal(_, value), .. })) => {
                     values.push(value.clone());
                 }
-                _ => merged.push(tree.as_set()),
+                _ => merged.push(tree.into_set()),
             }
         }
         let single = merged.into_iter().map(Self::without_set);
@@ -303,7 +305,7 @@ impl Tree {
     }
 
     /// A value as a set of one.
-    fn as_set(self) -> Self {
+    fn into_set(self) -> Self {
         match self {
             Self::Is(Condition { guard, test: Test::Equal(claim, value) }) => {
                 Self::Is(Condition { guard, test: Test::OneOf(claim, vec![value]) })
