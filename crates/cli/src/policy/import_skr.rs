@@ -143,14 +143,7 @@ pub fn run(args: &ImportSkr, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let looser = translation.findings.iter().any(|finding| finding.effect == Effect::Looser);
     let naming = Naming { name: &name, key: args.key.as_ref(), looser };
     let ids = (0..split.len()).map(|at| rules::id(&naming, at, split.len())).collect();
-    let report = Report::new(
-        &translation.authorities,
-        &translation.findings,
-        &split,
-        ids,
-        args.key.is_some(),
-        granted(&references),
-    );
+    let report = Report::new(&translation, &split, ids, args.key.is_some(), granted(&references));
     let rules = if split.is_empty() {
         None
     } else {

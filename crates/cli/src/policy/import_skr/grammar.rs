@@ -25,6 +25,8 @@ pub struct Problem {
 /// A policy as written.
 #[derive(Debug)]
 pub struct Document {
+    /// Key Vault keeps it so that it can never be changed.
+    pub immutable: bool,
     /// The authorities, in their order; one and the same may be there several times.
     pub authorities: Vec<Authority>,
 }
@@ -99,13 +101,13 @@ pub fn printable(text: &str) -> String {
 /// Everything that is wrong with it; at least one.
 pub fn parse(text: &str) -> Result<Document, Vec<Problem>> {
     let json = from_text("$", text)?;
-    let decoded = match data(&json)? {
-        Some(text) => from_text("$", &text)?,
-        None => json,
+    let (immutable, decoded) = match data(&json)? {
+        Some((immutable, text)) => (immutable, from_text("$", &text)?),
+        None => (false, json),
     };
     let mut reader = Reader::default();
     let authorities = reader.policy(&decoded);
-    if reader.problems.is_empty() { Ok(Document { authorities }) } else { Err(reader.problems) }
+    if reader.problems.is_empty() { Ok(Document { immutable, authorities }) } else { Err(reader.problems) }
 }
 
 fn from_text(place: &str, text: &str) -> Result<Json, Vec<Problem>> {
@@ -118,9 +120,9 @@ fn from_text(place: &str, text: &str) -> Result<Json, Vec<Problem>> {
     serde_json::from_str(text).map_err(|error| wrong(format!("not JSON: {error}")))
 }
 
-/// The policy's text, if this is what Key Vault keeps it in: a key, or its release policy, as the REST API or `az` prints
-/// it.
-fn data(json: &Json) -> Result<Option<String>, Vec<Problem>> {
+/// The policy's text and whether it is immutable, if this is what Key Vault keeps it in: a key, or its release policy, as
+/// the REST API or `az` prints it.
+fn data(json: &Json) -> Result<Option<(bool, String)>, Vec<Problem>> {
     let wrappers = ["release_policy", "releasePolicy"];
     let wrapper = wrappers.iter().find_map(|name| Some((*name, json.member(name)?)));
     let (base, wrapper) = wrapper.map_or(("$".to_owned(), json), |(name, own)| (format!("$.{name}"), own));
@@ -137,7 +139,10 @@ fn data(json: &Json) -> Result<Option<String>, Vec<Problem>> {
     };
     let url_safe = encoded.trim_end_matches('=').replace('+', "-").replace('/', "_");
     let bytes = URL_SAFE_NO_PAD.decode(url_safe).map_err(|_| wrong("not base64url"))?;
-    String::from_utf8(bytes).map(Some).map_err(|_| wrong("what it encodes is not UTF-8"))
+    let immutable = wrapper.member("immutable") == Some(&Json::Truth(true));
+    String::from_utf8(bytes)
+        .map(|text| Some((immutable, text)))
+        .map_err(|_| wrong("what it encodes is not UTF-8"))
 }
 
 #[derive(Default)]

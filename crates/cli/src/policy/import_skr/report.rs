@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::claim::Token;
 use super::condition::{Condition, Guard, Test};
 use super::grammar::{ClaimCondition, printable};
-use super::translate::Rule;
+use super::translate::{Rule, Translation};
 use crate::evidence::wrap;
 
 /// What becomes of a condition.
@@ -97,8 +97,7 @@ pub struct Report {
 impl Report {
     /// Puts it together. `granted` says how many reference values of a kind are active or retiring.
     pub fn new(
-        authorities: &[String],
-        findings: &[Finding],
+        translation: &Translation,
         rules: &[Rule],
         ids: Vec<String>,
         for_one_key: bool,
@@ -106,10 +105,10 @@ impl Report {
     ) -> Self {
         let needed = needs(rules).into_iter().map(|kind| Needed { kind, granted: granted(kind) });
         Self {
-            authorities: authorities.to_vec(),
-            found: found(findings),
+            authorities: translation.authorities.clone(),
+            found: found(&translation.findings),
             needed: needed.collect(),
-            advice: advice(rules, for_one_key),
+            advice: advice(rules, for_one_key, translation.immutable),
             rules: ids,
         }
     }
@@ -227,7 +226,7 @@ fn needs(rules: &[Rule]) -> Vec<&'static str> {
 }
 
 /// What an author here would add.
-fn advice(rules: &[Rule], for_one_key: bool) -> Vec<&'static str> {
+fn advice(rules: &[Rule], for_one_key: bool, immutable: bool) -> Vec<&'static str> {
     let all = |wanted: &dyn Fn(&Condition) -> bool| rules.iter().all(|rule| rule.asks.asks(wanted));
     let is =
         |claim: &'static str, value: bool| all(&move |condition| condition.test == Test::Is(claim, value));
@@ -248,6 +247,7 @@ fn advice(rules: &[Rule], for_one_key: bool) -> Vec<&'static str> {
         (one_of(&["principal.snp.measurement"]) || rules.iter().all(vtpm), MEASUREMENT),
         (!rules.iter().any(Rule::needs_vtpm), CHAIN),
         (for_one_key, EVERY_KEY),
+        (!immutable, IMMUTABLE),
     ];
     let lacking = asked.into_iter().filter(|(asked, _)| !asked && !rules.is_empty());
     lacking.map(|(_, advice)| advice).collect()
@@ -296,7 +296,9 @@ const MEASUREMENT: &str =
     "what it runs: `principal.snp.measurement` among reference values; as it is, any image will do";
 const CHAIN: &str = "what it booted: `principal.tpm.pcrs.pcr4` and `pcr7` among reference values; the report covers the \
     paravisor alone";
-const EVERY_KEY: &str = "for which key: in Azure a policy is one key's, here a rule is for every key of the broker unless \
-    it names one (--key)";
+const EVERY_KEY: &str = "for which key: in Azure a policy is one key's. Make these rules a key's own (`keyfast keys policy \
+    KEY --version N --set FILE`), or name the key with --key; as they are, a broker has them for every key";
+const IMMUTABLE: &str =
+    "that nobody changes it: in Azure this policy is immutable, as a key's own is here with --immutable";
 /// Columns of a report.
 const COLUMNS: usize = 98;

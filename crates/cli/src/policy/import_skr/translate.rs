@@ -21,6 +21,8 @@ use super::report::{Effect, Finding};
 /// A policy, translated.
 #[derive(Debug, Default)]
 pub struct Translation {
+    /// The policy can never be changed there.
+    pub immutable: bool,
     /// The distinct authorities, in order of their names.
     pub authorities: Vec<String>,
     /// The rules, in the order of the policy; none if nothing could be said.
@@ -73,7 +75,7 @@ pub fn translate(document: &Document, looser: bool) -> Result<Translation, Vec<P
     }
     let urls: BTreeSet<&str> = document.authorities.iter().map(|authority| authority.url.as_str()).collect();
     let authorities = urls.into_iter().map(str::to_owned).collect();
-    let mut whole = Translation { authorities, ..Translation::default() };
+    let mut whole = Translation { immutable: document.immutable, authorities, ..Translation::default() };
     let mut lost = Vec::new();
     for authority in &document.authorities {
         let outcomes = [Token::Machine, Token::Report].map(|token| {

@@ -88,6 +88,12 @@ fn a_policy_comes_in_what_key_vault_keeps_it_in() {
         let document = parse(&wrapped).unwrap();
         assert_eq!(claims(&document.authorities[0].asks), ["$.anyOf[0].allOf[0] a=\"??>>\""], "{wrapped}");
     }
+    let immutable = |value: &str| {
+        let wrapped = format!(r#"{{"data": "{url_safe}", "immutable": {value}}}"#);
+        parse(&wrapped).unwrap().immutable
+    };
+    assert_eq!([immutable("true"), immutable("false")], [true, false]);
+    assert!(!parse(&bare).unwrap().immutable);
     let data = |data: &str| one_problem(&format!(r#"{{"release_policy": {{"data": {data}}}}}"#));
     assert_eq!(data(r#""*""#), wrong("$.release_policy.data", "not base64url"));
     assert_eq!(data("7"), wrong("$.release_policy.data", "expected base64url, got a number"));
