@@ -199,7 +199,7 @@ fn loaded(text: &str, name: &str, bundle: Bundle, err: &mut dyn Write) -> Result
     }
 }
 
-/// How many reference values of a kind are active or retiring. What is no reference value is told when rules load.
+/// How many reference values of a kind are active or retiring, whatever their dates. What is none is told when rules load.
 fn granted(references: &str) -> impl Fn(&str) -> usize {
     let table: toml::Table = references.parse().unwrap_or_default();
     move |kind| {
