@@ -8,7 +8,7 @@ use claims::{
 };
 use rusqlite::Row;
 
-use crate::{KeyRow, LeafRow, Refusal, StorageError, StoredLeaf};
+use crate::{ClaimsRow, KeyRow, LeafRow, Refusal, StorageError, StoredClaims, StoredLeaf};
 
 /// An integer column. Times and counts beyond `i64` do not occur; they would saturate.
 pub(crate) fn int(value: u64) -> i64 {
@@ -40,6 +40,23 @@ pub(crate) fn leaf(row: &Row<'_>) -> Result<StoredLeaf, StorageError> {
         explanation: row.get(6)?,
     };
     Ok(StoredLeaf { index, leaf })
+}
+
+/// The columns of [`claims`], with the leaf that they lie beside.
+pub(crate) const CLAIMS: &str = "claims.leaf, claims.at, claims.blind, claims.text, leaf.request";
+
+pub(crate) fn claims(row: &Row<'_>) -> Result<StoredClaims, StorageError> {
+    let leaf = uint(row.get(0)?);
+    let damaged =
+        |what: &str| StorageError::Damaged { table: "claims", what: format!("{what} of leaf {leaf}") };
+    let request: Option<Vec<u8>> = row.get(4)?;
+    let request = request.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| damaged("request id"))?;
+    let claims = ClaimsRow {
+        at: UnixTime(uint(row.get(1)?)),
+        blind: row.get::<_, Vec<u8>>(2)?.try_into().map_err(|_| damaged("blind"))?,
+        text: row.get(3)?,
+    };
+    Ok(StoredClaims { leaf, request: claims::RequestId(request), claims })
 }
 
 /// The columns of [`key`], in the order of the table.

@@ -1,4 +1,4 @@
-//! What the broker remembers: leaves, spent challenges, keys at rest, attestation keys, the active policy, refusals.
+//! What the broker remembers: leaves and what they were decided on, spent challenges, keys at rest, attestation keys, the active policy, refusals.
 //! SQLite.
 //!
 //! One thread writes. It takes whatever requests wait, puts them into one SQLite transaction, and answers them once
@@ -31,7 +31,7 @@ pub use group::{GroupCommit, SequenceError, Sequencer};
 pub use open::{Options, Store};
 pub use read::{Counts, Reader};
 pub use row::{
-    Activation, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SpentNonce, StoredLeaf,
-    Transaction,
+    Activation, ClaimsRow, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SpentNonce, StoredClaims,
+    StoredLeaf, Transaction,
 };
 pub use schema::SCHEMA_VERSION;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::schema::{APPLICATION_ID, CREATE, CREATE_2, CREATE_3, SCHEMA_VERSION, TABLES};
+use crate::schema::{APPLICATION_ID, CREATE, CREATE_2, CREATE_3, CREATE_4, SCHEMA_VERSION, TABLES};
 use crate::{OpenError, Reader, StorageError};
 
 /// How much the store keeps.
@@ -22,13 +22,15 @@ pub struct Options {
     pub nonces_kept: u64,
     /// Refusals that are kept, the newest ones.
     pub refusals_kept: u64,
+    /// Leaves, the newest ones, beside which claims are kept; what was decided stays in the journal without them.
+    pub claims_kept: u64,
     /// Requests that may wait to be written; those beyond are turned away.
     pub queue: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nonces_kept: 65_536, refusals_kept: 10_000, queue: 4096 }
+        Self { nonces_kept: 65_536, refusals_kept: 10_000, claims_kept: 1_000_000, queue: 4096 }
     }
 }
 
@@ -137,7 +139,9 @@ fn check_identity(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
         connection.query_row("SELECT version FROM version", [], |row| row.get(0)).map_err(blame)?;
     match version {
         SCHEMA_VERSION => Ok(()),
-        1 | 2 => upgrade(connection, version).map_err(blame),
+        1 => upgrade(connection, &[CREATE_2, CREATE_3, CREATE_4]).map_err(blame),
+        2 => upgrade(connection, &[CREATE_3, CREATE_4]).map_err(blame),
+        3 => upgrade(connection, &[CREATE_4]).map_err(blame),
         0 => Err(OpenError::Damaged { path: path.to_owned(), what: "version 0".to_owned() }),
         found => Err(OpenError::Newer { path: path.to_owned(), found, supported: SCHEMA_VERSION }),
     }
@@ -145,21 +149,17 @@ fn check_identity(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
 
 fn create_tables(connection: &mut Connection) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(CREATE)?;
-    transaction.execute_batch(CREATE_2)?;
-    transaction.execute_batch(CREATE_3)?;
+    let all = [CREATE, CREATE_2, CREATE_3, CREATE_4];
+    all.into_iter().try_for_each(|sql| transaction.execute_batch(sql))?;
     transaction.execute("INSERT INTO version (version) VALUES (?1)", [SCHEMA_VERSION])?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()
 }
 
-/// From an older version, all of it or nothing.
-fn upgrade(connection: &mut Connection, from: u32) -> Result<(), rusqlite::Error> {
+/// From an older version, all of it or nothing: makes what that one has not.
+fn upgrade(connection: &mut Connection, missing: &[&str]) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
-    if from < 2 {
-        transaction.execute_batch(CREATE_2)?;
-    }
-    transaction.execute_batch(CREATE_3)?;
+    missing.iter().try_for_each(|sql| transaction.execute_batch(sql))?;
     transaction.execute("UPDATE version SET version = ?1", [SCHEMA_VERSION])?;
     transaction.commit()
 }

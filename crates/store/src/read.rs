@@ -3,11 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use claims::leaf::Entry;
-use claims::{AttestationKey, KeyId, KeyVersion, PolicyDigest, RequestId, VersionSelector};
+use claims::{AttestationKey, KeyId, KeyVersion, PolicyDigest, RequestId, UnixTime, VersionSelector};
 use rusqlite::{Connection, Params, Row, params};
 
 use crate::columns::{self, int, uint};
-use crate::{KeyRow, Refusal, StorageError, StoredLeaf, attestation, write};
+use crate::{KeyRow, Refusal, StorageError, StoredClaims, StoredLeaf, attestation, write};
 
 /// A connection that reads only. Calls take turns; open more readers for more at once.
 #[derive(Debug)]
@@ -67,6 +67,66 @@ impl Reader {
     pub fn leaves_of_request(&self, request: RequestId) -> Result<Vec<StoredLeaf>, StorageError> {
         let sql = format!("SELECT {} FROM leaf WHERE request = ?1 ORDER BY idx", columns::LEAF);
         self.rows(&sql, params![request.0], columns::leaf)
+    }
+
+    /// The claims beside the request whose first leaf is this, if they are kept.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn claims_beside(&self, leaf: u64) -> Result<Option<StoredClaims>, StorageError> {
+        let sql = format!(
+            "SELECT {} FROM claims JOIN leaf ON leaf.idx = claims.leaf WHERE claims.leaf = ?1",
+            columns::CLAIMS
+        );
+        Ok(self.rows(&sql, params![int(leaf)], columns::claims)?.pop())
+    }
+
+    /// Claims of up to `limit` requests that were decided from `since` on and before `until`, in order of time and then
+    /// of their leaves; those after `after`, a time and the place of a first leaf, where it is given.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn claims_between(
+        &self,
+        since: UnixTime,
+        until: UnixTime,
+        after: Option<(UnixTime, u64)>,
+        limit: usize,
+    ) -> Result<Vec<StoredClaims>, StorageError> {
+        let (from, behind) = match after {
+            Some((at, leaf)) if at >= since => (at, int(leaf)),
+            _ => (since, -1),
+        };
+        let sql = format!(
+            "SELECT {} FROM claims JOIN leaf ON leaf.idx = claims.leaf \
+             WHERE claims.at >= ?1 AND claims.at < ?2 AND (claims.at > ?1 OR claims.leaf > ?3) \
+             ORDER BY claims.at, claims.leaf LIMIT ?4",
+            columns::CLAIMS
+        );
+        let page = params![int(from.0), int(until.0), behind, int(limit as u64)];
+        self.rows(&sql, page, columns::claims)
+    }
+
+    /// How many answers lie before the first claims that are kept.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn answers_before_claims(&self) -> Result<u64, StorageError> {
+        self.number(
+            "SELECT count(*) FROM leaf WHERE request IS NOT NULL \
+             AND idx < (SELECT coalesce(min(leaf), 9223372036854775807) FROM claims)",
+        )
+    }
+
+    /// How many of the refusals that are remembered came from `since` on and before `until`.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn refusals_between(&self, since: UnixTime, until: UnixTime) -> Result<u64, StorageError> {
+        let connection = self.connection();
+        let mut count =
+            connection.prepare_cached("SELECT count(*) FROM refusal WHERE at >= ?1 AND at < ?2")?;
+        Ok(uint(count.query_row(params![int(since.0), int(until.0)], |row| row.get(0))?))
     }
 
     /// The refusal with this request id, if it is still remembered.

@@ -31,6 +31,28 @@ pub struct StoredLeaf {
     pub leaf: LeafRow,
 }
 
+/// What a request was decided on, beside its leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimsRow {
+    /// When it was decided.
+    pub at: UnixTime,
+    /// 32 random bytes, from which, with the text, the salts of the leaves are made.
+    pub blind: [u8; 32],
+    /// The claims and what else was decided on, as JSON.
+    pub text: String,
+}
+
+/// Claims, and whose they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredClaims {
+    /// The place of the request's first leaf.
+    pub leaf: u64,
+    /// The request.
+    pub request: RequestId,
+    /// The claims.
+    pub claims: ClaimsRow,
+}
+
 /// One version of a key at rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRow {
@@ -126,6 +148,8 @@ pub struct Transaction {
     pub attestation_keys: Vec<AttestationKey>,
     /// Leaves, in order.
     pub leaves: Vec<LeafRow>,
+    /// What the leaves were decided on; nothing is written where there are no leaves.
+    pub claims: Option<ClaimsRow>,
     /// Refusals to remember.
     pub refusals: Vec<Refusal>,
 }
@@ -143,6 +167,7 @@ impl Transaction {
             keys: Vec::new(),
             attestation_keys: Vec::new(),
             leaves: Vec::new(),
+            claims: None,
             refusals: Vec::new(),
         }
     }

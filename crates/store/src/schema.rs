@@ -1,10 +1,12 @@
-//! The tables, version 3: rings, regions and policies of keys, and serial numbers of policies are new. Version 2 brought attestation keys.
+//! The tables, version 4: claims are new. Version 2 brought attestation keys, version 3 rings, regions and policies of
+//! keys, and serial numbers of policies.
 //!
 //! `leaf` is the journal: never updated, never deleted from. `nonce.seq` and `refusal.seq` are in order of arrival,
-//! so that the oldest can be forgotten.
+//! so that the oldest can be forgotten. `claims` lie beside the leaves of a request, under the place of the first; the
+//! oldest are forgotten too.
 
 /// The version of the tables that this code writes, and the newest that it reads.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Marks the file as keyfast's: "KFST".
 pub(crate) const APPLICATION_ID: u32 = 0x4b46_5354;
@@ -84,6 +86,17 @@ ALTER TABLE policy_epoch ADD COLUMN bundle_serial INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE policy_epoch ADD COLUMN references_serial INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// Makes what version 4 has and version 3 has not.
+pub(crate) const CREATE_4: &str = "
+CREATE TABLE claims (
+    leaf  INTEGER PRIMARY KEY,
+    at    INTEGER NOT NULL,
+    blind BLOB NOT NULL,
+    text  TEXT NOT NULL
+) STRICT;
+CREATE INDEX claims_at ON claims (at);
+";
+
 /// The tables that a database of this version has.
-pub(crate) const TABLES: [&str; 7] =
-    ["version", "leaf", "nonce", "key", "policy_epoch", "refusal", "attestation_key"];
+pub(crate) const TABLES: [&str; 8] =
+    ["version", "leaf", "nonce", "key", "policy_epoch", "refusal", "attestation_key", "claims"];

@@ -1,9 +1,10 @@
 //! Writing one group: many requests in one SQLite transaction, each all or nothing.
 //!
 //! For each request, in order: 1. the policy is still the active one, 2. the keys are as they were, the attestation
-//! key is believed and its TPM was not put back, 3. the challenge was not used, 4. keys, policy, leaves and refusals are written. A request that is refused leaves nothing and the
-//! next one goes on: up to 3 nothing but the challenge is written, and that last; one that writes keys, which may be
-//! refused later, has a savepoint. If the database itself fails, the whole group does.
+//! key is believed and its TPM was not put back, 3. the challenge was not used, 4. keys, policy, leaves, claims and
+//! refusals are written. A request that is refused leaves nothing and the next one goes on: up to 3 nothing but the
+//! challenge is written, and that last; one that writes keys, which may be refused later, has a savepoint. If the
+//! database itself fails, the whole group does.
 
 use claims::leaf::Entry;
 use claims::{KeyId, KeyVersion, PolicyDigest, Region, UnixTime};
@@ -11,7 +12,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::columns::{encode_operations, encode_tags, int, uint};
 use crate::{
-    Activation, CommitError, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Refusal, SpentNonce,
+    Activation, ClaimsRow, CommitError, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Refusal, SpentNonce,
     StorageError, Transaction, attestation,
 };
 
@@ -100,6 +101,8 @@ fn request(connection: &Connection, transaction: &Transaction, next: u64) -> Res
     transaction.tpm.iter().try_for_each(|seen| attestation::keep(connection, &seen.counters))?;
     transaction.activate.iter().try_for_each(|policy| activate(connection, policy, transaction.now))?;
     (next..).zip(&transaction.leaves).try_for_each(|(index, leaf)| append(connection, index, leaf))?;
+    let claims = transaction.claims.iter().filter(|_| !transaction.leaves.is_empty());
+    claims.into_iter().try_for_each(|claims| put_beside(connection, next, claims))?;
     Ok(transaction.refusals.iter().try_for_each(|refusal| remember(connection, refusal))?)
 }
 
@@ -230,6 +233,12 @@ fn append(connection: &Connection, index: u64, leaf: &LeafRow) -> Result<(), Sto
     execute(connection, sql, columns).map(drop)
 }
 
+/// Puts claims beside the leaves from this one on.
+fn put_beside(connection: &Connection, leaf: u64, claims: &ClaimsRow) -> Result<(), StorageError> {
+    let sql = "INSERT INTO claims (leaf, at, blind, text) VALUES (?1, ?2, ?3, ?4)";
+    execute(connection, sql, params![int(leaf), int(claims.at.0), claims.blind, claims.text]).map(drop)
+}
+
 fn remember(connection: &Connection, refusal: &Refusal) -> Result<(), StorageError> {
     let sql = "INSERT INTO refusal (request, at, code, detail) VALUES (?1, ?2, ?3, ?4)";
     let columns = params![refusal.request.0, int(refusal.at.0), refusal.code, refusal.detail];
@@ -237,7 +246,7 @@ fn remember(connection: &Connection, refusal: &Refusal) -> Result<(), StorageErr
 }
 
 /// Forgets what is beyond [`Options`]: expired challenges, from the oldest, a few more than came in, so that the
-/// table shrinks and no commit is long; and all but the newest refusals.
+/// table shrinks and no commit is long; claims beside all but the newest leaves; and all but the newest refusals.
 fn forget(connection: &Connection, options: &Options, now: UnixTime, spent: u64) -> Result<(), StorageError> {
     if spent > 0 {
         let sql = "DELETE FROM nonce WHERE expires < ?1 AND seq IN (SELECT seq FROM nonce \
@@ -245,6 +254,8 @@ fn forget(connection: &Connection, options: &Options, now: UnixTime, spent: u64)
         let batch = spent.saturating_mul(2).saturating_add(8);
         execute(connection, sql, params![int(now.0), int(options.nonces_kept), int(batch)])?;
     }
+    let sql = "DELETE FROM claims WHERE leaf < (SELECT max(idx) + 1 FROM leaf) - ?1";
+    execute(connection, sql, params![int(options.claims_kept)])?;
     let sql = "DELETE FROM refusal WHERE seq <= (SELECT max(seq) FROM refusal) - ?1";
     execute(connection, sql, params![int(options.refusals_kept)]).map(drop)
 }

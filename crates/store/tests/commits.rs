@@ -14,7 +14,7 @@ use claims::{
     Sha256Digest, Suite, TpmCounters, UnixTime, VersionSelector,
 };
 use store::{
-    Activation, CommitError, Committed, Counts, GroupCommit, KeyRow, KeyUnchanged, KeyWrite, LeafRow,
+    Activation, ClaimsRow, CommitError, Committed, Counts, GroupCommit, KeyRow, KeyUnchanged, KeyWrite, LeafRow,
     Options, Reader, Refusal, SeenTpm, SequenceError, Sequencer, SpentNonce, Store, Transaction,
 };
 
@@ -127,6 +127,66 @@ fn what_is_committed_can_be_read_with_its_place() {
     assert_eq!(bench.reader.leaves_of_request(RequestId([2; 16])).unwrap(), leaves.get(1..).unwrap());
     let counts = Counts { leaves: 4, keys: 0, nonces: 2, refusals: 0 };
     assert_eq!((bench.reader.counts().unwrap(), bench.reader.leaf_count().unwrap()), (counts, 4));
+}
+
+/// Two leaves of the request `n`, and what they were decided on.
+fn decided(n: u8, at: u64) -> Transaction {
+    let claims = ClaimsRow { at: UnixTime(at), blind: [n; 32], text: format!("{{\"n\":{n}}}") };
+    Transaction { claims: Some(claims), ..transaction(n) }
+}
+
+/// Requests and places of pages of two, each after the last of the one before.
+fn pages(reader: &Reader, since: u64, until: u64) -> Vec<Vec<(u8, u64)>> {
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let page = reader.claims_between(UnixTime(since), UnixTime(until), after, 2).unwrap();
+        let Some(last) = page.last() else { return pages };
+        after = Some((last.claims.at, last.leaf));
+        pages.push(page.iter().map(|stored| (stored.request.0[0], stored.leaf)).collect());
+    }
+}
+
+#[test]
+fn claims_lie_beside_the_first_leaf_of_their_request_and_are_paged_by_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = Bench::open(directory.path(), Options::default(), Counting::default());
+    bench.submit(transaction(1)).unwrap();
+    // A clock may go back.
+    for (n, at) in [(2, 100), (3, 102), (4, 101), (5, 102), (6, 102)] {
+        bench.submit(decided(n, at)).unwrap();
+    }
+    let found = bench.reader.claims_beside(4).unwrap().unwrap();
+    assert_eq!(
+        (found.leaf, found.request, found.claims),
+        (4, RequestId([3; 16]), decided(3, 102).claims.unwrap())
+    );
+    assert_eq!([0, 3, 5].map(|leaf| bench.reader.claims_beside(leaf).unwrap()), [None, None, None]);
+    assert_eq!(pages(&bench.reader, 0, 1000), [vec![(2, 2), (4, 6)], vec![(3, 4), (5, 8)], vec![(6, 10)]]);
+    assert_eq!(pages(&bench.reader, 101, 102), [[(4, 6)]]);
+    assert_eq!(pages(&bench.reader, 103, 1000), Vec::<Vec<_>>::new());
+    assert_eq!(bench.reader.answers_before_claims().unwrap(), 2);
+}
+
+#[test]
+fn claims_without_a_leaf_or_of_a_refused_request_are_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = Bench::open(directory.path(), Options::default(), Counting::default());
+    bench.submit(Transaction { leaves: Vec::new(), ..decided(1, 1) }).unwrap();
+    let spent = Transaction { nonce: nonce(1), ..decided(2, 1) };
+    assert!(matches!(bench.submit(spent), Err(CommitError::ChallengeSpent)));
+    assert_eq!(pages(&bench.reader, 0, 1000), Vec::<Vec<_>>::new());
+    assert_eq!(bench.reader.answers_before_claims().unwrap(), 0);
+}
+
+#[test]
+fn claims_are_kept_beside_the_newest_leaves() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { claims_kept: 4, ..Options::default() };
+    let bench = Bench::open(directory.path(), options, Counting::default());
+    (1..=4).for_each(|n| drop(bench.submit(decided(n, u64::from(n))).unwrap()));
+    assert_eq!(pages(&bench.reader, 0, 1000), [[(3, 4), (4, 6)]]);
+    assert_eq!(bench.reader.answers_before_claims().unwrap(), 4);
+    assert_eq!(bench.reader.leaf_count().unwrap(), 8, "leaves stay");
 }
 
 #[test]

@@ -87,8 +87,8 @@ fn a_newer_version_is_refused_and_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = made(directory.path());
     let alter = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    alter("UPDATE version SET version = 4");
-    assert!(matches!(open(&path), Err(OpenError::Newer { found: 4, supported: 3, .. })));
+    alter("UPDATE version SET version = 5");
+    assert!(matches!(open(&path), Err(OpenError::Newer { found: 5, supported: 4, .. })));
     alter("UPDATE version SET version = 0");
     assert!(matches!(open(&path), Err(OpenError::Damaged { .. })));
     alter("DELETE FROM version");
@@ -105,14 +105,26 @@ fn an_older_version_becomes_this_one() {
     let drop_column = |table, column| format!("ALTER TABLE {table} DROP COLUMN {column};");
     let before_3 = columns.map(|column| drop_column("key", column)).concat()
         + &serials.map(|column| drop_column("policy_epoch", column)).concat();
-    alter(&format!("{before_3} UPDATE version SET version = 2"));
-    open(&path).unwrap();
-    alter(&format!("{before_3} DROP TABLE attestation_key; UPDATE version SET version = 1"));
-    let store = open(&path).unwrap();
-    assert_eq!(store.reader().unwrap().attestation_keys().unwrap(), []);
-    assert_eq!(store.reader().unwrap().keys().unwrap(), []);
-    drop(store);
-    open(&path).unwrap();
+    let before_4 = "DROP TABLE claims;";
+    for (version, older) in [
+        (3, before_4.to_owned()),
+        (2, format!("{before_4} {before_3}")),
+        (1, format!("{before_4} {before_3} DROP TABLE attestation_key;")),
+    ] {
+        alter(&format!("{older} UPDATE version SET version = {version}"));
+        let store = open(&path).unwrap();
+        let reader = store.reader().unwrap();
+        assert_eq!((reader.attestation_keys().unwrap(), reader.keys().unwrap()), (vec![], vec![]));
+        // What was decided before has no claims, and is there.
+        assert_eq!(reader.claims_between(UnixTime(0), UnixTime::END, None, 10).unwrap(), []);
+        assert_eq!(reader.leaf_count().unwrap(), 100);
+        drop(reader);
+        drop(store);
+        let upgraded = Connection::open(&path).unwrap();
+        let found: i64 = upgraded.query_row("SELECT version FROM version", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, 4);
+        open(&path).unwrap();
+    }
 }
 
 #[test]
