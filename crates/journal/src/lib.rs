@@ -25,6 +25,7 @@ mod leaf;
 mod policy_loaded;
 mod publish;
 mod record;
+mod salts;
 mod sequencer;
 mod staged;
 
@@ -36,5 +37,6 @@ pub use leaf::LeafFault;
 pub use policy_loaded::PolicyLoaded;
 pub use publish::{CHECKPOINT, File, Publisher};
 pub use record::Record;
+pub use salts::Salts;
 pub use sequencer::{LogSequencer, RebuildError, SequencerError, SignedGroup};
 pub use staged::{ConfirmError, ReceiptParts, RecordedGrant, Staged, confirm, stage};

@@ -10,7 +10,7 @@ use claims::{
 };
 use crypto::Ed25519SigningKey;
 use journal::{
-    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Started,
+    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Salts, Started,
 };
 use tlog::note::Signer;
 use tlog::{Checkpoint, Frontier, leaf_hash};
@@ -138,6 +138,8 @@ fn vectors() -> String {
     let mut tree = Frontier::new();
     let proofs = tree.append(&entries);
     text += &format!("root = {}\nproof = {}\n", tree.root(), hex::encode(proofs.first().unwrap().to_bytes()));
+    let salt = Salts::new([17; 32], "{}").salt(1);
+    text += &format!("salt of an answer with claims = {}\n", hex::encode(salt));
     let origin: tlog::KeyName = "keys.example/journal".parse().unwrap();
     let signer = Signer::new(origin.clone(), Ed25519SigningKey::from_seed(&[1; 32]).unwrap()).unwrap();
     let checkpoint = Checkpoint { origin, size: tree.size(), root: tree.root() }.sign(&signer).unwrap();
@@ -160,5 +162,18 @@ fn every_vector_decodes_to_the_record_it_is_of() {
     for record in records() {
         assert_eq!(Record::decode(record.kind(), &record.encode()), Ok(record.clone()));
         assert!(record.kind() == LeafKind::Release || matches!(record, Record::Event(_)));
+    }
+}
+
+#[test]
+fn a_salt_commits_to_the_claims_the_blind_and_the_place() {
+    let salt = Salts::new([17; 32], "{}").salt(1);
+    assert_eq!(salt, Salts::new([17; 32], "{}").salt(1));
+    for other in [
+        Salts::new([18; 32], "{}").salt(1),
+        Salts::new([17; 32], "{} ").salt(1),
+        Salts::new([17; 32], "{}").salt(2),
+    ] {
+        assert_ne!(salt, other);
     }
 }

@@ -32,6 +32,7 @@
 
 mod claims_json;
 mod context_json;
+mod kept;
 mod key_json;
 mod tpm_json;
 
@@ -39,7 +40,7 @@ use std::collections::BTreeMap;
 
 use claims::UnixTime;
 use claims::{AttestedRequest, ClaimsRecord, KeyAttributes};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::circumstances::Circumstances;
@@ -48,6 +49,7 @@ use crate::reason::Reason;
 
 pub use claims_json::ClaimsJson;
 pub use context_json::ContextJson;
+pub use kept::{Answer, Decision, Kept};
 pub use key_json::{KeyJson, RequestJson};
 
 /// A case, ready to run.
@@ -68,7 +70,7 @@ pub struct Case {
 }
 
 /// What a case expects.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Expect {
     /// A permit by exactly these rules, in order of their ids.
@@ -78,7 +80,7 @@ pub enum Expect {
 }
 
 /// The denial that a case expects.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedDenial {
     /// [`crate::DenialCode::as_str`].
@@ -88,7 +90,7 @@ pub struct ExpectedDenial {
 }
 
 /// A reason that a case expects.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedReason {
     /// The rule's id.
@@ -96,8 +98,10 @@ pub struct ExpectedReason {
     /// The condition as the policy spells it.
     pub condition: String,
     /// Compared if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<String>,
     /// Compared if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
 }
 
@@ -105,8 +109,10 @@ pub struct ExpectedReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaseError {
     /// The text is longer than is parsed.
-    #[error("too long for a case: expected at most {MAX_TEXT} bytes, got {got}")]
+    #[error("too long: expected at most {max} bytes, got {got}")]
     TooLong {
+        /// Most that are parsed.
+        max: usize,
         /// Bytes found.
         got: usize,
     },
@@ -136,6 +142,12 @@ pub enum CaseError {
         /// The base as written.
         base: String,
     },
+    /// A past decision that no policy made.
+    #[error("`{code}` was not decided by policy: there is no case of it")]
+    NotByPolicy {
+        /// The code of the denial.
+        code: String,
+    },
 }
 
 impl Case {
@@ -144,13 +156,13 @@ impl Case {
     /// # Errors
     /// [`CaseError`], each as it says.
     pub fn parse(text: &str, load: impl FnOnce(&str) -> Option<String>) -> Result<Self, CaseError> {
-        let value = parse_json(text)?;
+        let value = parse_json(text, MAX_TEXT)?;
         if value.get("base").is_none() {
             return from_json::<Whole>(value)?.try_into();
         }
         let Changed { about, base, change, expect } = from_json(value)?;
         let no_base = || CaseError::NoBase { base: base.clone() };
-        let mut whole = parse_json(&load(&base).ok_or_else(no_base)?)?;
+        let mut whole = parse_json(&load(&base).ok_or_else(no_base)?, MAX_TEXT)?;
         if whole.get("base").is_some() {
             return Err(CaseError::NestedBase { base });
         }
@@ -167,7 +179,7 @@ impl Case {
     /// # Errors
     /// What differs from what was expected, for people.
     pub fn run(&self, policy: &Policy) -> Result<(), String> {
-        let got = policy.evaluate(&self.record, &self.request, &self.key, &self.circumstances);
+        let got = self.evaluate(policy, None);
         let as_expected = match (&self.expect, &got) {
             (Expect::Permit(expected), Evaluation::Permit { rules }) => expected == rules,
             (Expect::Deny(expected), Evaluation::Deny(denial)) => {
@@ -219,7 +231,7 @@ fn describe(evaluation: &Evaluation) -> String {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Whole {
     about: String,
@@ -255,9 +267,9 @@ impl TryFrom<Whole> for Case {
     }
 }
 
-fn parse_json(text: &str) -> Result<Value, CaseError> {
-    if text.len() > MAX_TEXT {
-        return Err(CaseError::TooLong { got: text.len() });
+fn parse_json(text: &str, max: usize) -> Result<Value, CaseError> {
+    if text.len() > max {
+        return Err(CaseError::TooLong { max, got: text.len() });
     }
     serde_json::from_str(text).map_err(|error| CaseError::Malformed { message: error.to_string() })
 }

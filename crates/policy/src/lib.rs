@@ -14,7 +14,8 @@
 //! | `locks` | the conditions that no policy can lift |
 //! | `decide` | locks, then Cedar; an error is a denial; a [`Grant`] only from a request that evidence binds |
 //! | `rules`, `explain` | why not: each failing condition, what was wanted, what was found |
-//! | [`case`](mod@case) | the file format of test cases |
+//! | [`case`](mod@case) | the file format of test cases, and of past decisions |
+//! | `image`, `written` | what a guest runs and what a rule says, for those who compare decisions and bundles |
 //!
 //! The language is Cedar: default deny, `forbid` over `permit`. Cedar by itself skips a policy whose evaluation
 //! errs, a `forbid` too; here a policy that may read what is absent does not load, and any error is a denial.
@@ -31,6 +32,7 @@ mod decide;
 mod explain;
 mod fit;
 mod format;
+mod image;
 mod load;
 mod load_error;
 mod locks;
@@ -43,6 +45,7 @@ mod rules;
 mod statement;
 mod subject;
 mod vocabulary;
+mod written;
 
 pub use bundle::Bundle;
 pub use circumstances::{Circumstances, Recent};
@@ -53,3 +56,4 @@ pub use manifest::{Manifest, ReferenceValue};
 pub use officers::{Officers, OfficersError, SignatureError};
 pub use reason::{Denial, DenialCode, Reason, ReasonKind};
 pub use statement::{BundleStatement, ProofRecord, StatementError};
+pub use written::Written;

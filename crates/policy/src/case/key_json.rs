@@ -28,7 +28,7 @@ enum VersionJson {
 }
 
 /// [`KeyAttributes`] without the id, which is the request's.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyJson {
     version: u32,
@@ -49,11 +49,43 @@ pub struct KeyJson {
 }
 
 /// [`ReleasePolicy`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReleasePolicyJson {
     cedar: String,
     immutable: bool,
+}
+
+impl From<&AttestedRequest> for RequestJson {
+    fn from(request: &AttestedRequest) -> Self {
+        let version = match request.version {
+            VersionSelector::Latest => VersionJson::Name("latest".to_owned()),
+            VersionSelector::Exact(version) => VersionJson::Exact(version.0),
+        };
+        Self { operation: request.operation.name().to_owned(), key: request.key.to_string(), version }
+    }
+}
+
+impl From<&KeyAttributes> for KeyJson {
+    fn from(key: &KeyAttributes) -> Self {
+        Self {
+            version: key.version.0,
+            kind: key.kind.to_string(),
+            origin: key.origin.name().to_owned(),
+            operations: key.operations.iter().map(|operation| operation.name().to_owned()).collect(),
+            for_simulation: key.for_simulation,
+            suite_floor: key.suite_floor.name().to_owned(),
+            enabled: key.enabled,
+            created_at: key.created_at.to_string(),
+            tags: key.tags.clone(),
+            ring: (!key.ring.is_default()).then(|| key.ring.to_string()),
+            region: key.region.as_ref().map(ToString::to_string),
+            release_policy: key.release_policy.as_ref().map(|policy| ReleasePolicyJson {
+                cedar: policy.cedar.to_string(),
+                immutable: policy.immutable,
+            }),
+        }
+    }
 }
 
 impl TryFrom<RequestJson> for AttestedRequest {

@@ -7,6 +7,7 @@ mod cases;
 mod circumstances;
 mod decide;
 mod evaluate;
+mod kept;
 mod load;
 mod own;
 mod quotes;
