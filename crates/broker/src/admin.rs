@@ -9,24 +9,25 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Extension, Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use claims::tpm::ObjectName;
 use claims::{
     AttestationKey, KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, ReleasePolicy, RequestId, Suite,
-    VersionSelector,
+    UnixTime, VersionSelector,
 };
+use policy::case::Decision;
 use release::NewKey;
 use secret::SecretBytes;
 use serde::de::DeserializeOwned;
-use wire::admin::{CreateKey, EnrolAttestationKey, Key, Status};
+use wire::admin::{CreateKey, DecisionPage, EnrolAttestationKey, Key, MissingDecisions, Status};
 use wire::{Problem, ProblemCode};
 
 use crate::app::{App, AppError};
 use crate::manage::{ManageError, Placement};
 use crate::public::now;
-use crate::{enrol, explain, manage};
+use crate::{decisions, enrol, explain, manage};
 
 /// Most bytes of a body.
 const MAX_BODY: usize = 64 * 1024;
@@ -48,6 +49,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/v1/attestation-keys/{name}/withdraw", post(withdraw))
         .route("/admin/v1/policy", post(load_policies))
         .route("/admin/v1/explain/{request}", get(explain))
+        .route("/admin/v1/decisions", get(past_decisions))
+        .route("/admin/v1/decisions/{request}", get(decisions_of))
         .fallback(async || refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "no such route"))
         .with_state(app)
 }
@@ -290,6 +293,90 @@ async fn explain(State(app): State<Arc<App>>, Path(request): Path<String>) -> Re
     }
 }
 
+async fn past_decisions(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    let Span { since, until, after, limit } = match Span::parse(uri.query().unwrap_or_default()) {
+        Ok(span) => span,
+        Err(message) => return bad_request(&message),
+    };
+    app.housekeep().await;
+    let told = decisions::page(&app.reader, since, until, after, limit).and_then(|page| {
+        let missing = match after {
+            Some(_) => None,
+            None => Some(MissingDecisions {
+                refused: app.reader.refusals_between(since, until)?,
+                without_claims: app.reader.answers_before_claims()?,
+            }),
+        };
+        let next = page.last.map(|(at, leaf)| format!("{}.{leaf}", at.0));
+        Ok(DecisionPage { decisions: values(&page.decisions), next, missing })
+    });
+    match told {
+        Ok(page) => json(&page),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, ProblemCode::Internal, &error.to_string()),
+    }
+}
+
+async fn decisions_of(State(app): State<Arc<App>>, Path(request): Path<String>) -> Response {
+    let Ok(request) = request.parse::<RequestId>() else {
+        return bad_request("not a request id: expected 32 hexadecimal digits");
+    };
+    match decisions::of_request(&app.reader, request) {
+        Ok(Some(told)) => json(&DecisionPage { decisions: values(&told), next: None, missing: None }),
+        Ok(None) => refuse(
+            StatusCode::NOT_FOUND,
+            ProblemCode::NotFound,
+            &format!(
+                "nothing is kept of what the request {request} was decided on: it was refused before, or is too old"
+            ),
+        ),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, ProblemCode::Internal, &error.to_string()),
+    }
+}
+
+/// As JSON; what cannot be JSON would be `null`, which no reader takes.
+fn values(decisions: &[Decision]) -> Vec<serde_json::Value> {
+    decisions.iter().map(|decision| serde_json::to_value(decision).unwrap_or_default()).collect()
+}
+
+/// Which decisions a query asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Span {
+    since: UnixTime,
+    until: UnixTime,
+    after: Option<(UnixTime, u64)>,
+    limit: usize,
+}
+
+impl Span {
+    fn parse(query: &str) -> Result<Self, String> {
+        let limit = decisions::MAX_REQUESTS;
+        let mut span = Self { since: UnixTime(0), until: UnixTime::END, after: None, limit };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let wrong = |expected: &str| format!("`{name}`: expected {expected}, got `{value}`");
+            let time = || UnixTime::parse(value).ok_or_else(|| wrong("a time such as 2026-11-22T09:30:00Z"));
+            match name {
+                "since" => span.since = time()?,
+                "until" => span.until = time()?,
+                "after" => {
+                    let place = value
+                        .split_once('.')
+                        .and_then(|(at, leaf)| Some((UnixTime(at.parse().ok()?), leaf.parse().ok()?)));
+                    span.after = Some(place.ok_or_else(|| wrong("what `next` of the page before says"))?);
+                }
+                "limit" => {
+                    let limit =
+                        value.parse().ok().filter(|limit| (1..=decisions::MAX_REQUESTS).contains(limit));
+                    let expected = || wrong(&format!("1 to {}", decisions::MAX_REQUESTS));
+                    span.limit = limit.ok_or_else(expected)?;
+                }
+                _ => return Err(format!("unknown parameter `{name}`; use since, until, after and limit")),
+            }
+        }
+        Ok(span)
+    }
+}
+
 /// A key as operators see it.
 pub(crate) fn describe(attributes: &KeyAttributes) -> Key {
     Key {
@@ -342,4 +429,27 @@ fn bad_request(message: &str) -> Response {
 fn refuse(status: StatusCode, code: ProblemCode, detail: &str) -> Response {
     let problem = Problem { detail: Some(detail.to_owned()), ..Problem::from(code) };
     (status, [(header::CONTENT_TYPE, wire::PROBLEM_MEDIA_TYPE)], problem.to_json()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_read_and_what_is_none_is_named() {
+        let all = Span { since: UnixTime(0), until: UnixTime::END, after: None, limit: 500 };
+        assert_eq!(Span::parse(""), Ok(all));
+        let span =
+            Span { since: UnixTime(5), until: UnixTime(86_400), after: Some((UnixTime(7), 3)), limit: 2 };
+        assert_eq!(Span::parse("since=5&until=1970-01-02&after=7.3&limit=2"), Ok(span));
+        for (query, expected) in [
+            ("since=x", "`since`: expected a time such as 2026-11-22T09:30:00Z, got `x`"),
+            ("after=7", "`after`: expected what `next` of the page before says, got `7`"),
+            ("limit=501", "`limit`: expected 1 to 500, got `501`"),
+            ("limit=0", "`limit`: expected 1 to 500, got `0`"),
+            ("from=1", "unknown parameter `from`; use since, until, after and limit"),
+        ] {
+            assert_eq!(Span::parse(query).unwrap_err(), expected);
+        }
+    }
 }

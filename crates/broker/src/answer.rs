@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use claims::{KeyId, PolicyDigest, RequestId, Sha256Digest, UnixTime, VersionSelector};
+use claims::leaf::Salt;
+use claims::{KeyAttributes, KeyId, PolicyDigest, RequestId, Sha256Digest, UnixTime, VersionSelector};
 use journal::{Denied, Event, SignedGroup, Staged, confirm, stage};
 use policy::{Circumstances, Denial, Policy, Reason, ReasonKind};
 use release::{Embargoed, ReleaseError, UnwrapInput};
@@ -20,8 +21,8 @@ pub(crate) struct Decided {
     outcome: Result<(policy::Grant, Embargoed), NoGrant>,
     /// What will deny it from an announced date on.
     announced: Vec<Reason>,
-    /// The key that it was about, and must still be as it was.
-    pub(crate) key: Option<KeyUnchanged>,
+    /// The key that it was about; `None` if there is none.
+    pub(crate) key: Option<KeyAttributes>,
 }
 
 /// A denial, by policy or because there is nothing to seal.
@@ -77,11 +78,6 @@ impl Core {
             return Decided { outcome: Err(unknown_key(asked.version)), announced: Vec::new(), key: None };
         };
         let attributes = &key.wrapped.attributes;
-        let unchanged = KeyUnchanged {
-            key: attributes.id.clone(),
-            version: attributes.version,
-            revision: attributes.revision,
-        };
         let outcome = match policy.decide(bound, attributes, circumstances) {
             Err(Denial { code, reasons }) => Err(NoGrant { code: code.as_str(), reasons }),
             Ok(grant) => match self.root.seal(&grant, &key.wrapped, unwrap) {
@@ -93,7 +89,15 @@ impl Core {
         let announced =
             permitted.then(|| policy.announced(bound.claims().record(), asked, attributes, circumstances));
         let announced = announced.flatten().map_or_else(Vec::new, |(from, denial)| warning(from, denial));
-        Decided { outcome, announced, key: Some(unchanged) }
+        Decided { outcome, announced, key: Some(attributes.clone()) }
+    }
+}
+
+impl Decided {
+    /// The key must still be as it was when this becomes durable.
+    pub(crate) fn unchanged(&self) -> Option<KeyUnchanged> {
+        let KeyAttributes { id, version, revision, .. } = self.key.as_ref()?;
+        Some(KeyUnchanged { key: id.clone(), version: *version, revision: *revision })
     }
 }
 
@@ -138,15 +142,15 @@ fn lock(rule: &str, condition: &str, wanted: String, found: String) -> Reason {
 }
 
 impl PendingAnswer {
-    /// Stages the leaf of one decision.
+    /// Stages the leaf of one decision, under a salt of its own.
     pub(crate) fn stage(
         bound: &BoundRequest<'_>,
         decided: Decided,
         request: RequestId,
         policy: PolicyDigest,
+        salt: Salt,
         now: UnixTime,
     ) -> Result<Self, Refusal> {
-        let salt = crypto::random_array().map_err(internal)?;
         let no_grant = match decided.outcome {
             Ok((grant, embargoed)) => {
                 if let Some(first) = decided.announced.first() {

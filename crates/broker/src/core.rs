@@ -15,18 +15,20 @@ use claims::tpm::TpmClaims;
 use claims::{BrokerId, RequestId, Sha256Digest, TpmCounters, UnixTime};
 use endorsements::FindError;
 use evidence::{Evidence, EvidenceError};
+use journal::Salts;
+use policy::case::Kept;
 use policy::{Circumstances, Policy};
 use release::{RootKey, UnwrapInput};
-use store::{KeyUnchanged, SeenTpm, SpentNonce, Transaction};
+use store::{ClaimsRow, KeyUnchanged, SeenTpm, SpentNonce, Transaction};
 use verify::challenge::{Challenge, ChallengeKey};
 use verify::tpm::ek::EkRoots;
 use verify::{
-    BindError, ChallengeError, Endorsements, EndorsementsError, TpmVerifyError, TrustAnchors, VerifiedClaims,
-    VerifyError, authenticate_enrolled,
+    BindError, BoundRequest, ChallengeError, Endorsements, EndorsementsError, TpmVerifyError, TrustAnchors,
+    VerifiedClaims, VerifyError, authenticate_enrolled,
 };
 use wire::{ProblemCode, ReleaseRequest};
 
-use crate::answer::{Pending, PendingAnswer};
+use crate::answer::{Decided, Pending, PendingAnswer};
 use crate::attestation_keys::AttestationKeys;
 use crate::revocation::Lists;
 use crate::ring::KeyRing;
@@ -156,7 +158,8 @@ impl Core {
         transaction.nonce = Some(nonce);
         transaction.tpm = claims.record().tpm.as_ref().and_then(|tpm| self.seen(tpm));
         transaction.policy = Some(policy.digest());
-        let mut answers = Vec::with_capacity(message.requests.len());
+        let mut decisions = Vec::with_capacity(message.requests.len());
+        let mut kept = Kept::new(claims.record(), now);
         for (index, request) in message.requests.iter().enumerate() {
             let bound = claims.request(index).ok_or_else(|| internal("a request vanished"))?;
             let unwrap = request.unwrap.as_ref();
@@ -168,12 +171,18 @@ impl Core {
                 recent: self.served.recent(&guest, &bound.request().key, now),
             };
             let decided = self.decide(&bound, unwrap, policy, ring, &circumstances);
-            if let Some(unchanged) = &decided.key {
-                add_unchanged(&mut transaction, unchanged);
-            }
-            answers.push(PendingAnswer::stage(&bound, decided, request_id, policy.digest(), now)?);
+            kept.add(&circumstances, bound.request(), decided.key.as_ref());
+            decided.unchanged().iter().for_each(|unchanged| add_unchanged(&mut transaction, unchanged));
+            decisions.push((bound, decided));
         }
+        let (beside_leaves, salts) = beside(&kept, now)?;
+        let stage = |(bound, decided): (BoundRequest<'_>, Decided)| {
+            let salt = salts.salt(bound.index());
+            PendingAnswer::stage(&bound, decided, request_id, policy.digest(), salt, now)
+        };
+        let answers: Vec<_> = decisions.into_iter().map(stage).collect::<Result<_, _>>()?;
         transaction.leaves = answers.iter().map(PendingAnswer::row).collect();
+        transaction.claims = beside_leaves;
         let known_size = message.known_checkpoint_size;
         Ok(Prepared { transaction, pending: Pending { request_id, guest, answers, known_size } })
     }
@@ -211,6 +220,15 @@ impl Core {
         let counters = TpmCounters { ak, resets, restarts, clock_ms: tpm.clock_ms };
         Some(SeenTpm { counters, slack_ms: CHALLENGE_MAX_MS })
     }
+}
+
+/// What is kept beside the leaves of a request, and the salts that commit to it. What is too long is not kept, and the
+/// salts commit to nothing.
+fn beside(kept: &Kept, now: UnixTime) -> Result<(Option<ClaimsRow>, Salts), Refusal> {
+    let blind = crypto::random_array().map_err(internal)?;
+    let text = kept.to_text();
+    let salts = Salts::new(blind, text.as_deref().unwrap_or_default());
+    Ok((text.map(|text| ClaimsRow { at: now, blind, text }), salts))
 }
 
 fn add_unchanged(transaction: &mut Transaction, unchanged: &KeyUnchanged) {

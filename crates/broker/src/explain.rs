@@ -96,10 +96,14 @@ fn answer(stored: &StoredLeaf) -> Result<(String, ExplainedAnswer), ExplainError
     Ok((at.to_string(), answer))
 }
 
-fn reasons(stored: &StoredLeaf) -> Result<Vec<ExplainedReason>, ExplainError> {
+/// The explanation beside a leaf; empty if there is none.
+pub(crate) fn reasons_beside(stored: &StoredLeaf) -> Result<Vec<Reason>, ExplainError> {
     let Some(text) = &stored.leaf.explanation else { return Ok(Vec::new()) };
-    let json = |source| ExplainError::Json { leaf: stored.index, source };
-    let reasons: Vec<Reason> = serde_json::from_str(text).map_err(json)?;
+    serde_json::from_str(text).map_err(|source| ExplainError::Json { leaf: stored.index, source })
+}
+
+fn reasons(stored: &StoredLeaf) -> Result<Vec<ExplainedReason>, ExplainError> {
+    let reasons = reasons_beside(stored)?;
     let explained = |Reason { kind, rule, doc, condition, wanted, found }| {
         let kind = kind.name().to_owned();
         ExplainedReason { kind, rule, doc, condition, wanted, found }

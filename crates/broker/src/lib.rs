@@ -3,6 +3,7 @@
 //! - [`core`] and [`answer`] are a release without I/O: bytes in, a transaction and embargoed keys out, and the
 //!   answer once the transaction is durable.
 //! - [`app`] holds what handlers share; [`start`] puts it together; [`serve`] has the sockets.
+//! - [`explain`] and [`decisions`] read back what was decided, why, and on what.
 //! - [`public`] is what guests and auditors reach over TLS, [`admin`] what operators reach over a Unix socket.
 //! - [`endorsing`] says where certificates come from that evidence lacks; a release looks there before it gives up;
 //!   [`revocation`] keeps revocation lists fresh.
@@ -20,6 +21,7 @@ pub mod app;
 pub mod attestation_keys;
 pub mod config;
 pub mod core;
+pub mod decisions;
 mod endorse;
 pub mod endorsing;
 pub mod enrol;

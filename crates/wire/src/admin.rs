@@ -177,6 +177,30 @@ pub struct ExplainedAnswer {
     pub reasons: Vec<ExplainedReason>,
 }
 
+/// `GET /admin/v1/decisions?since=&until=&after=&limit=`: past decisions with what they were decided on, in order of
+/// time; and `GET /admin/v1/decisions/{request}`, those of one request. Times are seconds since 1970 or RFC 3339, `limit`
+/// is in requests; all may be left out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionPage {
+    /// Each as `policy::case::Decision` has it.
+    pub decisions: Vec<serde_json::Value>,
+    /// `after` of the next page; `None` on the last one.
+    pub next: Option<String>,
+    /// What is not among the decisions; on the first page only.
+    pub missing: Option<MissingDecisions>,
+}
+
+/// How much of a span of time has no claims to decide on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MissingDecisions {
+    /// Requests that were refused before their evidence was believed, as far as they are remembered.
+    pub refused: u64,
+    /// Answers, of whatever time, that are older than all claims that are kept.
+    pub without_claims: u64,
+}
+
 /// One condition that decided.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
