@@ -1,4 +1,4 @@
-//! `keyfast audit`: reading the broker's log, and why something was decided.
+//! `keyfast audit`: reading the broker's log, and what was decided, why, and on what.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use clap::Subcommand;
 use journal::audit::verify_directory;
 use policy::{Reason, ReasonKind};
 use tlog::note::VerifierKey;
-use wire::admin::{ExplainedReason, Explanation, Status};
+use wire::admin::{ExplainedReason, Explanation, MissingDecisions, Status};
 
 use crate::admin::{Admin, AdminError};
 use crate::dev::Layout;
 use crate::evidence::Style;
 use crate::file::read_if_there;
+use crate::past::{self, PastError, Span};
 use crate::policy::print_reasons;
 
 /// Most bytes of a file of the published log.
@@ -33,6 +34,20 @@ pub enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Print the decision as a case for `keyfast policy test`; =N for answer N, from 0, of a request with several
+        #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, conflicts_with = "json")]
+        case: Option<Option<usize>>,
+    },
+    /// Export past decisions with what they were decided on, a line of JSON each
+    #[command(
+        long_about = "Export past decisions with what they were decided on, a line of JSON each, for `keyfast policy replay \
+        --from` on a machine without a broker.\n\nThe lines say what guests are and which keys they asked for; there \
+        is no key in them."
+    )]
+    Decisions {
+        /// Which.
+        #[command(flatten)]
+        span: Span,
     },
     /// Verify a published log: every entry, tile and the signed checkpoint
     #[command(long_about = "Verify a published log: every entry, every tile, and the signed checkpoint.\n\n\
@@ -60,6 +75,18 @@ pub enum AuditFailure {
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+    /// Past decisions cannot be had.
+    #[error(transparent)]
+    Past(#[from] PastError),
+    /// There is no case of a decision.
+    #[error(transparent)]
+    Case(#[from] policy::case::CaseError),
+    /// A request has several answers, or not this one.
+    #[error("the request has {got} answers; name one with --case=N, from 0 to {}", got.saturating_sub(1))]
+    WhichAnswer {
+        /// How many.
+        got: usize,
+    },
     /// The log is not what was signed.
     #[error("the log in `{}` does not verify: {reason}", dir.display())]
     Log {
@@ -83,7 +110,9 @@ impl AuditFailure {
 /// [`AuditFailure`].
 pub fn run(admin: &Admin, command: &Command) -> Result<(), AuditFailure> {
     match command {
-        Command::Explain { request, json } => {
+        Command::Explain { request, case: Some(which), .. } => print_case(admin, *request, *which),
+        Command::Decisions { span } => export(admin, *span),
+        Command::Explain { request, json, case: None } => {
             let explanation: Explanation = admin.fetch(&format!("/admin/v1/explain/{request}"))?;
             if *json {
                 println!("{}", serde_json::to_string_pretty(&explanation).unwrap_or_default());
@@ -113,6 +142,36 @@ fn verify(admin: &Admin, dir: Option<&Path>, key: Option<VerifierKey>) -> Result
     println!("entries     {}", report.checkpoint.size);
     println!("root        {}", report.checkpoint.root);
     println!("verified    every entry and tile that the checkpoint needs, and its signature");
+    Ok(())
+}
+
+/// Prints the only answer, or the one that was named, as a case.
+fn print_case(admin: &Admin, request: RequestId, which: Option<usize>) -> Result<(), AuditFailure> {
+    let decisions = past::of_request(admin, request)?;
+    let decision = match (which, decisions.as_slice()) {
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(at), all) => all.get(at),
+    };
+    let decision = decision.ok_or(AuditFailure::WhichAnswer { got: decisions.len() })?;
+    Ok(io::stdout().lock().write_all(decision.case_file()?.as_bytes())?)
+}
+
+fn export(admin: &Admin, span: Span) -> Result<(), AuditFailure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let missing = past::of_broker(admin, span, |decision| {
+        Ok::<(), AuditFailure>(writeln!(out, "{}", decision.to_line()?)?)
+    })?;
+    out.flush()?;
+    let MissingDecisions { refused, without_claims } = missing;
+    if refused > 0 {
+        eprintln!(
+            "keyfast: not among them: {refused} refused before any policy, whose evidence was not believed"
+        );
+    }
+    if without_claims > 0 {
+        eprintln!("keyfast: not among them: {without_claims} older than the claims that are kept");
+    }
     Ok(())
 }
 

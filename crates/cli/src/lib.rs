@@ -9,6 +9,7 @@
 //! | [`measure`] | `keyfast measure` | nobody |
 //! | [`reference`] | `keyfast reference` | files only |
 //! | [`endorsements`] | `keyfast endorsements` | AMD, Azure, or a mirror of theirs |
+//! | [`policy`] | `keyfast policy` | nobody; `replay` the admin socket |
 //! | [`dev`] | `keyfast dev` | processes that it starts |
 //!
 //! The command holds no key but the public halves that owners encrypt to, and must never print a secret or take one
@@ -25,6 +26,7 @@ pub mod file;
 pub mod keys;
 pub mod measure;
 mod output;
+pub mod past;
 pub mod policy;
 mod progress;
 pub mod reference;

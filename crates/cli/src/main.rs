@@ -46,7 +46,7 @@ enum Command {
     AttestationKeys(attestation_keys::Command),
     /// Encrypt a file to a broker's key, without contact to the broker
     Encrypt(encrypt::Encrypt),
-    /// Read the log: verify it, explain a decision
+    /// Read the log: verify it, explain a decision, export decisions
     #[command(subcommand)]
     Audit(audit::Command),
     /// Decode and verify attestation evidence
@@ -55,7 +55,7 @@ enum Command {
     /// Work out reference values from firmware, kernels and images
     #[command(subcommand)]
     Measure(measure::Command),
-    /// Check, test, explain and lay out attestation policies
+    /// Check, test, explain, prove, replay and compare attestation policies
     #[command(subcommand)]
     Policy(policy::Command),
     /// Add, list and withdraw reference values: images, owners, machines

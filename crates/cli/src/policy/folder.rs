@@ -81,6 +81,11 @@ impl PolicyFile {
 }
 
 impl Chosen {
+    /// These policies of a directory; all if none is named.
+    pub fn of(dir: &Path, names: &[String]) -> Self {
+        Self { names: names.to_vec(), dir: dir.to_owned() }
+    }
+
     /// The files, in order of their names.
     pub fn policies(&self) -> Result<Vec<PolicyFile>, FolderError> {
         let mut names = self.names.clone();

@@ -1,6 +1,7 @@
 //! `keyfast policy`: what an author of attestation policies does before a broker sees them.
 //!
-//! Everything here works on files, without a broker and without a network. A policy that passes `check` loads in a
+//! Everything here works on files, without a broker and without a network, but for `replay`, which may ask a broker for
+//! its past. A policy that passes `check` loads in a
 //! broker; a case that passes `test` is decided so there, since the code is the same.
 
 mod bundle;
@@ -9,14 +10,17 @@ mod check;
 mod claims;
 mod coverage;
 mod diagnostics;
+mod diff;
 mod explain;
 mod folder;
 mod format;
 mod import_skr;
 mod junit;
 mod prove;
+mod replay;
 mod sarif;
 mod schema;
+mod tally;
 mod test;
 
 pub(crate) use explain::print_reasons;
@@ -64,6 +68,24 @@ pub enum Command {
         shown as a guest, which Cedar itself has been seen to permit."
     )]
     Prove(prove::Prove),
+    /// Replay past decisions: what would policies have decided about the guests of a broker?
+    #[command(
+        long_about = "Replay past decisions: put every guest that a broker has decided about to these policies and reference \
+        values, and say which decisions would be otherwise, by guest image and key.\n\nOnly what policies decided is \
+        replayed; refusals before that are counted. With --at it is decided as at that time, so that dates in reference \
+        values take effect. Exit code 0: nothing changes; 1: something does; 2: it cannot be judged."
+    )]
+    Replay(replay::Replay),
+    /// Compare two directories of policies by what they mean: reference values, rules, cases, proofs
+    #[command(
+        long_about = "Compare two directories of policies by what they mean, not by their text: reference values and \
+        floors; rules by their ids, with the conditions that came and went; cases of either that are decided otherwise; \
+        and, by the solver cvc5, whether the new one permits or denies anything that the old one did not, with a guest \
+        that shows it.\n\nLayout, comments and order are no difference. Without names, each policy file is compared with \
+        the one of its name; with names, those files are compared together, as a broker loads them. Exit code 0: the \
+        same meaning; 1: another; 2: it cannot be judged."
+    )]
+    Diff(diff::Diff),
     /// Lay policies out in one way; comments stay
     Fmt(format::Fmt),
     /// Write what policy officers sign: digests, a serial number, and what was proven
@@ -168,6 +190,28 @@ pub enum PolicyFailure {
     /// A release policy of Azure's is not translated.
     #[error(transparent)]
     Import(#[from] import_skr::ImportFailure),
+    /// Policies cannot be judged, since they do not load; why has been printed.
+    #[error("{problems} {} in {}: nothing to compare with", plural(*.problems, "problem", "problems"), dir.display())]
+    NotJudged {
+        /// How many problems.
+        problems: usize,
+        /// Where.
+        dir: PathBuf,
+    },
+    /// Nothing was replayed.
+    #[error(transparent)]
+    Replay(#[from] replay::ReplayFailure),
+    /// Past decisions would be otherwise; they have been printed.
+    #[error("{changed} of {all} {} would be otherwise", plural(*.all, "decision", "decisions"))]
+    Otherwise {
+        /// How many.
+        changed: usize,
+        /// Of how many.
+        all: usize,
+    },
+    /// Two directories mean different things; what has been printed.
+    #[error("the meaning differs")]
+    Differs,
     /// The policies deny; why has been printed.
     #[error("denied")]
     Denied,
@@ -177,6 +221,14 @@ pub enum PolicyFailure {
 }
 
 impl PolicyFailure {
+    /// Policies that do not load, where they were to be compared with something.
+    fn not_judged(self) -> Self {
+        match self {
+            Self::Wrong { problems, dir } => Self::NotJudged { problems, dir },
+            other => other,
+        }
+    }
+
     /// The exit code: 1 for policies that are wrong or deny, 2 for what keeps them from being judged, 3 if a broker does
     /// not take them.
     pub fn exit_code(&self) -> u8 {
@@ -185,6 +237,8 @@ impl PolicyFailure {
             Self::Folder(_)
             | Self::Output(_)
             | Self::Prove(_)
+            | Self::Replay(_)
+            | Self::NotJudged { .. }
             | Self::Schema { .. }
             | Self::Statement { .. }
             | Self::Sign(_)
@@ -206,6 +260,8 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), PolicyFailure> {
         Command::Test(args) => test::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Prove(args) => prove::run(args, out),
+        Command::Replay(args) => replay::run(admin, args, out),
+        Command::Diff(args) => diff::run(args, out),
         Command::Fmt(args) => format::run(args, out),
         Command::Bundle(args) => bundle::make(args, out),
         Command::Sign(args) => bundle::sign(args, out),

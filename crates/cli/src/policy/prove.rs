@@ -143,6 +143,7 @@ fn properties<'a>(
     nevers.chain(rules).chain(looser).collect()
 }
 
+/// Loads what was chosen; what is wrong with it is printed.
 pub(super) fn load(chosen: &Chosen, out: &mut dyn Write) -> Result<Policy, PolicyFailure> {
     let policies = chosen.policies()?;
     let bundle = chosen.bundle(&policies)?;
@@ -177,7 +178,7 @@ fn print(proven: &Proven, took_ms: u128, style: Style, out: &mut dyn Write) -> s
     found.as_ref().map_or(Ok(()), |found| print_counterexample(found, out))
 }
 
-fn print_counterexample(found: &Counterexample, out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn print_counterexample(found: &Counterexample, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "        {} is permitted by {}, for one, if", found.action, found.rules.join(", "))?;
     for (claim, value) in &found.claims {
         for line in wrap(&format!("{claim} = {value}"), COLUMNS - 2) {

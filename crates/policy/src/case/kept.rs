@@ -139,6 +139,15 @@ impl Decision {
         &self.id
     }
 
+    /// When it was decided.
+    ///
+    /// # Errors
+    /// [`CaseError::Malformed`] if that is no time.
+    pub fn now(&self) -> Result<UnixTime, CaseError> {
+        let no_time = || CaseError::Malformed { message: format!("`now` is no time: `{}`", self.now) };
+        UnixTime::parse(&self.now).ok_or_else(no_time)
+    }
+
     /// The leaf that records it.
     pub fn leaf(&self) -> u64 {
         self.leaf
