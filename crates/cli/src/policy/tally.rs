@@ -72,8 +72,8 @@ impl Tally {
         }
         let case = decision.case()?;
         self.replayed = self.replayed.saturating_add(1);
-        let (first, last) = self.times.unwrap_or((case.now, case.now));
-        self.times = Some((first.min(case.now), last.max(case.now)));
+        let (first, last) = self.times.unwrap_or((case.circumstances.now, case.circumstances.now));
+        self.times = Some((first.min(case.circumstances.now), last.max(case.circumstances.now)));
         let now = case.evaluate(policy, at);
         let (was_permitted, reason, permits) = match (&case.expect, now) {
             (Expect::Permit(_), Evaluation::Permit { .. }) => {

@@ -62,7 +62,7 @@ pub fn compare(
 /// The cases of the new directory, and those of the old one that are not among them.
 fn of_both(old: &Chosen, new: &Chosen, name: &str) -> Result<Vec<CaseFile>, FolderError> {
     let mut all = cases::all(&new.cases(name))?;
-    let asked = |case: &Case| format!("{:?}", (&case.record, &case.request, &case.key, case.now));
+    let asked = |case: &Case| format!("{:?}", (&case.record, &case.request, &case.key, &case.circumstances));
     for file in cases::all(&old.cases(name))? {
         let known =
             all.iter().any(|other| other.name == file.name && asked(&other.case) == asked(&file.case));
