@@ -18,6 +18,7 @@ mod protocol;
 #[cfg(feature = "tpm")]
 mod real_tpm;
 mod refusals;
+mod replay;
 mod restarts;
 mod rogue;
 mod setup;

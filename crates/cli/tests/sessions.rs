@@ -2,7 +2,8 @@
 //!
 //! A session is a text file in `sessions/`. Lines of `= FILE` begin a file that the session finds in its directory, lines
 //! of `$ ...` are typed, what follows is printed (standard output, then standard error) up to `[exit N]`. The directory
-//! also holds the shipped schema, reference values, policies and cases. `KEYFAST_RECORD=1` writes anew what is printed;
+//! also holds the shipped schema, reference values, policies and cases, twice (`attestation-policies` and `proposed`), and
+//! past decisions (`decisions.jsonl`). `KEYFAST_RECORD=1` writes anew what is printed;
 //! read the difference before you keep it.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -50,7 +51,11 @@ impl Session {
     fn run(&self) -> String {
         let dir = tempfile::tempdir().unwrap();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../attestation-policies");
-        copy(&shipped, &dir.path().join("attestation-policies"));
+        for name in ["attestation-policies", "proposed"] {
+            copy(&shipped, &dir.path().join(name));
+        }
+        let decisions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/decisions.jsonl");
+        fs::copy(decisions, dir.path().join("decisions.jsonl")).unwrap();
         for (name, text) in &self.files {
             let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

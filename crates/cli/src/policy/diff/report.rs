@@ -87,7 +87,8 @@ fn short(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
     }
-    text.chars().take(columns.saturating_sub(3)).chain("...".chars()).collect()
+    let beginning: String = text.chars().take(columns.saturating_sub(3)).collect();
+    format!("{}...", beginning.trim_end_matches(['.', ' ']))
 }
 
 fn print_rule(change: &rules::Change, style: Style, out: &mut dyn Write) -> io::Result<()> {
@@ -120,8 +121,9 @@ fn print_meaning(compared: &Compared, style: Style, out: &mut dyn Write) -> io::
             wrap(&error.to_string(), COLUMNS).iter().try_for_each(|line| writeln!(out, "            {line}"))
         }
         Outcome::Proven { looser: None, tighter: None } => {
-            let proven = "proven to permit the same, for every request and any reference values";
-            writeln!(out, "  {}  {name}: {proven}", style.paint(Tone::Good, "same    "))
+            let proven = "proven to permit the same to everybody, under any reference values";
+            writeln!(out, "  {}  {name}", style.paint(Tone::Good, "same    "))?;
+            writeln!(out, "            {proven}")
         }
         Outcome::Proven { looser, tighter } => {
             print_direction("looser  ", "new permits what old does not", (name, looser), style, out)?;
