@@ -55,7 +55,7 @@ pub enum PastError {
 
 /// A time on the command line.
 pub fn time(text: &str) -> Result<UnixTime, String> {
-    let expected = "expected 2026-11-22, 2026-11-22T09:30:00Z, or seconds since 1970";
+    let expected = "expected 2026-11-22 or 2026-11-22T09:30:00Z";
     UnixTime::parse(text).ok_or_else(|| expected.to_owned())
 }
 

@@ -30,7 +30,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nonces_kept: 65_536, refusals_kept: 10_000, claims_kept: 1_000_000, queue: 4096 }
+        Self { nonces_kept: 65_536, refusals_kept: 10_000, claims_kept: 250_000, queue: 4096 }
     }
 }
 

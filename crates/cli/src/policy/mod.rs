@@ -191,7 +191,7 @@ pub enum PolicyFailure {
     #[error(transparent)]
     Import(#[from] import_skr::ImportFailure),
     /// Policies cannot be judged, since they do not load; why has been printed.
-    #[error("{problems} {} in {}: nothing to compare with", plural(*.problems, "problem", "problems"), dir.display())]
+    #[error("{problems} {} in {}: it cannot be judged", plural(*.problems, "problem", "problems"), dir.display())]
     NotJudged {
         /// How many problems.
         problems: usize,

@@ -145,9 +145,15 @@ fn print_direction(
 }
 
 fn print_case(change: &decided::Change, out: &mut dyn Write) -> io::Result<()> {
-    let decided::Change { case, was, is, reason, .. } = change;
+    let decided::Change { case, about, was, is, reason } = change;
     writeln!(out, "  {was} -> {is}  {case}")?;
-    wrap(reason, COLUMNS).iter().try_for_each(|line| writeln!(out, "            {line}"))
+    let mut lines = wrap(reason, COLUMNS);
+    if lines.len() > REASON_LINES {
+        lines.truncate(REASON_LINES);
+        lines.push("...".to_owned());
+    }
+    let about = wrap(about, COLUMNS);
+    about.iter().chain(&lines).try_for_each(|line| writeln!(out, "            {line}"))
 }
 
 fn rule_as_json(change: &rules::Change) -> Value {
@@ -182,5 +188,7 @@ fn meaning_as_json(Compared { name, outcome }: &Compared) -> Value {
     })
 }
 
+/// Most lines of a reason; JSON has all of it.
+const REASON_LINES: usize = 3;
 /// Columns behind an indent of twelve or fourteen.
 const COLUMNS: usize = 86;
