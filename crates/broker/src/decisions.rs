@@ -5,8 +5,8 @@
 
 use claims::{RequestId, UnixTime};
 use journal::{Event, Record, Salts};
-use policy::Reason;
 use policy::case::{Answer, CaseError, Decision, Expect, ExpectedDenial, ExpectedReason, Kept};
+use policy::{Reason, ReasonKind};
 use store::{Reader, StorageError, StoredClaims, StoredLeaf};
 
 use crate::explain::{ExplainError, reasons_beside};
@@ -116,7 +116,9 @@ fn decision(
     let reasons = reasons_beside(leaf)?;
     let (index, policy, decided) = match Record::decode(leaf.leaf.kind, &leaf.leaf.record).map_err(source)? {
         Record::Release(release) => {
-            let rules = reasons.into_iter().map(|reason| reason.rule).collect();
+            // What is announced did not decide yet.
+            let permits = reasons.into_iter().filter(|reason| reason.kind != ReasonKind::Announced);
+            let rules = permits.map(|reason| reason.rule).collect();
             (release.index, release.policy, Expect::Permit(rules))
         }
         Record::Event(Event::Denied(denied)) => {

@@ -1,7 +1,7 @@
 //! `keyfast policy diff` with the solver `cvc5`, which `tools/setup` installs: what was proven the same is the same however
 //! it is written, and what is not has a guest to show for it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -21,9 +21,9 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether decisions can depend on it: a name is for people.
+    /// Whether decisions can depend on it: words are for people, and a warning denies nothing.
     pub fn matters(&self) -> bool {
-        self.what != "name"
+        !["name", "origin", "why", "warn_from"].contains(&self.what.as_str())
     }
 }
 
@@ -53,7 +53,11 @@ fn entries(file: &Table) -> BTreeMap<Place, Table> {
     for (kind, list) in file {
         let tables = list.as_array().into_iter().flatten().filter_map(Value::as_table);
         for table in tables {
-            let (place, rest) = if kind == FLOOR { floor(table) } else { value(kind, table) };
+            let (place, rest) = match kind.as_str() {
+                FLOOR => processor("floor", table),
+                REVOKED => processor(REVOKED, table),
+                kind => value(kind, table),
+            };
             entries.insert(place, rest);
         }
     }
@@ -66,20 +70,19 @@ fn value(kind: &str, table: &Table) -> (Place, Table) {
     ((kind.to_owned(), value), rest)
 }
 
-/// A floor is found by all that is no version: product, model, and whatever else sets it apart.
-fn floor(table: &Table) -> (Place, Table) {
-    let (parts, rest): (Vec<_>, Vec<_>) =
-        table.clone().into_iter().partition(|(field, _)| PARTS.contains(&field.as_str()));
-    let mut rest: Table = rest.into_iter().collect();
+/// A floor or a revocation is found by its processor, and a floor by the date from which it denies: a processor may have
+/// several.
+fn processor(kind: &str, table: &Table) -> (Place, Table) {
+    let mut rest = table.clone();
     let mut place = rest.remove("product").map(|product| show(&product)).unwrap_or_default();
     if let Some(Value::Table(cpu)) = rest.remove("cpuid") {
         let number = |field: &str| cpu.get(field).map(show).unwrap_or_default();
         place += &format!(" {}/{}/{}", number("family"), number("model"), number("stepping"));
     }
-    for (field, value) in &rest {
-        place += &format!(" {field} {}", show(value));
+    if let Some(from) = rest.remove("deny_from") {
+        place += &format!(" from {}", show(&from));
     }
-    (("floor".to_owned(), place), parts.into_iter().collect())
+    ((kind.to_owned(), place), rest)
 }
 
 fn whole(what: &str, (kind, value): &Place, table: &Table) -> Change {
@@ -124,7 +127,7 @@ fn show(value: &Value) -> String {
 }
 
 const FLOOR: &str = "tcb_floor";
-const PARTS: [&str; 5] = ["fmc", "bootloader", "tee", "snp", "microcode"];
+const REVOKED: &str = "revoked";
 
 #[cfg(test)]
 mod tests {
@@ -178,5 +181,24 @@ mod tests {
             changes(&old, &floor("", 27, 80)),
             ["removed floor Genoa 25/17/1 () fmc 0, microcode 86, snp 27 true"]
         );
+    }
+
+    #[test]
+    fn dated_floors_stand_beside_each_other_and_words_are_no_difference_in_meaning() {
+        let floor = |from: &str, snp: u8| {
+            format!("[[tcb_floor]]\nproduct = \"Milan\"\n{from}snp = {snp}\nmitigations = [{snp}]\n")
+        };
+        let old = floor("", 3);
+        let new = floor("", 3) + &floor("warn_from = 2026-12-01\ndeny_from = 2027-01-01\n", 4);
+        let added = "added floor Milan from 2027-01-01 () mitigations [4], snp 4, warn_from 2026-12-01 true";
+        assert_eq!(changes(&old, &new), [added]);
+        let warned = new.replace("2026-12-01", "2026-12-24");
+        let expected = "warn_from floor Milan from 2027-01-01 () warn_from 2026-12-01 -> 2026-12-24 false";
+        assert_eq!(changes(&new, &warned), [expected]);
+        let mitigated = old.replace("[3]", "[3, 4]");
+        assert_eq!(changes(&old, &mitigated), ["mitigations floor Milan () mitigations [3] -> [3, 4] true"]);
+        let revoked = |why: &str| format!("[[revoked]]\nproduct = \"Milan\"\nwhy = \"{why}\"\n");
+        assert_eq!(changes("", &revoked("a")), ["added revoked Milan () why a true"]);
+        assert_eq!(changes(&revoked("a"), &revoked("b")), ["why revoked Milan () a -> b false"]);
     }
 }
