@@ -41,8 +41,8 @@ pub enum Command {
     /// Export past decisions with what they were decided on, a line of JSON each
     #[command(
         long_about = "Export past decisions with what they were decided on, a line of JSON each, for `keyfast policy replay \
-        --from` on a machine without a broker.\n\nThe lines say what guests are and which keys they asked for; there \
-        is no key in them."
+        --from` on a machine without a broker.\n\nThe lines say what guests are, \
+        from which addresses they came and which keys they asked for; there is no key in them."
     )]
     Decisions {
         /// Which.
