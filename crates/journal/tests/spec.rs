@@ -10,7 +10,8 @@ use claims::{
 };
 use crypto::Ed25519SigningKey;
 use journal::{
-    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Salts, Started,
+    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Salts,
+    Started,
 };
 use tlog::note::Signer;
 use tlog::{Checkpoint, Frontier, leaf_hash};

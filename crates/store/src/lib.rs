@@ -31,7 +31,7 @@ pub use group::{GroupCommit, SequenceError, Sequencer};
 pub use open::{Options, Store};
 pub use read::{Counts, Reader};
 pub use row::{
-    Activation, ClaimsRow, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SpentNonce, StoredClaims,
-    StoredLeaf, Transaction,
+    Activation, ClaimsRow, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SpentNonce,
+    StoredClaims, StoredLeaf, Transaction,
 };
 pub use schema::SCHEMA_VERSION;

@@ -12,8 +12,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::columns::{encode_operations, encode_tags, int, uint};
 use crate::{
-    Activation, ClaimsRow, CommitError, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Refusal, SpentNonce,
-    StorageError, Transaction, attestation,
+    Activation, ClaimsRow, CommitError, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Refusal,
+    SpentNonce, StorageError, Transaction, attestation,
 };
 
 /// What became of a group.

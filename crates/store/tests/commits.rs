@@ -14,8 +14,8 @@ use claims::{
     Sha256Digest, Suite, TpmCounters, UnixTime, VersionSelector,
 };
 use store::{
-    Activation, ClaimsRow, CommitError, Committed, Counts, GroupCommit, KeyRow, KeyUnchanged, KeyWrite, LeafRow,
-    Options, Reader, Refusal, SeenTpm, SequenceError, Sequencer, SpentNonce, Store, Transaction,
+    Activation, ClaimsRow, CommitError, Committed, Counts, GroupCommit, KeyRow, KeyUnchanged, KeyWrite,
+    LeafRow, Options, Reader, Refusal, SeenTpm, SequenceError, Sequencer, SpentNonce, Store, Transaction,
 };
 
 /// Remembers how many entries each group had; refuses the group that begins at `fail_at`.
