@@ -7,15 +7,15 @@ use std::path::Path;
 use claims::snp::GuestPolicy;
 use claims::{Measurement, Sha256Digest};
 use crypto::P384SigningKey;
+use measure::id_block::{IdAuth, IdBlock};
+use measure::snp::{Launch, LaunchError};
+use measure::{KernelHashes, Ovmf, sha256_of};
 use serde_json::{Value, json};
-use verify::measure::id_block::{IdAuth, IdBlock};
-use verify::measure::snp::{Launch, LaunchError};
-use verify::measure::{KernelHashes, Ovmf, sha256_of};
 
 use crate::python;
 use firmware::Firmware;
 
-#[path = "../../crates/verify/tests/measure/firmware.rs"]
+#[path = "../../crates/measure/tests/measure/firmware.rs"]
 mod firmware;
 
 const SCRIPT: &str = "measure.py";

@@ -9,13 +9,14 @@ use crate::Violation;
 use crate::members::Members;
 
 /// Each crate with the crates that it may name; `claims` may be named by all.
-const MAY_NAME: [(&str, &str); 21] = [
+const MAY_NAME: [(&str, &str); 22] = [
     ("claims", ""),
     ("secret", ""),
     ("evidence", ""),
     ("store", ""),
     ("crypto", "secret"),
     ("verify", "crypto evidence"),
+    ("measure", "crypto"),
     ("policy", "crypto verify"),
     ("prove", "policy"),
     ("tlog", "crypto"),
@@ -30,7 +31,7 @@ const MAY_NAME: [(&str, &str); 21] = [
     ("endorsements", "transport"),
     ("attester", "crypto"),
     ("simtee", "attester crypto"),
-    ("agent", "attester crypto envelope evidence keys secret tlog transport wire"),
+    ("agent", "attester crypto envelope evidence keys measure secret tlog transport wire"),
     // secret: the process is hardened and the root key read before anything else.
     (
         "broker",
@@ -39,7 +40,7 @@ const MAY_NAME: [(&str, &str); 21] = [
     // secret: the process is hardened before plaintext comes into it.
     (
         "cli",
-        "endorsements envelope evidence journal keys policy prove secret simtee tlog transport verify wire",
+        "endorsements envelope evidence journal keys measure policy prove secret simtee tlog transport verify wire",
     ),
 ];
 

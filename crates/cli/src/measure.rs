@@ -1,6 +1,6 @@
 //! `keyfast measure`: reference values from files, before anything is launched. No broker, no network, no secret.
 //!
-//! The calculation is `verify::measure`; here files are opened, within bounds, and results printed for people or, with
+//! The calculation is the crate `measure`; here files are opened, within bounds, and results printed for people or, with
 //! `--json`, for programs, under the same names. What this prints is what a machine *should* measure: it becomes a
 //! rule only when somebody writes it into the reference values.
 
@@ -14,10 +14,10 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use verify::measure::id_block::IdBlockError;
-use verify::measure::snp::LaunchError;
-use verify::measure::uki::UkiError;
-use verify::measure::{OvmfError, PublicKeyError};
+use measure::id_block::IdBlockError;
+use measure::snp::LaunchError;
+use measure::uki::UkiError;
+use measure::{OvmfError, PublicKeyError};
 
 use crate::file::FileError;
 

@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use firmware::Firmware;
 use image::Image;
 
-#[path = "../../verify/tests/measure/firmware.rs"]
+#[path = "../../measure/tests/measure/firmware.rs"]
 mod firmware;
-#[path = "../../verify/tests/measure/image.rs"]
+#[path = "../../measure/tests/measure/image.rs"]
 mod image;
 
 /// Files to measure, in a directory that goes away.

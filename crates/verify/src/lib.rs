@@ -14,8 +14,6 @@
 //! sender, compare anything but the bytes that were signed, or decide what is good enough: that is `policy`'s.
 //! [`examine`] goes through the same checks for people, past the first that fails, and gives no claims.
 //!
-//! Beside that way stands [`measure`]: reference values worked out from files, before anything is launched.
-//!
 //! Errors are split by blame: [`VerifyError`] (the report), [`ChainError`] and [`CertificateError`] (its
 //! certificates), [`RevocationError`] (AMD, or a list that is missing), [`BindError`] (its answer to the challenge),
 //! [`ChallengeError`] (the token), [`AnchorError`] and [`CrlError`] (the operator).
@@ -37,7 +35,6 @@ mod endorsements;
 mod error;
 mod examine;
 mod leaf;
-pub mod measure;
 mod pem;
 mod product;
 mod report;

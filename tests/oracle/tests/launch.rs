@@ -7,12 +7,12 @@ use claims::Sha256Digest;
 use sev::measurement::snp::{SnpMeasurementArgs, calc_snp_ovmf_hash, snp_calc_launch_digest};
 use sev::measurement::vcpu_types::CpuType;
 use sev::measurement::vmsa::{GuestFeatures, VMMType};
-use verify::measure::snp::Launch;
-use verify::measure::{KernelHashes, Ovmf, Vmm, sha256_of};
+use measure::snp::Launch;
+use measure::{KernelHashes, Ovmf, Vmm, sha256_of};
 
 use firmware::Firmware;
 
-#[path = "../../../crates/verify/tests/measure/firmware.rs"]
+#[path = "../../../crates/measure/tests/measure/firmware.rs"]
 mod firmware;
 
 /// Writes a file for the other side, which takes paths.

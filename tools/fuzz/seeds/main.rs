@@ -5,10 +5,10 @@
 // The runtime that instrumented code calls.
 use libfuzzer_sys as _;
 
-#[path = "../../../crates/verify/tests/measure/firmware.rs"]
+#[path = "../../../crates/measure/tests/measure/firmware.rs"]
 mod firmware;
 mod genuine;
-#[path = "../../../crates/verify/tests/measure/image.rs"]
+#[path = "../../../crates/measure/tests/measure/image.rs"]
 mod image;
 mod simulated;
 

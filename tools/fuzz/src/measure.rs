@@ -2,9 +2,9 @@
 
 use std::io::Cursor;
 
-use verify::measure::id_block::{IdAuth, IdBlock};
-use verify::measure::uki::UkiParts;
-use verify::measure::{Ovmf, PeImage, SnpPublicKey};
+use measure::id_block::{IdAuth, IdBlock};
+use measure::uki::UkiParts;
+use measure::{Ovmf, PeImage, SnpPublicKey};
 
 /// An ID block.
 pub fn id_block(data: &[u8]) {

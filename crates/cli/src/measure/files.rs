@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use claims::Sha256Digest;
-use verify::measure::sha256_of;
+use measure::sha256_of;
 
 use crate::file::{FileError, open};
 

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use claims::Measurement;
 use claims::snp::GuestPolicy;
 use clap::{ArgGroup, Args};
-use verify::measure::SnpPublicKey;
-use verify::measure::id_block::{IdAuth, IdBlock, IdBlockError};
+use measure::SnpPublicKey;
+use measure::id_block::{IdAuth, IdBlock, IdBlockError};
 
 use super::table::Table;
 use super::{MeasureFailure, snp};

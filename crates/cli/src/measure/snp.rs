@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use measure::snp::Launch;
+use measure::{CpuSignature, KernelHashes, Ovmf, Vmm};
 use serde_json::Value;
-use verify::measure::snp::Launch;
-use verify::measure::{CpuSignature, KernelHashes, Ovmf, Vmm};
 
 use super::table::Table;
 use super::{MeasureFailure, files};

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use measure::Bank;
+use measure::uki::{BootEvent, StubVersion, UkiParts};
 use serde_json::{Value, json};
-use verify::measure::Bank;
-use verify::measure::uki::{BootEvent, StubVersion, UkiParts};
 
 use super::table::Table;
 use super::{MeasureFailure, files};

@@ -6,8 +6,8 @@
 
 use claims::Sha256Digest;
 
-use super::launch_digest::PAGE_LEN;
-use super::little_endian::{guid, put};
+use crate::launch_digest::PAGE_LEN;
+use crate::little_endian::{guid, put};
 
 /// The hashes of what the hypervisor loads beside the firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct KernelHashes {
 
 impl KernelHashes {
     /// Bytes of the table, padding included.
-    pub(super) const LEN: u32 = 176;
+    pub(crate) const LEN: u32 = 176;
 
     /// Takes the SHA-256 of the kernel file and of the initrd file (none: of no bytes), and the command line as
     /// given to `-append`, without its final NUL.
@@ -30,7 +30,7 @@ impl KernelHashes {
     }
 
     /// The page that holds the table `offset` bytes from its start, and zeros else.
-    pub(super) fn page(&self, offset: usize) -> [u8; PAGE_LEN] {
+    pub(crate) fn page(&self, offset: usize) -> [u8; PAGE_LEN] {
         let mut page = [0; PAGE_LEN];
         put(&mut page, offset, &self.table());
         page

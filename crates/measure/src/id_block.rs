@@ -8,9 +8,9 @@
 use claims::Measurement;
 use claims::snp::GuestPolicy;
 
-use super::little_endian::{array_at, put, u32_at, u64_at};
-use super::public_key::reversed;
-use super::{PublicKeyError, SnpPublicKey};
+use crate::little_endian::{array_at, put, u32_at, u64_at};
+use crate::public_key::reversed;
+use crate::{PublicKeyError, SnpPublicKey};
 
 /// What a launch must be to count as the author's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Launch measurements: equal to the vectors, changed by every input, refused where a launch would fail.
 
 use claims::{Measurement, Sha256Digest};
+use measure::snp::{Launch, LaunchError};
+use measure::{CpuSignature, KernelHashes, LaunchDigest, Ovmf, Vmm, sha256_of};
 use serde_json::Value;
-use verify::measure::snp::{Launch, LaunchError};
-use verify::measure::{CpuSignature, KernelHashes, LaunchDigest, Ovmf, Vmm, sha256_of};
 
 use crate::firmware::Firmware;
 use crate::vectors;

@@ -2,9 +2,9 @@
 
 use std::io::Cursor;
 
+use measure::uki::{StubVersion, UkiError, UkiParts, Undecided};
+use measure::{Bank, Digests, Pcr};
 use proptest::prelude::*;
-use verify::measure::uki::{StubVersion, UkiError, UkiParts, Undecided};
-use verify::measure::{Bank, Digests, Pcr};
 
 use crate::image::Image;
 use crate::vectors;

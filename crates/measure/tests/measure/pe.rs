@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
+use measure::{Digests, PeError, PeImage};
 use proptest::prelude::*;
-use verify::measure::{Digests, PeError, PeImage};
 
 use crate::image::{CHECKSUM, DIRECTORY, HEADERS, Image, TABLE, padded, put};
 

@@ -14,7 +14,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::{Bank, Digests, Pcr, PeError, PeImage, PeSection};
+use crate::{Bank, Digests, Pcr, PeError, PeImage, PeSection};
 
 /// A release of systemd's stub, by its major version; it decides which sections are measured, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -68,7 +68,7 @@ impl Digests {
     ///
     /// # Errors
     /// The reader's own, and [`io::ErrorKind::UnexpectedEof`] if the file ends within a range.
-    pub(super) fn of_ranges<R: Read + Seek>(
+    pub(crate) fn of_ranges<R: Read + Seek>(
         file: &mut R,
         ranges: &[Range<u64>],
         zeros: u64,

@@ -6,9 +6,9 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::CpuSignature;
-use super::launch_digest::PAGE_LEN;
-use super::little_endian::put;
+use crate::CpuSignature;
+use crate::launch_digest::PAGE_LEN;
+use crate::little_endian::put;
 
 /// The hypervisor, as far as the launch measurement shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +51,7 @@ impl FromStr for Vmm {
 }
 
 /// SHA-384 of the page of a vCPU that starts at `eip`. `cpu` is what QEMU puts into RDX; the others ignore it.
-pub(super) fn sha384(vmm: Vmm, eip: u32, cpu: CpuSignature, features: u64) -> [u8; 48] {
+pub(crate) fn sha384(vmm: Vmm, eip: u32, cpu: CpuSignature, features: u64) -> [u8; 48] {
     crypto::sha384(&[&page(vmm, eip, cpu, features)])
 }
 
@@ -108,4 +108,4 @@ fn segments(page: &mut [u8], vmm: Vmm, eip: u32) {
 }
 
 /// Where the first vCPU starts: the processor's reset vector.
-pub(super) const RESET_EIP: u32 = 0xffff_fff0;
+pub(crate) const RESET_EIP: u32 = 0xffff_fff0;

@@ -3,9 +3,9 @@
 use claims::Measurement;
 use claims::snp::GuestPolicy;
 use crypto::P384SigningKey;
+use measure::id_block::{IdAuth, IdBlock, IdBlockError};
+use measure::{PublicKeyError, SnpPublicKey};
 use proptest::prelude::*;
-use verify::measure::id_block::{IdAuth, IdBlock, IdBlockError};
-use verify::measure::{PublicKeyError, SnpPublicKey};
 
 use crate::vectors;
 

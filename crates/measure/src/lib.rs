@@ -8,8 +8,11 @@
 //!
 //! Every byte read here may be hostile: lengths and places are checked before they are used, and what a file cannot
 //! decide by itself is an error that says so, never a guess. Large files come as readers and are hashed as they
-//! pass. This module must never open a file, and never say that a machine *did* measure something: that is what
-//! evidence is for.
+//! pass. This crate must never open a file, and never say that a machine *did* measure something: that is what
+//! evidence is for. It is a crate of its own because a guest may work out what its next boot will measure, and a guest
+//! never links what verifies.
+
+#![deny(clippy::arithmetic_side_effects)]
 
 mod authenticode;
 mod digests;

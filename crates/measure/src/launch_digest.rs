@@ -45,7 +45,7 @@ impl LaunchDigest {
     }
 
     /// Adds measured pages, the first at `gpa`. Bytes after the last whole page are not looked at.
-    pub(super) fn add_normal(&mut self, gpa: u64, bytes: &[u8]) {
+    pub(crate) fn add_normal(&mut self, gpa: u64, bytes: &[u8]) {
         let pages = bytes.chunks_exact(PAGE_LEN);
         for (page, gpa) in pages.zip(page_addresses(gpa)) {
             self.add(Page::Normal(crypto::sha384(&[page])), gpa);
@@ -53,27 +53,27 @@ impl LaunchDigest {
     }
 
     /// Adds `len` bytes of zero pages.
-    pub(super) fn add_zero(&mut self, gpa: u64, len: u64) {
+    pub(crate) fn add_zero(&mut self, gpa: u64, len: u64) {
         pages_of(gpa, len).for_each(|gpa| self.add(Page::Zero, gpa));
     }
 
     /// Adds `len` bytes of pages whose content the host may choose.
-    pub(super) fn add_unmeasured(&mut self, gpa: u64, len: u64) {
+    pub(crate) fn add_unmeasured(&mut self, gpa: u64, len: u64) {
         pages_of(gpa, len).for_each(|gpa| self.add(Page::Unmeasured, gpa));
     }
 
     /// Adds the secrets page.
-    pub(super) fn add_secrets(&mut self, gpa: u64) {
+    pub(crate) fn add_secrets(&mut self, gpa: u64) {
         self.add(Page::Secrets, gpa);
     }
 
     /// Adds the page of CPUID values.
-    pub(super) fn add_cpuid(&mut self, gpa: u64) {
+    pub(crate) fn add_cpuid(&mut self, gpa: u64) {
         self.add(Page::Cpuid, gpa);
     }
 
     /// Adds a vCPU's initial state, of which `sha384` is the digest.
-    pub(super) fn add_vmsa(&mut self, sha384: [u8; 48]) {
+    pub(crate) fn add_vmsa(&mut self, sha384: [u8; 48]) {
         self.add(Page::Vmsa(sha384), VMSA_GPA);
     }
 
@@ -107,7 +107,7 @@ fn pages_of(gpa: u64, len: u64) -> impl Iterator<Item = u64> {
 }
 
 /// Bytes of a page.
-pub(super) const PAGE_LEN: usize = 4096;
+pub(crate) const PAGE_LEN: usize = 4096;
 /// Where vCPU states lie: page-aligned, bits above 51 cleared, of the address -1.
 const VMSA_GPA: u64 = 0xffff_ffff_f000;
 /// Bytes of PAGE_INFO.

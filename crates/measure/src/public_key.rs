@@ -6,7 +6,7 @@ use der::asn1::ObjectIdentifier;
 use der::{Decode, pem};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
-use super::little_endian::{put, u32_at};
+use crate::little_endian::{put, u32_at};
 
 /// A key of an image's author: its ID key, or the key that certifies that.
 #[derive(Clone, Debug)]
@@ -114,13 +114,13 @@ impl SnpPublicKey {
     }
 
     /// Whether `signature`, r then s in 48 big-endian bytes each, is one of `message` by this key, with SHA-384.
-    pub(super) fn has_signed(&self, message: &[u8], signature: &[u8; 96]) -> bool {
+    pub(crate) fn has_signed(&self, message: &[u8], signature: &[u8; 96]) -> bool {
         self.key.verify_fixed(message, signature).is_ok()
     }
 }
 
 /// The bytes from the last to the first.
-pub(super) fn reversed<'a>(
+pub(crate) fn reversed<'a>(
     bytes: impl IntoIterator<Item = &'a u8, IntoIter: DoubleEndedIterator>,
 ) -> Vec<u8> {
     bytes.into_iter().rev().copied().collect()

@@ -1,7 +1,7 @@
 //! Firmware images as hostile bytes: each defect has its own error, and no image makes the parser panic.
 
+use measure::{Ovmf, OvmfError, Section, SectionKind};
 use proptest::prelude::*;
-use verify::measure::{Ovmf, OvmfError, Section, SectionKind};
 
 use crate::firmware::Firmware;
 

@@ -7,21 +7,21 @@
 use core::ops::Range;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::little_endian::{array_at, u16_at, u32_at};
+use crate::little_endian::{array_at, u16_at, u32_at};
 
 /// An image's headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeImage {
     /// Bytes of the file.
-    pub(super) len: u64,
+    pub(crate) len: u64,
     /// SizeOfHeaders.
-    pub(super) headers: u64,
+    pub(crate) headers: u64,
     /// Where the checksum stands, 4 bytes.
-    pub(super) checksum: u64,
+    pub(crate) checksum: u64,
     /// Where the certificate table's directory entry stands, 8 bytes, if there is one.
-    pub(super) directory: Option<u64>,
+    pub(crate) directory: Option<u64>,
     /// Bytes of the certificate table, which ends the file.
-    pub(super) certificates: u64,
+    pub(crate) certificates: u64,
     sections: Vec<PeSection>,
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Bank, Digests};
+use crate::{Bank, Digests};
 
 /// A register's value, from zeros on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use core::ops::Range;
 use std::io::{self, Read, Seek};
 
-use super::{Digests, PeImage};
+use crate::{Digests, PeImage};
 
 impl PeImage {
     /// The image's hashes, in both banks. `file` is the one whose headers these are.

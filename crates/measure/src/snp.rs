@@ -12,7 +12,7 @@
 
 use claims::Measurement;
 
-use super::{CpuSignature, KernelHashes, LaunchDigest, Ovmf, Section, SectionKind, Vmm, vmsa};
+use crate::{CpuSignature, KernelHashes, LaunchDigest, Ovmf, Section, SectionKind, Vmm, vmsa};
 
 /// How a guest is launched.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@
 //! `OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm` (`ASEV`, length, version, count, then sections of address, length
 //! and type). The image comes from a vendor or a stranger: nothing in it is believed to be inside it, or to be small.
 
-use super::launch_digest::PAGE_LEN;
-use super::little_endian::{array_at, guid, u16_at, u32_at};
+use crate::launch_digest::PAGE_LEN;
+use crate::little_endian::{array_at, guid, u16_at, u32_at};
 
 /// A firmware image that can start an SEV-SNP guest.
 #[derive(Debug)]
