@@ -41,13 +41,15 @@ pub enum LeafKind {
     Refusals = 6,
     /// An attestation key is believed from now on, or no longer.
     AttestationKey = 7,
+    /// Authenticated evidence asked what would be decided, and got the answer and no key.
+    Trial = 8,
     /// Other policies are in force from now on.
     PolicyLoaded = 9,
 }
 
 impl LeafKind {
     /// Every kind, in order of its code.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Release,
         Self::Denial,
         Self::KeyCreated,
@@ -55,6 +57,7 @@ impl LeafKind {
         Self::Started,
         Self::Refusals,
         Self::AttestationKey,
+        Self::Trial,
         Self::PolicyLoaded,
     ];
 
@@ -78,6 +81,7 @@ impl LeafKind {
             Self::Started => "started",
             Self::Refusals => "refusals",
             Self::AttestationKey => "attestation-key",
+            Self::Trial => "trial",
             Self::PolicyLoaded => "policy-loaded",
         }
     }

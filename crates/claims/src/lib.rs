@@ -34,4 +34,4 @@ pub use request::{
     AttestedRequest, MAX_REQUESTS, Operation, RecipientKey, Suite, UnwrapAlgorithm, UnwrapBinding,
 };
 pub use time::UnixTime;
-pub use transcript::Transcript;
+pub use transcript::{PreflightTranscript, Transcript};

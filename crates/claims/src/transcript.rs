@@ -4,7 +4,8 @@
 //! Its layout is in `crates/wire/SPEC.md`, section 4; any change of it is a new protocol version.
 
 use crate::{
-    AttestedRequest, BrokerId, ConfigDigest, EvidenceKind, Fields, Nonce, RecipientKey, VersionSelector,
+    AttestedRequest, BrokerId, ConfigDigest, EvidenceKind, Fields, Nonce, RecipientKey, Sha256Digest,
+    VersionSelector,
 };
 
 /// Everything that a guest and the broker agree on.
@@ -30,7 +31,11 @@ impl Transcript {
 
     /// The bytes: a sequence of length-prefixed fields ([`Fields`]).
     pub fn encode(&self) -> Vec<u8> {
-        let head = Fields::labelled(Self::LABEL)
+        self.fields(Self::LABEL).finish()
+    }
+
+    fn fields(&self, label: &str) -> Fields {
+        let head = Fields::labelled(label)
             .bytes(&self.broker.0)
             .bytes(&self.nonce.0)
             .bytes(&[self.recipient.suite.code()])
@@ -38,7 +43,30 @@ impl Transcript {
             .bytes(&[self.evidence.code()])
             .bytes(&self.config.0)
             .u32(u32::try_from(self.requests.len()).unwrap_or(u32::MAX));
-        self.requests.iter().fold(head, encode_request).finish()
+        self.requests.iter().fold(head, encode_request)
+    }
+}
+
+/// What a guest that only asks what would be decided and the broker agree on: the same under another label, and what
+/// the guest supposes of its next boot.
+///
+/// No bytes are both this and a [`Transcript`], so evidence for the one is worth nothing for the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreflightTranscript {
+    /// What it shares with a release's.
+    pub asked: Transcript,
+    /// SHA-256 of the prediction as it is sent, or nothing where it is about the guest as it is.
+    pub prediction: Option<Sha256Digest>,
+}
+
+impl PreflightTranscript {
+    /// The first field of every such transcript.
+    pub const LABEL: &str = "keyfast/1 preflight";
+
+    /// The bytes: the fields of a transcript under [`Self::LABEL`], then 32 bytes or none.
+    pub fn encode(&self) -> Vec<u8> {
+        let prediction = self.prediction.as_ref().map_or(&[][..], |digest| &digest.0);
+        self.asked.fields(Self::LABEL).bytes(prediction).finish()
     }
 }
 

@@ -7,7 +7,7 @@ use claims::{
 };
 use store::LeafRow;
 
-use crate::{AttestationKeyChanged, PolicyLoaded};
+use crate::{AttestationKeyChanged, PolicyLoaded, Trial};
 
 /// Something that happened, other than a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Event {
     Refusals(Refusals),
     /// An attestation key is believed from now on, or no longer.
     AttestationKey(AttestationKeyChanged),
+    /// Authenticated evidence asked what would be decided.
+    Trial(Trial),
     /// Other policies are in force from now on.
     PolicyLoaded(PolicyLoaded),
 }
@@ -180,6 +182,7 @@ impl Event {
             Self::Started(_) => LeafKind::Started,
             Self::Refusals(_) => LeafKind::Refusals,
             Self::AttestationKey(_) => LeafKind::AttestationKey,
+            Self::Trial(_) => LeafKind::Trial,
             Self::PolicyLoaded(_) => LeafKind::PolicyLoaded,
         }
     }
@@ -193,12 +196,22 @@ impl Event {
             Self::Started(started) => encode_started(started),
             Self::Refusals(refusals) => encode_refusals(refusals),
             Self::AttestationKey(changed) => changed.encode(),
+            Self::Trial(trial) => trial.encode(),
             Self::PolicyLoaded(loaded) => loaded.encode(),
         }
     }
 
-    /// Its leaf, for the store. `explanation` is JSON; for a denial it must be the one that `reasons` is the hash
-    /// of.
+    /// The hash of the explanation that must lie beside the leaf; `None` where none must.
+    pub(crate) fn reasons(&self) -> Option<Sha256Digest> {
+        match self {
+            Self::Denied(denied) => Some(denied.reasons),
+            Self::Trial(trial) => Some(trial.reasons),
+            _ => None,
+        }
+    }
+
+    /// Its leaf, for the store. `explanation` is JSON; for a denial and a trial it must be the one that `reasons` is
+    /// the hash of.
     pub fn row(&self, salt: Salt, request: Option<RequestId>, explanation: Option<String>) -> LeafRow {
         let (kind, record) = (self.kind(), self.encode());
         let entry = tlog::entry(kind, &salt, &record);

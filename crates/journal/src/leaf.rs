@@ -4,7 +4,7 @@ use claims::Sha256Digest;
 use claims::leaf::{ENTRY_LEN, ENTRY_VERSION, Entry, LeafKind};
 use store::LeafRow;
 
-use crate::{Denied, Event, Record, RecordError};
+use crate::{Record, RecordError};
 
 /// What is wrong with a leaf.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +41,7 @@ pub enum LeafFault {
     /// The record is malformed.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The explanation beside a denial is not the one recorded.
+    /// The explanation beside a denial or a trial is not the one recorded.
     #[error("the explanation is not the one recorded: expected {expected}, got {got}")]
     Explanation {
         /// What the record says.
@@ -63,7 +63,7 @@ pub(crate) fn check_entry(entry: &[u8]) -> Result<(LeafKind, Sha256Digest), Leaf
 }
 
 /// Checks a leaf as the store holds it: 1. the entry, 2. its kind, 3. the commitment, 4. the record, 5. of a denial
-/// the explanation.
+/// or a trial the explanation.
 pub(crate) fn check_leaf(leaf: &LeafRow) -> Result<Record, LeafFault> {
     // 1. and 2.
     let (kind, expected) = check_entry(&leaf.entry)?;
@@ -78,10 +78,14 @@ pub(crate) fn check_leaf(leaf: &LeafRow) -> Result<Record, LeafFault> {
     // 4.
     let record = Record::decode(kind, &leaf.record)?;
     // 5.
-    if let Record::Event(Event::Denied(Denied { reasons: expected, .. })) = &record {
+    let reasons = match &record {
+        Record::Event(event) => event.reasons(),
+        Record::Release(_) => None,
+    };
+    if let Some(expected) = reasons {
         let got = tlog::digest(leaf.explanation.as_deref().unwrap_or_default().as_bytes());
-        if got != *expected {
-            return Err(LeafFault::Explanation { expected: *expected, got });
+        if got != expected {
+            return Err(LeafFault::Explanation { expected, got });
         }
     }
     Ok(record)

@@ -28,6 +28,7 @@ mod record;
 mod salts;
 mod sequencer;
 mod staged;
+mod trial;
 
 pub use attestation::AttestationKeyChanged;
 pub use event::{Denied, Event, KeyChanged, KeyCreated, Refusals, Started};
@@ -40,3 +41,4 @@ pub use record::Record;
 pub use salts::Salts;
 pub use sequencer::{LogSequencer, RebuildError, SequencerError, SignedGroup};
 pub use staged::{ConfirmError, ReceiptParts, RecordedGrant, Staged, confirm, stage};
+pub use trial::Trial;

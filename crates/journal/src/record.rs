@@ -9,7 +9,7 @@ use crate::event::{DENIED, KEY_CHANGED, KEY_CREATED, REFUSALS, STARTED};
 use crate::fields::Reader;
 use crate::{
     AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, RecordError, Refusals,
-    Started,
+    Started, Trial,
 };
 
 /// What a leaf records.
@@ -37,6 +37,10 @@ impl Record {
             LeafKind::AttestationKey => {
                 let (changed, rest) = AttestationKeyChanged::decode(record)?;
                 (Self::Event(Event::AttestationKey(changed)), rest)
+            }
+            LeafKind::Trial => {
+                let (trial, rest) = Trial::decode(record)?;
+                (Self::Event(Event::Trial(trial)), rest)
             }
             LeafKind::PolicyLoaded => {
                 let (loaded, rest) = PolicyLoaded::decode(record)?;

@@ -12,7 +12,7 @@ use claims::{
 };
 use journal::{
     AttestationKeyChanged, Denied, Event, JournalledKeys, KeyChanged, KeyCreated, KeyFault, LeafFault,
-    LogSequencer, PolicyLoaded, RebuildError, RecordError, Refusals, Started,
+    LogSequencer, PolicyLoaded, RebuildError, RecordError, Refusals, Started, Trial,
 };
 use log::{Log, NOW, ORIGIN, attributes, journal_keys, signer};
 use store::{LeafRow, Options, Store, Transaction};
@@ -67,6 +67,22 @@ fn enrolled(believed: bool) -> AttestationKey {
     let (name, ek) = (name("5a"), Some(name("6b")));
     let binding = AkBinding::EkCertificate;
     AttestationKey { name, binding, ek, simulated: false, not_after: NOW, believed }
+}
+
+fn trial(reasons: &str) -> Event {
+    Event::Trial(Trial {
+        broker: BrokerId([7; 32]),
+        transcript: TranscriptHash([1; 64]),
+        index: 0,
+        operation: claims::Operation::Unwrap,
+        key: "db".parse().unwrap(),
+        version: VersionSelector::Latest,
+        policy: PolicyDigest([2; 32]),
+        outcome: Trial::PERMITTED.to_owned(),
+        predicted: true,
+        reasons: tlog::digest(reasons.as_bytes()),
+        decided_at: NOW,
+    })
 }
 
 /// A release's leaf, made by hand: what a store holds is checked whoever put it there.
@@ -213,6 +229,21 @@ fn attestation_keys_at_rest_are_those_of_the_journal() {
 }
 
 #[test]
+fn a_trial_keeps_its_explanation() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Log::open(directory.path(), None).unwrap();
+    let leaves = vec![trial("[]").row([1; 16], None, Some("[]".to_owned()))];
+    log.submit(Transaction { leaves, ..Transaction::new(NOW) }).unwrap();
+    log.commit.shut_down();
+    assert_eq!(rebuild(directory.path(), None).unwrap().0.size(), 1);
+    alter(directory.path(), "UPDATE leaf SET explanation = '[ ]'");
+    let fault = rebuild(directory.path(), None).err();
+    let expected = tlog::digest(b"[]");
+    let source = LeafFault::Explanation { expected, got: tlog::digest(b"[ ]") };
+    assert!(matches!(fault, Some(RebuildError::Leaf { index: 0, source: found }) if found == source));
+}
+
+#[test]
 fn records_come_back_and_cut_off_ones_are_refused() {
     let (action, actor) = ("enrol".to_owned(), "activation".to_owned());
     let broker = BrokerId([7; 32]);
@@ -228,7 +259,8 @@ fn records_come_back_and_cut_off_ones_are_refused() {
         actor: "uid 0".to_owned(),
         at: NOW,
     };
-    for event in events.chain([Event::AttestationKey(changed), Event::PolicyLoaded(loaded)]) {
+    let last = [Event::AttestationKey(changed), trial("[]"), Event::PolicyLoaded(loaded)];
+    for event in events.chain(last) {
         let (kind, bytes) = (event.kind(), event.encode());
         assert_eq!(journal::Record::decode(kind, &bytes), Ok(journal::Record::Event(event)));
         for len in 0..bytes.len() {

@@ -10,8 +10,8 @@ use claims::{
 };
 use crypto::Ed25519SigningKey;
 use journal::{
-    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Salts,
-    Started,
+    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Salts, Started,
+    Trial,
 };
 use tlog::note::Signer;
 use tlog::{Checkpoint, Frontier, leaf_hash};
@@ -97,6 +97,25 @@ fn enrolled() -> AttestationKeyChanged {
     AttestationKeyChanged { broker: BROKER, key, action, actor, at: AT }
 }
 
+fn trial() -> Trial {
+    let Denied { broker, transcript, index, operation, key, version, policy, code, reasons, decided_at } =
+        denied();
+    let (outcome, predicted) = (code, true);
+    Trial {
+        broker,
+        transcript,
+        index,
+        operation,
+        key,
+        version,
+        policy,
+        outcome,
+        predicted,
+        reasons,
+        decided_at,
+    }
+}
+
 fn loaded() -> PolicyLoaded {
     PolicyLoaded {
         broker: BROKER,
@@ -110,7 +129,7 @@ fn loaded() -> PolicyLoaded {
     }
 }
 
-fn records() -> [Record; 8] {
+fn records() -> [Record; 9] {
     let software = "keyfast-broker 0.1.0".to_owned();
     let started =
         Started { broker: BROKER, software, config: Sha256Digest([13; 32]), policy: POLICY, at: AT };
@@ -124,6 +143,7 @@ fn records() -> [Record; 8] {
         Record::Event(Event::Started(started)),
         Record::Event(Event::Refusals(refusals)),
         Record::Event(Event::AttestationKey(enrolled())),
+        Record::Event(Event::Trial(trial())),
         Record::Event(Event::PolicyLoaded(loaded())),
     ]
 }

@@ -14,6 +14,7 @@
 //! | `locks` | the conditions that no policy can lift |
 //! | `decide` | locks, then Cedar; an error is a denial; a [`Grant`] only from a request that evidence binds |
 //! | `rules`, `explain` | why not: each failing condition, what was wanted, what was found |
+//! | `nearest` | a denial in one sentence |
 //! | [`case`](mod@case) | the file format of test cases, and of past decisions |
 //! | `image`, `written` | what a guest runs and what a rule says, for those who compare decisions and bundles |
 //!
@@ -37,6 +38,7 @@ mod load;
 mod load_error;
 mod locks;
 mod manifest;
+mod nearest;
 mod officers;
 mod reach;
 mod reason;
@@ -53,6 +55,7 @@ pub use decide::{Evaluation, Grant, Policy};
 pub use format::format;
 pub use load_error::{LoadError, LoadErrors, Position, Problem};
 pub use manifest::{Manifest, ReferenceValue};
+pub use nearest::nearest;
 pub use officers::{Officers, OfficersError, SignatureError};
 pub use reason::{Denial, DenialCode, Reason, ReasonKind};
 pub use statement::{BundleStatement, ProofRecord, StatementError};

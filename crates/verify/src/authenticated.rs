@@ -1,12 +1,15 @@
-//! What verified evidence is worth: [`Authenticated`] without a challenge, [`VerifiedClaims`] with one.
+//! What verified evidence is worth: [`Authenticated`] without a challenge, [`VerifiedClaims`] with one, and
+//! [`PreflightClaims`] where the guest only asks what would be decided.
 //!
-//! Both are proofs: private fields, no `Clone`, no other maker than the checks.
+//! All are proofs: private fields, no `Clone`, no other maker than the checks. From `PreflightClaims` there is no way to
+//! a [`BoundRequest`], which a grant is made of, and so none to a sealed key: what such a guest learns is words.
 
 use claims::snp::SnpClaims;
 use claims::tpm::TpmClaims;
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, EvidenceKind, GuestIdentity, MAX_REQUESTS, Nonce, Operation,
-    OsBinding, RecipientKey, ReportData, Sha256Digest, Suite, Transcript, TranscriptHash, UnixTime,
+    OsBinding, PreflightTranscript, RecipientKey, ReportData, Sha256Digest, Suite, Transcript,
+    TranscriptHash, UnixTime,
 };
 
 use crate::VerifyError;
@@ -37,6 +40,17 @@ pub struct VerifiedClaims {
     nonce: Nonce,
     broker: BrokerId,
     valid_until: UnixTime,
+}
+
+/// Genuine evidence that answers our challenge with a question: what would be decided about these requests?
+///
+/// There is deliberately no `request` that gives a [`BoundRequest`]: no policy grants anything on these claims.
+#[derive(Debug)]
+pub struct PreflightClaims {
+    record: ClaimsRecord,
+    requests: Vec<AttestedRequest>,
+    transcript_hash: TranscriptHash,
+    broker: BrokerId,
 }
 
 /// One request that verified claims bind: what a policy decides on.
@@ -205,6 +219,29 @@ impl Authenticated {
         })
     }
 
+    /// Spends the challenge on a question: as [`Self::bind`], with the transcript of a preflight, whose label no release's
+    /// transcript has.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn bind_preflight(
+        self,
+        challenge: Challenge,
+        transcript: &PreflightTranscript,
+        now: UnixTime,
+    ) -> Result<PreflightClaims, VerifyError> {
+        self.check_times(&challenge, now)?;
+        check_transcript(&transcript.asked, challenge.nonce(), self.evidence())?;
+        let hash = TranscriptHash(crypto::sha512(&[&transcript.encode()]));
+        self.binding.check(hash)?;
+        Ok(PreflightClaims {
+            requests: transcript.asked.requests.clone(),
+            transcript_hash: hash,
+            broker: transcript.asked.broker,
+            record: self.into_record(&transcript.asked),
+        })
+    }
+
     fn check_times(&self, challenge: &Challenge, now: UnixTime) -> Result<(), BindError> {
         let (expires, not_after) = (challenge.expires(), self.not_after);
         if now > expires {
@@ -306,6 +343,28 @@ impl VerifiedClaims {
     pub fn request(&self, index: usize) -> Option<BoundRequest<'_>> {
         let request = self.requests.get(index)?;
         Some(BoundRequest { claims: self, index: u32::try_from(index).ok()?, request })
+    }
+}
+
+impl PreflightClaims {
+    /// What the evidence says, before anything is supposed.
+    pub fn record(&self) -> &ClaimsRecord {
+        &self.record
+    }
+
+    /// The requests that the evidence binds, in order: 1 to 32.
+    pub fn requests(&self) -> &[AttestedRequest] {
+        &self.requests
+    }
+
+    /// SHA-512 of the transcript.
+    pub fn transcript_hash(&self) -> TranscriptHash {
+        self.transcript_hash
+    }
+
+    /// The broker that the guest means to talk to.
+    pub fn broker(&self) -> BrokerId {
+        self.broker
     }
 }
 

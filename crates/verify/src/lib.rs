@@ -9,6 +9,8 @@
 //!    [`VerifiedClaims`]: it was said now, to us, about this recipient and these requests.
 //! 4. [`VerifiedClaims::request`] gives a [`BoundRequest`], the only thing that a policy decides on.
 //!
+//! A guest that asks what would be decided ends at [`PreflightClaims`] instead of the third, and there is no fourth.
+//!
 //! The numbered steps of verifying a report are in [`snp`], those of a quote in [`tpm`]. Time and trust roots are
 //! arguments; there is no clock here, no network and no file. This crate must never take a root, a revocation list or a time from the evidence's
 //! sender, compare anything but the bytes that were signed, or decide what is good enough: that is `policy`'s.
@@ -50,7 +52,7 @@ use evidence::Evidence;
 use evidence::snp::SnpEvidence;
 
 pub use anchors::{AnchorError, TrustAnchors};
-pub use authenticated::{Authenticated, BindError, BoundRequest, VerifiedClaims};
+pub use authenticated::{Authenticated, BindError, BoundRequest, PreflightClaims, VerifiedClaims};
 pub use certificate::CertificateError;
 pub use chain_error::{ChainError, Role};
 pub use challenge::ChallengeError;

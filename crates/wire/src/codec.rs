@@ -246,3 +246,93 @@ pub(crate) mod time {
         d.u64().map(UnixTime)
     }
 }
+
+/// A bank of PCRs as its TPM_ALG_ID; SHA-1 is none.
+pub(crate) mod bank {
+    use super::*;
+    use claims::tpm::HashAlgorithm;
+
+    pub(crate) fn encode<C, W: Write>(
+        bank: &HashAlgorithm,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), Failed<W::Error>> {
+        e.u16(bank.id()).map(drop)
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<HashAlgorithm, Refused> {
+        let got = d.u64()?;
+        let known = u16::try_from(got).ok().and_then(HashAlgorithm::from_id);
+        let known = known.filter(|bank| *bank != HashAlgorithm::Sha1);
+        known.map_or_else(|| refuse(FieldError::Code { field: "bank", got }), Ok)
+    }
+}
+
+/// A digest of a TPM's bank as a byte string.
+pub(crate) mod digest {
+    use super::*;
+    use claims::tpm::Digest;
+
+    pub(crate) fn encode<C, W: Write>(
+        digest: &Digest,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), Failed<W::Error>> {
+        e.bytes(&digest.0).map(drop)
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Digest, Refused> {
+        Ok(Digest(d.bytes()?.to_vec()))
+    }
+}
+
+/// As [`digest`], or absent.
+pub(crate) mod optional_digest {
+    use super::*;
+    use claims::tpm::Digest;
+
+    pub(crate) fn encode<C, W: Write>(
+        digest: &Option<Digest>,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), Failed<W::Error>> {
+        digest.as_ref().map_or(Ok(()), |digest| super::digest::encode(digest, e, ctx))
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, ctx: &mut C) -> Result<Option<Digest>, Refused> {
+        super::digest::decode(d, ctx).map(Some)
+    }
+
+    pub(crate) fn nil() -> Option<Option<Digest>> {
+        Some(None)
+    }
+
+    pub(crate) fn is_nil(digest: &Option<Digest>) -> bool {
+        digest.is_none()
+    }
+}
+
+/// A hash, or absent.
+pub(crate) mod optional_hash {
+    use super::*;
+
+    pub(crate) fn encode<C, W: Write>(
+        hash: &Option<Sha256Digest>,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), Failed<W::Error>> {
+        hash.as_ref().map_or(Ok(()), |hash| fixed::encode(hash, e, ctx))
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, ctx: &mut C) -> Result<Option<Sha256Digest>, Refused> {
+        fixed::decode(d, ctx).map(Some)
+    }
+
+    pub(crate) fn nil() -> Option<Option<Sha256Digest>> {
+        Some(None)
+    }
+
+    pub(crate) fn is_nil(hash: &Option<Sha256Digest>) -> bool {
+        hash.is_none()
+    }
+}

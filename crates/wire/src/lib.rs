@@ -10,6 +10,7 @@
 //! |-|-|-|
 //! | `POST` [`CHALLENGE_PATH`] | [`ChallengeRequest`] | [`ChallengeResponse`] |
 //! | `POST` [`RELEASE_PATH`] | [`ReleaseRequest`] | [`ReleaseResponse`] |
+//! | `POST` [`PREFLIGHT_PATH`] | [`PreflightRequest`] | [`PreflightResponse`] |
 //! | `POST` [`ENROL_PATH`] | [`EnrolRequest`] | [`EnrolChallenge`] |
 //! | `POST` [`ENROL_PROOF_PATH`] | [`EnrolProof`] | [`Enrolled`] |
 //! | `GET` [`STATEMENT_PATH`] | | [`SignedStatement`] |
@@ -27,6 +28,7 @@ mod codec;
 mod enrol;
 mod error;
 mod message;
+mod preflight;
 mod problem;
 mod release;
 mod response;
@@ -37,6 +39,10 @@ pub use challenge::{ChallengeRequest, ChallengeResponse};
 pub use enrol::{EnrolChallenge, EnrolProof, EnrolRequest, Enrolled};
 pub use error::{DecodeError, EncodeError, FieldError};
 pub use message::{Message, decode, encode};
+pub use preflight::{
+    PredictedImage, PredictedPcr, PredictedSection, Prediction, PreflightRequest, PreflightResponse,
+    ToldReason, Verdict, WouldDeny, WouldPermit,
+};
 pub use problem::{Problem, ProblemCode, ProblemError, Remedy};
 pub use release::{ReleaseRequest, Request, Unwrap};
 pub use response::{Answer, Denial, Permit, Receipt, ReleaseResponse, Sealed};
@@ -46,6 +52,8 @@ pub use statement::{SignedStatement, Statement};
 pub const CHALLENGE_PATH: &str = "/v1/challenge";
 /// Where a guest hands in its evidence.
 pub const RELEASE_PATH: &str = "/v1/release";
+/// Where a guest asks what would be decided.
+pub const PREFLIGHT_PATH: &str = "/v1/preflight";
 /// Where a guest names the keys of its TPM.
 pub const ENROL_PATH: &str = "/v1/enrol";
 /// Where a guest shows that its TPM holds them.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use policy::case::Case;
-use policy::{Bundle, Evaluation, Reason, ReasonKind};
+use policy::{Bundle, Evaluation, Reason, nearest};
 use serde_json::json;
 
 use super::diagnostics::{self, Sources};
@@ -122,70 +122,4 @@ pub(crate) fn print_reasons(reasons: &[Reason], style: Style, out: &mut dyn Writ
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
-/// What would have made it a permit, in a sentence; `None` where something forbids it or no permit is there at all.
-pub fn nearest(reasons: &[Reason]) -> Option<String> {
-    let rule = &reasons.first().filter(|reason| reason.kind == ReasonKind::NearMiss)?.rule;
-    let missing = reasons.iter().take_while(|reason| reason.rule == *rule);
-    let wishes: Vec<String> = missing.map(wish).collect();
-    Some(format!("would be permitted by `{rule}` if {}", wishes.join(", and ")))
-}
-
-/// `principal.snp.vmpl were == 0 (it is 3)`.
-fn wish(reason: &Reason) -> String {
-    let Reason { condition, wanted, found, .. } = reason;
-    let operator = wanted.split(' ').next().unwrap_or_default();
-    let compared = condition.split_once(&format!(" {operator} ")).filter(|_| OPERATORS.contains(&operator));
-    match compared {
-        _ if condition.contains(" || ") => format!("`{condition}` held"),
-        Some((left, _)) => format!("`{left}` were {wanted} (it is {found})"),
-        None if condition.contains(" in [") => {
-            let left = condition.split(" in [").next().unwrap_or(condition);
-            format!("`{left}` were {wanted} (it is {found})")
-        }
-        None if wanted == "present" => format!("`{condition}`"),
-        None if matches!(wanted.as_str(), "true" | "false") => {
-            format!("`{}` were {wanted} (it is {found})", condition.trim_start_matches('!'))
-        }
-        None => format!("`{condition}` held (wanted {wanted}, found {found})"),
-    }
-}
-
-const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 const COLUMNS: usize = 98;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reason(kind: ReasonKind, rule: &str, condition: &str, wanted: &str, found: &str) -> Reason {
-        let text = |text: &str| text.to_owned();
-        Reason {
-            kind,
-            rule: text(rule),
-            doc: String::new(),
-            condition: text(condition),
-            wanted: text(wanted),
-            found: text(found),
-        }
-    }
-
-    #[test]
-    fn the_nearest_permit_is_told_in_a_sentence() {
-        let near =
-            |rule, condition, wanted, found| reason(ReasonKind::NearMiss, rule, condition, wanted, found);
-        let reasons = [
-            near("a", "principal.snp.tcb.microcode >= floor.microcode", ">= 219", "72"),
-            near("a", "!principal.simulated", "false", "true"),
-            near("b", "context.now == 1", "== 1", "2"),
-        ];
-        assert_eq!(
-            nearest(&reasons).unwrap(),
-            "would be permitted by `a` if `principal.snp.tcb.microcode` were >= 219 (it is 72), and \
-             `principal.simulated` were false (it is true)"
-        );
-        let known = near("a", "principal.m in [ReferenceState::\"active\"]", "one of the 2 values", "55");
-        assert_eq!(wish(&known), "`principal.m` were one of the 2 values (it is 55)");
-        assert_eq!(nearest(&[reason(ReasonKind::Forbid, "f", "x", "y", "z")]), None);
-        assert_eq!(nearest(&[]), None);
-    }
-}

@@ -6,7 +6,8 @@
 use claims::{KeyVersion, Operation, Sha256Digest, Suite};
 use wire::{
     Answer, ChallengeRequest, ChallengeResponse, DecodeError, EnrolChallenge, EnrolProof, EnrolRequest,
-    Enrolled, FieldError, Message, ReleaseRequest, ReleaseResponse, Statement,
+    Enrolled, FieldError, Message, PreflightRequest, PreflightResponse, ReleaseRequest, ReleaseResponse,
+    Statement, Verdict,
 };
 
 use crate::format::Vector;
@@ -19,6 +20,8 @@ pub fn vectors() -> Vec<Vector> {
     all.extend(responses());
     all.extend(statements());
     all.extend(enrolments());
+    all.extend(preflights());
+    all.extend(verdicts());
     all
 }
 
@@ -160,6 +163,80 @@ fn enrolments() -> Vec<Vector> {
         changed("credential_too_long", "field-length", &long_credential),
         changed("no_secret", "field-length", &no_secret),
         changed("short_name", "field-length", &short_name),
+    ]
+}
+
+fn preflights() -> Vec<Vector> {
+    let change = |name: &str, expect: &str, change: &dyn Fn(&mut PreflightRequest)| {
+        let mut request = samples::preflight_request();
+        change(&mut request);
+        changed(name, expect, &request)
+    };
+    let prediction = |r: &mut PreflightRequest| r.prediction.take().unwrap();
+    let mut sha1 = wire::encode(&samples::preflight_request()).unwrap();
+    let bank = b"\x01\xa4\x00\x0b";
+    let at = sha1.windows(bank.len()).position(|w| w == bank).unwrap();
+    sha1[at + 3] = 4;
+    // Neither request is the other.
+    let release = wire::encode(&samples::release_request(Suite::XWing)).unwrap();
+    let preflight = wire::encode(&samples::preflight_request()).unwrap();
+    vec![
+        defect::<PreflightRequest>("release_for_preflight", &release, "other"),
+        defect::<ReleaseRequest>("preflight_for_release", &preflight, "other"),
+        defect::<PreflightRequest>("prediction_in_sha1", &sha1, "field-code"),
+        change("preflight_with_checkpoint", "field-number", &|r| r.asked.known_checkpoint_size = 1),
+        change("preflight_without_requests", "field-count", &|r| r.asked.requests.clear()),
+        change("no_predicted_pcrs", "field-count", &|r| {
+            r.prediction = Some(wire::Prediction { pcrs: Vec::new(), ..prediction(r) });
+        }),
+        change("predicted_pcrs_out_of_order", "field-number", &|r| {
+            r.prediction.as_mut().unwrap().pcrs.reverse();
+        }),
+        change("predicted_pcr_16", "field-number", &|r| r.prediction.as_mut().unwrap().pcrs[2].index = 16),
+        change("predicted_pcr_of_another_bank", "field-length", &|r| {
+            r.prediction.as_mut().unwrap().pcrs[0].value.as_mut().unwrap().0.push(0);
+        }),
+        change("too_many_sections", "field-count", &|r| {
+            let image = r.prediction.as_mut().unwrap().image.as_mut().unwrap();
+            image.sections = vec![image.sections[0].clone(); 33];
+        }),
+        change("section_name_with_space", "field-text", &|r| {
+            let image = r.prediction.as_mut().unwrap().image.as_mut().unwrap();
+            image.sections[0].name = ".lin ux".to_owned();
+        }),
+    ]
+}
+
+fn verdicts() -> Vec<Vector> {
+    let change = |name: &str, expect: &str, change: &dyn Fn(&mut PreflightResponse)| {
+        let mut response = samples::preflight_response();
+        change(&mut response);
+        changed(name, expect, &response)
+    };
+    fn denied(response: &mut PreflightResponse) -> &mut wire::WouldDeny {
+        let Verdict::Deny(deny) = &mut response.verdicts[1] else { panic!() };
+        deny
+    }
+    vec![
+        change("no_verdicts", "field-count", &|r| r.verdicts.clear()),
+        change("verdict_of_version_zero", "field-number", &|r| {
+            let Verdict::Permit(permit) = &mut r.verdicts[0] else { panic!() };
+            permit.version = KeyVersion(0);
+        }),
+        change("verdict_code_in_capitals", "field-text", &|r| denied(r).code = "Policy-Denied".to_owned()),
+        change("too_many_reasons", "field-count", &|r| {
+            let deny = denied(r);
+            deny.reasons = vec![deny.reasons[0].clone(); 65];
+        }),
+        change("reason_too_long", "field-length", &|r| denied(r).reasons[0].doc = "x".repeat(4097)),
+        change("reasons_too_long", "field-length", &|r| {
+            let deny = denied(r);
+            deny.reasons[0].doc = "x".repeat(4096);
+            deny.reasons = vec![deny.reasons[0].clone(); 16];
+        }),
+        change("reason_that_clears_the_screen", "field-text", &|r| {
+            denied(r).reasons[0].found = "\u{1b}[2J".to_owned();
+        }),
     ]
 }
 

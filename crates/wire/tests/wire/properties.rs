@@ -3,8 +3,8 @@
 use claims::Suite;
 use proptest::prelude::*;
 use wire::{
-    ChallengeRequest, ChallengeResponse, Message, Problem, ReleaseRequest, ReleaseResponse, SignedStatement,
-    Statement,
+    ChallengeRequest, ChallengeResponse, Message, PreflightRequest, PreflightResponse, Problem,
+    ReleaseRequest, ReleaseResponse, SignedStatement, Statement,
 };
 
 use crate::samples;
@@ -21,6 +21,8 @@ fn invariant_one_spelling_of_each(bytes: &[u8]) {
     invariant_one_spelling::<ChallengeResponse>(bytes);
     invariant_one_spelling::<ReleaseRequest>(bytes);
     invariant_one_spelling::<ReleaseResponse>(bytes);
+    invariant_one_spelling::<PreflightRequest>(bytes);
+    invariant_one_spelling::<PreflightResponse>(bytes);
     invariant_one_spelling::<Statement>(bytes);
     invariant_one_spelling::<SignedStatement>(bytes);
 }
@@ -32,6 +34,8 @@ fn sound() -> Vec<Vec<u8>> {
         wire::encode(&samples::release_request(Suite::P384)).unwrap(),
         wire::encode(&samples::release_response()).unwrap(),
         wire::encode(&samples::signed_statement()).unwrap(),
+        wire::encode(&samples::preflight_request()).unwrap(),
+        wire::encode(&samples::preflight_response()).unwrap(),
     ]
 }
 
@@ -45,6 +49,8 @@ fn every_truncation_is_refused() {
             assert!(wire::decode::<ReleaseRequest>(cut).is_err());
             assert!(wire::decode::<ReleaseResponse>(cut).is_err());
             assert!(wire::decode::<SignedStatement>(cut).is_err());
+            assert!(wire::decode::<PreflightRequest>(cut).is_err());
+            assert!(wire::decode::<PreflightResponse>(cut).is_err());
         }
     }
 }
@@ -58,7 +64,7 @@ proptest! {
 
     #[test]
     fn altered_messages_have_one_spelling(
-        which in 0..5usize,
+        which in 0..7usize,
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let mut message = sound().swap_remove(which);

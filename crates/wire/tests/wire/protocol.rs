@@ -19,6 +19,7 @@ pub fn vectors() -> Vec<Vector> {
     vec![
         transcript_vector("protocol_transcript_p384", Suite::P384),
         transcript_vector("protocol_transcript_x_wing", Suite::XWing),
+        preflight_vector(),
         leaf_vector(),
         statement_vector(),
     ]
@@ -37,6 +38,21 @@ fn transcript_vector(name: &str, suite: Suite) -> Vector {
     Vector::new(name, &format!("of release_request_{}, section 4", suite.name().replace('-', "_")))
         .bytes("broker", &samples::broker().0)
         .bytes("nonce", &samples::nonce().0)
+        .bytes("transcript", &bytes)
+        .bytes("report_data", &crypto::sha512(&[&bytes]))
+}
+
+fn preflight_vector() -> Vector {
+    let request = samples::preflight_request();
+    let transcript = request.transcript(samples::broker(), samples::nonce(), sha256);
+    let bytes = transcript.encode();
+    assert_ne!(bytes, transcript.asked.encode());
+    let as_it_is = claims::PreflightTranscript { prediction: None, ..transcript.clone() };
+    assert_ne!(bytes, as_it_is.encode());
+    Vector::new("protocol_transcript_preflight", "of preflight_request, section 5.6")
+        .bytes("broker", &samples::broker().0)
+        .bytes("nonce", &samples::nonce().0)
+        .bytes("prediction", &transcript.prediction.unwrap().0)
         .bytes("transcript", &bytes)
         .bytes("report_data", &crypto::sha512(&[&bytes]))
 }

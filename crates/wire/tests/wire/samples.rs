@@ -1,13 +1,15 @@
 //! One sound message of each kind, with every optional field present somewhere and absent somewhere.
 
+use claims::tpm::{Digest, HashAlgorithm};
 use claims::{
     BrokerId, ConfigDigest, EvidenceKind, KeyId, KeyVersion, Nonce, Operation, PolicyDigest, RequestId,
     Sha256Digest, Suite, UnixTime, UnwrapAlgorithm, VersionSelector,
 };
 use wire::{
     Answer, ChallengeRequest, ChallengeResponse, Denial, EnrolChallenge, EnrolProof, EnrolRequest, Enrolled,
-    Message, Permit, Receipt, ReleaseRequest, ReleaseResponse, Request, Sealed, SignedStatement, Statement,
-    Unwrap,
+    Message, Permit, PredictedImage, PredictedPcr, PredictedSection, Prediction, PreflightRequest,
+    PreflightResponse, Receipt, ReleaseRequest, ReleaseResponse, Request, Sealed, SignedStatement, Statement,
+    ToldReason, Unwrap, Verdict, WouldDeny, WouldPermit,
 };
 
 use crate::format::Vector;
@@ -161,11 +163,62 @@ pub fn enrolled() -> Enrolled {
     Enrolled { ak_name: counting(0x00, 34), until: UnixTime(2_000_000_000) }
 }
 
+pub fn preflight_request() -> PreflightRequest {
+    let asked = ReleaseRequest { known_checkpoint_size: 0, ..release_request(Suite::XWing) };
+    PreflightRequest { asked, prediction: Some(prediction()) }
+}
+
+pub fn prediction() -> Prediction {
+    let digest = |first| Digest(counting(first, 32));
+    let pcr = |index, value| PredictedPcr { index, value };
+    let section = |name: &str, first| PredictedSection { name: name.to_owned(), digest: digest(first) };
+    Prediction {
+        bank: HashAlgorithm::Sha256,
+        pcrs: vec![pcr(4, Some(digest(0x24))), pcr(9, None), pcr(11, Some(digest(0x2b)))],
+        image: Some(PredictedImage {
+            application: digest(0x50),
+            sections: vec![section(".linux", 0x51), section(".initrd", 0x52)],
+            command_line: None,
+            initrd: None,
+        }),
+        dbx: Some(Sha256Digest(array(0x60))),
+    }
+}
+
+pub fn preflight_response() -> PreflightResponse {
+    let text = |text: &str| text.to_owned();
+    let reason = ToldReason {
+        kind: text("near-miss"),
+        rule: text("measured-boot/permit"),
+        doc: text("a known boot chain"),
+        condition: text("principal.tpm.pcrs.pcr4 in [ReferenceState::\"active\"]"),
+        wanted: text("one of the 2 values"),
+        found: text("50"),
+    };
+    let deny =
+        |reasons, left_out, nearest| WouldDeny { code: text("policy-denied"), reasons, left_out, nearest };
+    PreflightResponse {
+        request_id: RequestId(array(0xa0)),
+        verdicts: vec![
+            Verdict::Permit(WouldPermit {
+                version: KeyVersion(2),
+                rules: vec![text("measured-boot/permit")],
+            }),
+            Verdict::Deny(deny(vec![reason], 3, Some(text("would be permitted by `a` if `b`")))),
+            Verdict::Deny(deny(Vec::new(), 0, None)),
+        ],
+    }
+}
+
 pub fn vectors() -> Vec<Vector> {
     let no_statement = ChallengeResponse { statement: None, ..challenge_response() };
     let first_contact = ReleaseResponse { consistency: Vec::new(), ..release_response() };
     let bare = EnrolRequest { certificates: Vec::new(), ..enrol_request() };
+    let as_it_is = PreflightRequest { prediction: None, ..preflight_request() };
     vec![
+        sound("preflight_request", "about the next boot: another image, another dbx", &preflight_request()),
+        sound("preflight_request_as_it_is", "about the guest as it is", &as_it_is),
+        sound("preflight_response", "permitted; denied with reasons; denied without", &preflight_response()),
         sound("challenge_request", "the guest has statement 3", &challenge_request()),
         sound("challenge_response", "with statement 4, as in signed_statement", &challenge_response()),
         sound("challenge_response_without_statement", "the guest's statement is the newest", &no_statement),
