@@ -13,7 +13,7 @@ use verify::BoundRequest;
 use wire::{Answer, Permit, Receipt, ReleaseResponse, Sealed};
 
 use crate::core::{Core, Refusal, internal};
-use crate::ring::KeyRing;
+use crate::ring::{KeyRing, RingKey};
 use crate::served::Launch;
 
 /// What was decided about one request.
@@ -75,7 +75,8 @@ impl Core {
     ) -> Decided {
         let asked = bound.request();
         let Some(key) = ring.select(&asked.key, asked.version) else {
-            return Decided { outcome: Err(unknown_key(asked.version)), announced: Vec::new(), key: None };
+            let (code, reasons) = unknown_key(asked.version);
+            return Decided { outcome: Err(NoGrant { code, reasons }), announced: Vec::new(), key: None };
         };
         let attributes = &key.wrapped.attributes;
         let outcome = match policy.decide(bound, attributes, circumstances) {
@@ -102,7 +103,7 @@ impl Decided {
 }
 
 /// The reasons that will deny what is permitted now.
-fn warning(from: UnixTime, denial: Denial) -> Vec<Reason> {
+pub(crate) fn warning(from: UnixTime, denial: Denial) -> Vec<Reason> {
     let until = |reason: Reason| Reason {
         kind: ReasonKind::Announced,
         wanted: format!("{} from {from} on", reason.wanted),
@@ -111,13 +112,21 @@ fn warning(from: UnixTime, denial: Denial) -> Vec<Reason> {
     denial.reasons.into_iter().map(until).collect()
 }
 
-fn unknown_key(version: VersionSelector) -> NoGrant {
+/// The key as it was decided about.
+pub(crate) fn unchanged(key: &RingKey) -> KeyUnchanged {
+    let attributes = &key.wrapped.attributes;
+    let (version, revision) = (attributes.version, attributes.revision);
+    KeyUnchanged { key: attributes.id.clone(), version, revision }
+}
+
+/// Code and reasons of a denial where there is no such key.
+pub(crate) fn unknown_key(version: VersionSelector) -> (&'static str, Vec<Reason>) {
     let wanted = match version {
         VersionSelector::Latest => "a key of this name".to_owned(),
         VersionSelector::Exact(version) => format!("version {version} of a key of this name"),
     };
     let reason = lock("unknown-key", "the key exists", wanted, "none".to_owned());
-    NoGrant { code: "unknown-key", reasons: vec![reason] }
+    ("unknown-key", vec![reason])
 }
 
 fn not_sealed(error: &ReleaseError) -> NoGrant {
@@ -157,7 +166,8 @@ impl PendingAnswer {
                     let (key, rule, wanted) = (grant.key(), &first.rule, &first.wanted);
                     tracing::warn!(%request, %key, rule, wanted, "permitted, and will be denied");
                 }
-                let explanation = permitted_by(&grant, decided.announced)?;
+                let explanation = permitted_by(grant.rules(), decided.announced);
+                let explanation = serde_json::to_string(&explanation).map_err(internal)?;
                 let staged = stage(grant, embargoed.digest(), salt);
                 let row = staged.row(request, Some(explanation));
                 return Ok(Self::Permit { staged: Box::new(staged), embargoed, row });
@@ -191,10 +201,9 @@ impl PendingAnswer {
 }
 
 /// The rules that permitted it, and what will deny it, as an explanation.
-fn permitted_by(grant: &policy::Grant, announced: Vec<Reason>) -> Result<String, Refusal> {
+pub(crate) fn permitted_by(rules: &[String], announced: Vec<Reason>) -> Vec<Reason> {
     let permit = |rule: &String| lock(rule, "the rule permits it", "permit".to_owned(), "permit".to_owned());
-    let reasons: Vec<Reason> = grant.rules().iter().map(permit).chain(announced).collect();
-    serde_json::to_string(&reasons).map_err(internal)
+    rules.iter().map(permit).chain(announced).collect()
 }
 
 impl Pending {

@@ -8,12 +8,14 @@ use journal::{Event, SignedGroup};
 use policy::Policy;
 use store::{CommitError, Committed, GroupCommit, KeyRow, KeyWrite, LeafRow, Reader, Transaction};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
-use wire::{ChallengeRequest, ChallengeResponse, ProblemCode};
+use verify::Endorsements;
+use wire::{ChallengeRequest, ChallengeResponse, PreflightRequest, ProblemCode, ReleaseRequest};
 
 use crate::config::Config;
 use crate::core::{Core, Prepared, Refusal, internal};
 use crate::enrol::EnrolRefusal;
 use crate::log::Log;
+use crate::preflight::Telling;
 use crate::refusals::Refusals;
 use crate::ring::KeyRing;
 use crate::served::Arrival;
@@ -60,6 +62,9 @@ pub enum AppError {
         /// The configured bound.
         limit: usize,
     },
+    /// Preflights are switched off.
+    #[error("preflights are switched off; set `preflight` in the broker's configuration to answer them")]
+    NoPreflight,
     /// Refused before the evidence was believed.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -79,6 +84,7 @@ impl AppError {
     pub fn code(&self) -> ProblemCode {
         match self {
             Self::Busy { .. } => ProblemCode::Overloaded,
+            Self::NoPreflight => ProblemCode::NotFound,
             Self::Refused(refusal) => refusal.code(),
             Self::Enrol(refusal) => refusal.code(),
             Self::Commit(CommitError::TpmPutBack { .. } | CommitError::AttestationKeyWithdrawn { .. }) => {
@@ -97,6 +103,7 @@ impl AppError {
     pub fn step(&self) -> &'static str {
         match self {
             Self::Busy { .. } => "capacity",
+            Self::NoPreflight => "preflight",
             Self::Refused(refusal) => refusal.step(),
             Self::Enrol(_) => "enrolment",
             Self::Commit(_) => "record",
@@ -136,13 +143,41 @@ impl App {
     ) -> Result<Vec<u8>, AppError> {
         let policy = self.policy();
         let ring = Arc::clone(&read(&self.ring));
-        let (prepared, _place) = self.prepare(body, request, &policy, &ring, arrival).await?;
+        let prepare = |message: &ReleaseRequest, fetched: &Endorsements, arrival| {
+            self.core.prepare(message, request, &policy, &ring, fetched, arrival)
+        };
+        let (prepared, _place) = self.prepare(body, arrival, prepare).await?;
         let Prepared { transaction, pending } = prepared;
         let committed = self.commit(transaction).await?;
         pending.trace();
         self.core.served.add(&pending.guest, &pending.keys(), arrival.now);
         let consistency = self.log.consistency(&self.reader, pending.known_size, committed.group().size())?;
         Ok(pending.answer(&committed, consistency)?)
+    }
+
+    /// Answers `POST /v1/preflight`: verify, evaluate; record; answer. No key is opened for it.
+    ///
+    /// # Errors
+    /// [`AppError`], those of a release and [`AppError::NoPreflight`].
+    pub async fn preflight(
+        &self,
+        body: &[u8],
+        request: RequestId,
+        arrival: Arrival,
+    ) -> Result<Vec<u8>, AppError> {
+        let telling = self.config.preflight;
+        if telling == Telling::Off {
+            return Err(AppError::NoPreflight);
+        }
+        let policy = self.policy();
+        let ring = Arc::clone(&read(&self.ring));
+        let prepare = |message: &PreflightRequest, fetched: &Endorsements, arrival| {
+            self.core.prepare_preflight(message, request, (&policy, &ring), telling, fetched, arrival)
+        };
+        let (prepared, _place) = self.prepare(body, arrival, prepare).await?;
+        let Prepared { transaction, pending } = prepared;
+        let committed = self.commit(transaction).await?;
+        Ok(pending.answer(&committed)?)
     }
 
     /// A place for one release.

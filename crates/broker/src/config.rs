@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::endorsing::Endorsing;
 use crate::policies::Signers;
+use crate::preflight::Telling;
 
 /// Most bytes of a configuration file.
 const MAX_CONFIG: u64 = 64 * 1024;
@@ -57,6 +58,10 @@ pub struct Config {
     /// back. 0 serves none: a broker that is being drained.
     #[serde(default = "default_releases")]
     pub max_releases: usize,
+    /// What a guest is told that asks what would be decided: `off`, `code`, `known` or `explain`. `known`, unless told
+    /// otherwise: the reasons, where the same request would be permitted to the guest as it is, else a code.
+    #[serde(default)]
+    pub preflight: Telling,
     /// SHA-256 of the file.
     #[serde(skip, default = "no_digest")]
     pub digest: Sha256Digest,
@@ -276,6 +281,14 @@ mod tests {
     fn an_unknown_field_is_refused_with_its_line() {
         let error = read(&format!("{GOOD}polcy = ['a']\n")).unwrap_err().to_string();
         assert!(error.contains("line 5") && error.contains("unknown field `polcy`"), "{error}");
+    }
+
+    #[test]
+    fn what_a_preflight_tells_is_one_of_four() {
+        assert_eq!(read(GOOD).unwrap().preflight, Telling::Known);
+        assert_eq!(read(&format!("{GOOD}preflight = 'off'\n")).unwrap().preflight, Telling::Off);
+        let error = read(&format!("{GOOD}preflight = 'all'\n")).unwrap_err().to_string();
+        assert!(error.contains("expected one of `off`, `code`, `known`, `explain`"), "{error}");
     }
 
     #[test]

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use claims::tpm::TpmClaims;
-use claims::{BrokerId, RequestId, Sha256Digest, TpmCounters, UnixTime};
+use claims::{BrokerId, ClaimsRecord, KeyId, RequestId, Sha256Digest, TpmCounters, UnixTime};
 use endorsements::FindError;
 use evidence::{Evidence, EvidenceError};
 use journal::Salts;
@@ -23,13 +23,15 @@ use store::{ClaimsRow, KeyUnchanged, SeenTpm, SpentNonce, Transaction};
 use verify::challenge::{Challenge, ChallengeKey};
 use verify::tpm::ek::EkRoots;
 use verify::{
-    BindError, BoundRequest, ChallengeError, Endorsements, EndorsementsError, TpmVerifyError, TrustAnchors,
+    Authenticated, BindError, BoundRequest, ChallengeError, Endorsements, EndorsementsError, TpmVerifyError,
+    TrustAnchors,
     VerifiedClaims, VerifyError, authenticate_enrolled,
 };
 use wire::{ProblemCode, ReleaseRequest};
 
 use crate::answer::{Decided, Pending, PendingAnswer};
 use crate::attestation_keys::AttestationKeys;
+use crate::predicted::PredictionError;
 use crate::revocation::Lists;
 use crate::ring::KeyRing;
 use crate::served::{Arrival, Launch, Served};
@@ -88,6 +90,9 @@ pub enum Refusal {
     /// The evidence is genuine and does not answer this challenge with this request.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The evidence is genuine, and what the guest supposes of its next boot does not fit it.
+    #[error(transparent)]
+    Prediction(#[from] PredictionError),
     /// A sealed answer could not be staged.
     #[error("cannot prepare the answer: {0}")]
     Internal(String),
@@ -100,7 +105,7 @@ impl Refusal {
             Self::Message(_) => ProblemCode::MalformedRequest,
             Self::Challenge(ChallengeError::Expired { .. }) => ProblemCode::ChallengeExpired,
             Self::Challenge(_) => ProblemCode::ChallengeInvalid,
-            Self::Verify(VerifyError::Unsupported { .. }) => ProblemCode::Unsupported,
+            Self::Verify(VerifyError::Unsupported { .. }) | Self::Prediction(_) => ProblemCode::Unsupported,
             Self::Verify(VerifyError::Tpm(TpmVerifyError::AkUnknown { .. })) => {
                 ProblemCode::EnrolmentRequired
             }
@@ -119,17 +124,18 @@ impl Refusal {
             Self::Endorsements(_) | Self::NotEndorsed { .. } => "endorsements",
             Self::Verify(_) => "verification",
             Self::Bind(_) => "binding",
+            Self::Prediction(_) => "prediction",
             Self::Internal(_) => "broker",
         }
     }
 }
 
 /// A request that is decided and not yet recorded.
-pub struct Prepared {
+pub struct Prepared<P = Pending> {
     /// What must become durable before anything is answered.
     pub transaction: Transaction,
     /// What is answered then.
-    pub pending: Pending,
+    pub pending: P,
 }
 
 impl Core {
@@ -140,7 +146,7 @@ impl Core {
     /// [`Refusal`] if the evidence is not believed. What policy denies is no refusal but an answer.
     pub fn prepare(
         &self,
-        body: &[u8],
+        message: &ReleaseRequest,
         request_id: RequestId,
         policy: &Arc<Policy>,
         ring: &KeyRing,
@@ -148,28 +154,18 @@ impl Core {
         arrival: Arrival,
     ) -> Result<Prepared, Refusal> {
         let now = arrival.now;
-        let message: ReleaseRequest = wire::decode(body)?;
         let challenge = self.challenge.open(&message.token, now)?;
         let nonce = SpentNonce { nonce: challenge.nonce(), expires: challenge.expires() };
-        let age = now.0.saturating_sub(challenge.expires().0.saturating_sub(self.challenge_lifetime_s));
-        let claims = self.believe(&message, challenge, fetched, now)?;
+        let claims = self.believe(message, challenge, fetched, now)?;
         let guest = Launch::of(claims.record());
-        let mut transaction = Transaction::new(now);
-        transaction.nonce = Some(nonce);
-        transaction.tpm = claims.record().tpm.as_ref().and_then(|tpm| self.seen(tpm));
-        transaction.policy = Some(policy.digest());
+        let mut transaction = self.transaction(nonce, claims.record(), policy, now);
         let mut decisions = Vec::with_capacity(message.requests.len());
         let mut kept = Kept::new(claims.record(), now);
         for (index, request) in message.requests.iter().enumerate() {
             let bound = claims.request(index).ok_or_else(|| internal("a request vanished"))?;
             let unwrap = request.unwrap.as_ref();
             let unwrap = unwrap.map(|u| UnwrapInput { wrapped: &u.wrapped, context: &u.context });
-            let circumstances = Circumstances {
-                now,
-                evidence_age_s: u32::try_from(age).unwrap_or(u32::MAX),
-                network: arrival.network,
-                recent: self.served.recent(&guest, &bound.request().key, now),
-            };
+            let circumstances = self.circumstances(&guest, &bound.request().key, &nonce, arrival);
             let decided = self.decide(&bound, unwrap, policy, ring, &circumstances);
             kept.add(&circumstances, bound.request(), decided.key.as_ref());
             decided.unchanged().iter().for_each(|unchanged| add_unchanged(&mut transaction, unchanged));
@@ -187,6 +183,35 @@ impl Core {
         Ok(Prepared { transaction, pending: Pending { request_id, guest, answers, known_size } })
     }
 
+    /// When and from where a request came, how old its evidence may be, and what was served before it.
+    pub(crate) fn circumstances(
+        &self,
+        guest: &Launch,
+        key: &KeyId,
+        nonce: &SpentNonce,
+        Arrival { now, network }: Arrival,
+    ) -> Circumstances {
+        let issued = nonce.expires.0.saturating_sub(self.challenge_lifetime_s);
+        let evidence_age_s = u32::try_from(now.0.saturating_sub(issued)).unwrap_or(u32::MAX);
+        Circumstances { now, evidence_age_s, network, recent: self.served.recent(guest, key, now) }
+    }
+
+    /// What is to be durable of any request that was believed, but its leaves: the nonce, and that TPM and policy are
+    /// those that it rests on.
+    pub(crate) fn transaction(
+        &self,
+        nonce: SpentNonce,
+        record: &ClaimsRecord,
+        policy: &Policy,
+        now: UnixTime,
+    ) -> Transaction {
+        let mut transaction = Transaction::new(now);
+        transaction.nonce = Some(nonce);
+        transaction.tpm = record.tpm.as_ref().and_then(|tpm| self.seen(tpm));
+        transaction.policy = Some(policy.digest());
+        transaction
+    }
+
     /// Challenge, evidence and transcript, in this order.
     fn believe(
         &self,
@@ -195,6 +220,19 @@ impl Core {
         fetched: &Endorsements,
         now: UnixTime,
     ) -> Result<VerifiedClaims, Refusal> {
+        let authenticated = self.authenticate(message, fetched, now)?;
+        let sha256 = |bytes: &[u8]| Sha256Digest(crypto::sha256(&[bytes]));
+        let transcript = message.transcript(self.broker, challenge.nonce(), sha256);
+        Ok(authenticated.bind(challenge, &transcript, now)?)
+    }
+
+    /// The evidence of a message, whatever it answers.
+    pub(crate) fn authenticate(
+        &self,
+        message: &ReleaseRequest,
+        fetched: &Endorsements,
+        now: UnixTime,
+    ) -> Result<Authenticated, Refusal> {
         let evidence = Evidence::parse(message.kind, &message.evidence)?;
         let endorsements = Endorsements::from_evidence(&evidence);
         // What was fetched is a whole chain; then the operator's few are not needed.
@@ -206,11 +244,7 @@ impl Core {
         };
         let endorsements = endorsements.merge(Endorsements::clone(&self.crls.in_force()))?;
         let enrolled = &self.attestation_keys;
-        let authenticated =
-            authenticate_enrolled(evidence, &endorsements, &self.anchors, enrolled, now, &mut |_, _| ())?;
-        let sha256 = |bytes: &[u8]| Sha256Digest(crypto::sha256(&[bytes]));
-        let transcript = message.transcript(self.broker, challenge.nonce(), sha256);
-        Ok(authenticated.bind(challenge, &transcript, now)?)
+        Ok(authenticate_enrolled(evidence, &endorsements, &self.anchors, enrolled, now, &mut |_, _| ())?)
     }
 
     /// What the transaction checks of a TPM whose key is durable.
@@ -231,7 +265,7 @@ fn beside(kept: &Kept, now: UnixTime) -> Result<(Option<ClaimsRow>, Salts), Refu
     Ok((text.map(|text| ClaimsRow { at: now, blind, text }), salts))
 }
 
-fn add_unchanged(transaction: &mut Transaction, unchanged: &KeyUnchanged) {
+pub(crate) fn add_unchanged(transaction: &mut Transaction, unchanged: &KeyUnchanged) {
     if !transaction.keys_unchanged.contains(unchanged) {
         transaction.keys_unchanged.push(unchanged.clone());
     }

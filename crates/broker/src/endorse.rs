@@ -7,21 +7,51 @@
 use std::sync::Arc;
 
 use claims::snp::{SigningKey, Tcb};
-use claims::{RequestId, Sha256Digest, TranscriptHash, UnixTime};
+use claims::{BrokerId, Nonce, Sha256Digest, TranscriptHash, UnixTime};
 use endorsements::{Authority, FindError, Found, Missed, VcekName, Wanted};
 use evidence::Evidence;
-use policy::Policy;
 use tokio::sync::SemaphorePermit;
 use verify::{
     ChainError, Endorsements, NeededKey, Role, TrustAnchors, VerifyError, answers, endorsed_issuer,
     endorsed_key, precheck,
 };
-use wire::ReleaseRequest;
+use wire::{PreflightRequest, ReleaseRequest};
 
 use crate::app::{App, AppError};
 use crate::core::{Core, Prepared, Refusal};
-use crate::ring::KeyRing;
 use crate::served::Arrival;
+
+/// A message with evidence, and what the evidence must bind.
+pub(crate) trait Asks: wire::Message {
+    /// The release that it asks for, or about.
+    fn asked(&self) -> &ReleaseRequest;
+    /// Its transcript, encoded.
+    fn transcript_bytes(&self, broker: BrokerId, nonce: Nonce) -> Vec<u8>;
+}
+
+impl Asks for ReleaseRequest {
+    fn asked(&self) -> &ReleaseRequest {
+        self
+    }
+
+    fn transcript_bytes(&self, broker: BrokerId, nonce: Nonce) -> Vec<u8> {
+        self.transcript(broker, nonce, sha256).encode()
+    }
+}
+
+impl Asks for PreflightRequest {
+    fn asked(&self) -> &ReleaseRequest {
+        &self.asked
+    }
+
+    fn transcript_bytes(&self, broker: BrokerId, nonce: Nonce) -> Vec<u8> {
+        self.transcript(broker, nonce, sha256).encode()
+    }
+}
+
+fn sha256(bytes: &[u8]) -> Sha256Digest {
+    Sha256Digest(crypto::sha256(&[bytes]))
+}
 
 /// What is looked for on behalf of a request.
 struct Search {
@@ -35,28 +65,26 @@ struct Search {
 }
 
 impl App {
-    /// As [`Core::prepare`], with certificates from elsewhere where the evidence lacks them; and the place that the
+    /// As `prepare`, with certificates from elsewhere where the evidence lacks them; and the place that the
     /// release holds from here on.
     ///
     /// # Errors
-    /// As [`Core::prepare`]; [`Refusal::NotEndorsed`] if no source has what is needed, [`AppError::Busy`] if too many
-    /// releases are under way.
-    pub(crate) async fn prepare(
+    /// As `prepare`, and for a body that is no message; [`Refusal::NotEndorsed`] if no source has what is needed,
+    /// [`AppError::Busy`] if too many releases are under way.
+    pub(crate) async fn prepare<M: Asks, P>(
         &self,
         body: &[u8],
-        request: RequestId,
-        policy: &Arc<Policy>,
-        ring: &KeyRing,
         arrival: Arrival,
-    ) -> Result<(Prepared, SemaphorePermit<'_>), AppError> {
+        prepare: impl Fn(&M, &Endorsements, Arrival) -> Result<Prepared<P>, Refusal>,
+    ) -> Result<(Prepared<P>, SemaphorePermit<'_>), AppError> {
         let place = self.place()?;
         let now = arrival.now;
-        let refused = match self.core.prepare(body, request, policy, ring, &Endorsements::default(), arrival)
-        {
+        let message: M = wire::decode(body).map_err(Refusal::from)?;
+        let refused = match prepare(&message, &Endorsements::default(), arrival) {
             Err(Refusal::Verify(refused)) if self.may_be_endorsed(&refused) => refused,
             prepared => return Ok((prepared?, place)),
         };
-        let search = self.search(body, refused, now)?;
+        let search = self.search(&message, refused, now)?;
         let (found, place) = match self.at_hand(&search, now) {
             Ok(found) => (found, place),
             Err(missed) => {
@@ -68,8 +96,7 @@ impl App {
         tracing::info!(source = found.source, "certificates found");
         // Time has passed: the challenge may have expired meanwhile.
         let arrival = Arrival { now: crate::public::now(), ..arrival };
-        let again = |fetched: &Endorsements| self.core.prepare(body, request, policy, ring, fetched, arrival);
-        Ok((search.try_each(&found, again)?, place))
+        Ok((search.try_each(&found, |fetched| prepare(&message, fetched, arrival))?, place))
     }
 
     /// Whether other certificates could change the outcome: there was no chain, or it was another key's.
@@ -82,8 +109,8 @@ impl App {
     }
 
     /// What would help, once everything holds that needs no certificate.
-    fn search(&self, body: &[u8], refused: VerifyError, now: UnixTime) -> Result<Search, Refusal> {
-        let needed = match self.core.needed_key(body, now) {
+    fn search(&self, message: &impl Asks, refused: VerifyError, now: UnixTime) -> Result<Search, Refusal> {
+        let needed = match self.core.needed_key(message, now) {
             // Evidence of a kind for which nothing can be found: it is told what it lacks.
             Err(Refusal::Verify(VerifyError::Unsupported { .. })) => return Err(refused.into()),
             needed => needed?,
@@ -147,11 +174,11 @@ impl App {
 
 impl Search {
     /// The first outcome that is none of a wrong leaf, or the last.
-    fn try_each(
+    fn try_each<T>(
         &self,
         found: &Found,
-        prepare: impl Fn(&Endorsements) -> Result<Prepared, Refusal>,
-    ) -> Result<Prepared, Refusal> {
+        prepare: impl Fn(&Endorsements) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let (last, others) = self.leaves.split_last().map_or((None, &[][..]), |(last, o)| (Some(last), o));
         let with = |leaf: Option<&Vec<u8>>| {
             Endorsements::from_certificates(leaf.into_iter().chain(&found.certificates).cloned())
@@ -168,14 +195,13 @@ impl Search {
 
 impl Core {
     /// The key that must have signed a request's evidence, once everything holds that needs no certificate.
-    fn needed_key(&self, body: &[u8], now: UnixTime) -> Result<NeededKey, Refusal> {
-        let message: ReleaseRequest = wire::decode(body)?;
-        let challenge = self.challenge.open(&message.token, now)?;
-        let evidence = Evidence::parse(message.kind, &message.evidence)?;
+    fn needed_key(&self, message: &impl Asks, now: UnixTime) -> Result<NeededKey, Refusal> {
+        let asked = message.asked();
+        let challenge = self.challenge.open(&asked.token, now)?;
+        let evidence = Evidence::parse(asked.kind, &asked.evidence)?;
         let needed = precheck(&evidence, &self.attestation_keys, now)?;
-        let sha256 = |bytes: &[u8]| Sha256Digest(crypto::sha256(&[bytes]));
-        let transcript = message.transcript(self.broker, challenge.nonce(), sha256);
-        answers(&evidence, TranscriptHash(crypto::sha512(&[&transcript.encode()])))?;
+        let transcript = message.transcript_bytes(self.broker, challenge.nonce());
+        answers(&evidence, TranscriptHash(crypto::sha512(&[&transcript])))?;
         Ok(needed)
     }
 }

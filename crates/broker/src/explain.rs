@@ -22,7 +22,7 @@ pub enum ExplainError {
         source: RecordError,
     },
     /// A leaf that names a request and is no answer.
-    #[error("leaf {leaf} names a request and is neither a release nor a denial")]
+    #[error("leaf {leaf} names a request and is no release, denial or trial")]
     NoAnswer {
         /// The leaf.
         leaf: u64,
@@ -83,6 +83,11 @@ fn answer(stored: &StoredLeaf) -> Result<(String, ExplainedAnswer), ExplainError
         Record::Event(Event::Denied(denied)) => {
             let asked = format!("{} of `{}`", denied.operation, denied.key);
             (denied.decided_at, "denial", denied.code, asked)
+        }
+        Record::Event(Event::Trial(trial)) => {
+            let boot = if trial.predicted { ", as supposed of its next boot" } else { "" };
+            let asked = format!("{} of `{}`{boot}", trial.operation, trial.key);
+            (trial.decided_at, "trial", trial.outcome, asked)
         }
         Record::Event(_) => return Err(ExplainError::NoAnswer { leaf: stored.index }),
     };

@@ -7,6 +7,7 @@
 //! - [`public`] is what guests and auditors reach over TLS, [`admin`] what operators reach over a Unix socket.
 //! - [`endorsing`] says where certificates come from that evidence lacks; a release looks there before it gives up;
 //!   [`revocation`] keeps revocation lists fresh.
+//! - [`preflight`] answers what would be decided, and can seal nothing.
 //! - [`enrol`] makes the attestation keys of TPMs known, [`attestation_keys`] are those that are.
 //! - [`identity`], [`tls`] and [`files`] are the broker's own keys on disk.
 //! - [`log`] publishes the journal as C2SP tiles; [`refusals`] sums what strangers send.
@@ -31,6 +32,8 @@ pub mod identity;
 pub mod log;
 pub mod manage;
 pub mod policies;
+mod predicted;
+pub mod preflight;
 pub mod public;
 pub mod refusals;
 pub mod revocation;

@@ -13,14 +13,14 @@ use axum::routing::{get, post};
 use claims::{RequestId, UnixTime};
 use wire::{
     CHALLENGE_PATH, CHECKPOINT_PATH, ChallengeRequest, ENROL_PATH, ENROL_PROOF_PATH, EnrolProof,
-    EnrolRequest, MEDIA_TYPE, Message, PROBLEM_MEDIA_TYPE, Problem, ProblemCode, RELEASE_PATH,
-    ReleaseRequest, STATEMENT_PATH,
+    EnrolRequest, MEDIA_TYPE, Message, PREFLIGHT_PATH, PROBLEM_MEDIA_TYPE, PreflightRequest, Problem,
+    ProblemCode, RELEASE_PATH, ReleaseRequest, STATEMENT_PATH,
 };
 
 use crate::app::{App, AppError};
 use crate::served::Arrival;
 
-/// How long a request's body may take; the longest has 256 KiB.
+/// How long a request's body may take; the longest has 264 KiB.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Seconds that a guest is asked to wait when the broker is busy.
 const RETRY_AFTER_S: u64 = 2;
@@ -34,6 +34,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route(CHALLENGE_PATH, post(challenge))
         .route(RELEASE_PATH, post(release))
+        .route(PREFLIGHT_PATH, post(preflight))
         .route(ENROL_PATH, post(enrol))
         .route(ENROL_PROOF_PATH, post(prove))
         .route(STATEMENT_PATH, get(statement))
@@ -61,6 +62,17 @@ async fn release(State(app): State<Arc<App>>, request: Request) -> Response {
         Err(code) => return problem(code, Some(id)),
     };
     let answer = app.release(&body, id, Arrival { now: now(), network }).await;
+    respond(&app, id, answer)
+}
+
+async fn preflight(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = request_id();
+    let network = request.extensions().get::<Network>().map(|network| network.0);
+    let body = match body(request, PreflightRequest::MAX_LEN).await {
+        Ok(body) => body,
+        Err(code) => return problem(code, Some(id)),
+    };
+    let answer = app.preflight(&body, id, Arrival { now: now(), network }).await;
     respond(&app, id, answer)
 }
 
