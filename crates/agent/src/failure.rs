@@ -5,9 +5,12 @@ use std::process::ExitCode;
 
 use attester::AttestError;
 use claims::{KeyId, RequestId};
+use measure::SignatureListError;
+use measure::uki::UkiError;
 use wire::{Problem, Remedy};
 
 use crate::config::ConfigError;
+use crate::foresee::ForeseeError;
 use crate::session::SessionError;
 
 /// Why a command did not do what it was asked.
@@ -53,6 +56,42 @@ pub enum Failure {
         /// What to quote.
         request: RequestId,
     },
+    /// The broker says that it would deny a key. Exit code 6.
+    #[error(
+        "would be denied: {denied} of {asked}; an operator reads the whole reason: keyfast audit explain {request}"
+    )]
+    WouldDeny {
+        /// How many.
+        denied: usize,
+        /// Of how many.
+        asked: usize,
+        /// What to quote.
+        request: RequestId,
+    },
+    /// The broker answers no preflights. Exit code 6.
+    #[error(
+        "the broker answers no preflights: it is older than this agent, or its operator has set `preflight = \"off\"`"
+    )]
+    NoPreflight,
+    /// The next boot cannot be foreseen. Exit code 4.
+    #[error("cannot foresee the next boot: {0}")]
+    Foresee(#[from] ForeseeError),
+    /// The image is none that can be measured. Exit code 8.
+    #[error("`{}`: {source}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: UkiError,
+    },
+    /// The file is no contents of a dbx. Exit code 8.
+    #[error("`{}`: {source}", path.display())]
+    Dbx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: SignatureListError,
+    },
     /// The broker, or somebody in its place, misbehaved. Exit code 7.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -91,12 +130,12 @@ impl Failure {
             Self::Internal(_) => 1,
             Self::Usage(_) => 2,
             Self::Config(_) | Self::State(_) => 3,
-            Self::Attest(_) => 4,
+            Self::Attest(_) | Self::Foresee(_) => 4,
             Self::Unreachable { .. } => 5,
-            Self::Refused { .. } | Self::Denied { .. } => 6,
+            Self::Refused { .. } | Self::Denied { .. } | Self::WouldDeny { .. } | Self::NoPreflight => 6,
             Self::Session(error) if error.blames_broker() => 7,
             Self::Session(_) => 1,
-            Self::Data { .. } | Self::File { .. } => 8,
+            Self::Data { .. } | Self::File { .. } | Self::Image { .. } | Self::Dbx { .. } => 8,
         })
     }
 
@@ -115,8 +154,8 @@ pub const EXIT_CODES: &str = "Exit codes:
   1  the agent itself failed
   2  wrong arguments
   3  configuration or state cannot be used
-  4  the platform gave no evidence
+  4  the platform gave no evidence, or none that tells what the next boot will be
   5  no broker answered in time
-  6  the broker refused or denied; an operator reads why with `keyfast audit explain`
+  6  the broker refused or denied, or would; an operator reads why with `keyfast audit explain`
   7  the broker is not the pinned one, or left the release out of its log
   8  a file cannot be read, written, or decrypted";

@@ -1,6 +1,7 @@
 //! The agent in the guest: attests, gets keys from a pinned broker, and uses them where nobody else can look.
 //!
 //! - [`session`] is the protocol without I/O: one type for each state, nothing believed before it is checked.
+//! - [`preflight`] is the same for a question, [`foresee`] what the next boot would change.
 //! - [`shell`] connects it to a broker and an attester, with backoff.
 //! - [`statement`] is how a guest comes to believe a broker's keys.
 //! - [`command`] is what `keyfast-agent` can be asked to do.
@@ -14,7 +15,9 @@ pub mod command;
 pub mod config;
 mod enrol;
 pub mod failure;
+pub mod foresee;
 pub mod keep;
+pub mod preflight;
 pub mod session;
 pub mod shell;
 pub mod statement;

@@ -10,8 +10,8 @@
 //! here believes a broker: its statement is checked against the pinned identity, its answers against the log.
 
 use claims::{
-    BrokerId, ConfigDigest, EvidenceKind, KeyId, Operation, ReportData, RequestId, Sha256Digest, Suite,
-    Transcript, VersionSelector,
+    BrokerId, ConfigDigest, EvidenceKind, KeyId, KeyVersion, Operation, PreflightTranscript, ReportData,
+    RequestId, Sha256Digest, Suite, Transcript, VersionSelector,
 };
 use keys::{
     Answer, KeyError, LogHead, LogTrust, OpenError, Opened, Receipt, ReceiptError, Receipted,
@@ -19,8 +19,12 @@ use keys::{
 };
 use tlog::witness::WitnessKey;
 use tlog::{BadKey, Checkpoint, Hash};
-use wire::{ChallengeRequest, ChallengeResponse, ReleaseRequest, ReleaseResponse, Request, Unwrap};
+use wire::{
+    ChallengeRequest, ChallengeResponse, Prediction, PreflightRequest, ReleaseRequest, ReleaseResponse,
+    Request, Unwrap,
+};
 
+use crate::preflight::Asking;
 use crate::statement::{StatementError, VerifiedStatement};
 
 /// One thing that the guest wants.
@@ -77,6 +81,14 @@ pub enum SessionError {
         expected: usize,
         /// Answers found.
         got: usize,
+    },
+    /// The broker answered about another version of a key.
+    #[error("the broker answered about another version: expected {expected}, got {got}")]
+    Version {
+        /// The one asked about.
+        expected: KeyVersion,
+        /// The one answered about.
+        got: KeyVersion,
     },
     /// A receipt does not fit.
     #[error("refusing the broker: {0}")]
@@ -195,14 +207,29 @@ impl Attesting {
         ReportData(crypto::sha512(&[&self.transcript.encode()]))
     }
 
+    /// Makes a question of the session: what would be decided, about this guest or about what it supposes of its next
+    /// boot? The recipient's secret is dropped, since nothing will be sealed to it.
+    pub fn into_preflight(self, prediction: Option<Prediction>) -> Asking {
+        let asked = ReleaseRequest { known_checkpoint_size: 0, ..self.message(Vec::new()) };
+        let message = PreflightRequest { asked, prediction };
+        let prediction = message.prediction.as_ref().map(|prediction| prediction.digest(sha256));
+        Asking::new(message, PreflightTranscript { asked: self.transcript, prediction })
+    }
+
     /// The body of `POST /v1/release`.
     ///
     /// # Errors
     /// [`SessionError::Request`] if evidence or requests are too large.
     pub fn with_evidence(self, evidence: Vec<u8>) -> Result<(Vec<u8>, Awaiting), SessionError> {
+        let bytes = wire::encode(&self.message(evidence))?;
+        let Self { knowledge, statement, secret, transcript, .. } = self;
+        Ok((bytes, Awaiting { knowledge, statement, secret, transcript }))
+    }
+
+    fn message(&self, evidence: Vec<u8>) -> ReleaseRequest {
         let recipient = self.secret.public();
-        let message = ReleaseRequest {
-            token: self.token,
+        ReleaseRequest {
+            token: self.token.clone(),
             kind: self.knowledge.evidence,
             evidence,
             suite: recipient.suite,
@@ -210,10 +237,7 @@ impl Attesting {
             config: self.knowledge.config,
             requests: self.wanted.iter().map(request).collect(),
             known_checkpoint_size: self.knowledge.checkpoint.as_ref().map_or(0, |kept| kept.size),
-        };
-        let bytes = wire::encode(&message)?;
-        let Self { knowledge, statement, secret, transcript, .. } = self;
-        Ok((bytes, Awaiting { knowledge, statement, secret, transcript }))
+        }
     }
 }
 

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use attester::{AttestError, Attester};
-use claims::BrokerId;
+use claims::{BrokerId, EvidenceKind, ReportData};
 use keys::Opened;
 use tokio::time::{Instant, sleep};
 use transport::{Backoff, Client, ClientError, Endpoint, Method, Pins, Response, Timeouts};
-use wire::{CHALLENGE_PATH, Enrolled, MEDIA_TYPE, Message, Problem, RELEASE_PATH, ReleaseResponse, Remedy};
+use wire::{
+    CHALLENGE_PATH, Enrolled, MEDIA_TYPE, Message, PREFLIGHT_PATH, Prediction, PreflightResponse, Problem,
+    ProblemCode, RELEASE_PATH, ReleaseResponse, Remedy,
+};
 
 use crate::config::Config;
 use crate::enrol;
@@ -35,11 +38,46 @@ pub fn obtain(config: &Config, wanted: &[Wanted]) -> Result<Vec<Opened>, Failure
     outcome.answers.into_iter().zip(wanted).map(one).collect()
 }
 
+/// Asks what would be decided about these requests, for this guest as it is or for what it supposes of its next boot.
+/// Nothing is released, and nothing kept.
+///
+/// # Errors
+/// Why the whole did not work; [`Failure::NoPreflight`] where the broker answers none. That something would be denied is
+/// no failure here.
+pub fn preflight(
+    config: &Config,
+    wanted: &[Wanted],
+    prediction: Option<&Prediction>,
+) -> Result<PreflightResponse, Failure> {
+    let mut may_enrol = true;
+    let answer = runtime()?.block_on(until_time_is_up(config, async |config, keep, url| {
+        let (mut client, mut attester, attesting) = identified(config, keep, url, wanted).await?;
+        let asking = attesting.into_preflight(prediction.cloned());
+        let evidence = attester.attest(&asking.report_data())?;
+        let (request, awaiting) = asking.with_evidence(evidence)?;
+        let answer = post(&mut client, &mut *attester, PREFLIGHT_PATH, &request, &mut may_enrol).await?;
+        Ok(awaiting.on_answer(&answer)?)
+    }));
+    answer.map_err(|failure| match failure {
+        Failure::Refused { problem } if problem.code == ProblemCode::NotFound => Failure::NoPreflight,
+        failure => failure,
+    })
+}
+
+/// The kind of evidence that this guest gives, and evidence over zeros, to be looked at here.
+///
+/// # Errors
+/// [`Failure::Attest`].
+pub fn present(config: &Config) -> Result<(EvidenceKind, Vec<u8>), Failure> {
+    let mut attester = attester_of(config)?;
+    Ok((attester.kind(), attester.attest(&ReportData([0; 64]))?))
+}
+
 /// Evidence over the report data given, for `keyfast-agent evidence`.
 ///
 /// # Errors
 /// [`Failure::Attest`].
-pub fn evidence(config: &Config, report_data: &claims::ReportData) -> Result<Vec<u8>, Failure> {
+pub fn evidence(config: &Config, report_data: &ReportData) -> Result<Vec<u8>, Failure> {
     Ok(attester_of(config)?.attest(report_data)?)
 }
 
@@ -119,19 +157,30 @@ async fn once(
     let (mut client, mut attester, attesting) = identified(config, keep, url, wanted).await?;
     let evidence = attester.attest(&attesting.report_data())?;
     let (request, awaiting) = attesting.with_evidence(evidence)?;
-    let answer = match client.post(RELEASE_PATH, &request).await {
+    let answer = post(&mut client, &mut *attester, RELEASE_PATH, &request, may_enrol).await?;
+    let outcome = awaiting.on_answer(&answer)?;
+    keep.put(&outcome.checkpoint, outcome.statement.as_bytes()).map_err(Failure::State)?;
+    Ok(outcome)
+}
+
+/// Sends evidence. Where the broker does not know the TPM's key, it is enrolled, and the session starts over.
+async fn post(
+    client: &mut Connection,
+    attester: &mut (dyn Attester + Send),
+    path: &str,
+    request: &[u8],
+    may_enrol: &mut bool,
+) -> Result<Vec<u8>, Attempt> {
+    match client.post(path, request).await {
         Err(Attempt::Final(Failure::Refused { problem }))
             if problem.code.remedy() == Remedy::Enrol && core::mem::take(may_enrol) =>
         {
             let tpm = attester.activation()?.ok_or(Failure::Refused { problem })?;
-            enrol::enrol(&mut client, tpm).await?;
-            return Err(Attempt::Again { last: "enrolled".to_owned(), retry_after: None });
+            enrol::enrol(client, tpm).await?;
+            Err(Attempt::Again { last: "enrolled".to_owned(), retry_after: None })
         }
-        answer => answer?,
-    };
-    let outcome = awaiting.on_answer(&answer)?;
-    keep.put(&outcome.checkpoint, outcome.statement.as_bytes()).map_err(Failure::State)?;
-    Ok(outcome)
+        answer => answer,
+    }
 }
 
 /// A connection to the pinned broker, with a challenge of its own.
@@ -158,7 +207,7 @@ fn attester_of(config: &Config) -> Result<Box<dyn Attester + Send>, AttestError>
     choice.open(&config.places, STEP)
 }
 
-fn knowledge(config: &Config, keep: &Keep, evidence: claims::EvidenceKind) -> Result<Knowledge, Failure> {
+fn knowledge(config: &Config, keep: &Keep, evidence: EvidenceKind) -> Result<Knowledge, Failure> {
     let pins: Vec<BrokerId> = [config.broker].into_iter().chain(config.successor).collect();
     Ok(Knowledge {
         statement: statement_at_hand(config, keep, &pins)?,

@@ -260,6 +260,9 @@ pub struct BootClaims {
     pub boot_services_exited: Option<bool>,
 }
 
+/// What systemd measures into PCR 11 as the boot goes on (systemd-pcrphase.service), in its order.
+pub const BOOT_PHASES: [&str; 6] = ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"];
+
 /// What Azure's runtime data say, which the SNP report binds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParavisorClaims {

@@ -83,6 +83,16 @@ impl Evidence {
         }
     }
 
+    /// The TPM's quote in it, or `None` where the kind has none.
+    pub fn quote(&self) -> Option<&tpm::Quote> {
+        match self {
+            Self::SevSnp(_) => None,
+            Self::Tpm(tpm) => Some(&tpm.quote),
+            Self::AzureVtpm(azure) => Some(&azure.quote),
+            Self::Svsm(svsm) => Some(&svsm.quote),
+        }
+    }
+
     /// The SNP report in it with its certificates, or `None` where the kind has none.
     pub fn snp(&self) -> Option<&snp::SnpEvidence> {
         match self {

@@ -5,6 +5,7 @@
 //! | firmware, kernel, initrd, command line, vCPUs | MEASUREMENT of an SEV-SNP report | [`snp`] |
 //! | a launch measurement and an author's public keys | ID block, ID_KEY_DIGEST, AUTHOR_KEY_DIGEST | [`id_block`] |
 //! | a unified kernel image (UKI) | PCR 4, 9 and 11 of a TPM | [`uki`] |
+//! | contents of a Secure Boot database | that they are such | [`SignatureLists`] |
 //!
 //! Every byte read here may be hostile: lengths and places are checked before they are used, and what a file cannot
 //! decide by itself is an error that says so, never a guess. Large files come as readers and are hashed as they
@@ -24,6 +25,7 @@ mod ovmf;
 mod pcr;
 mod pe;
 mod public_key;
+mod signature_lists;
 pub mod snp;
 pub mod uki;
 mod vcpu;
@@ -36,5 +38,6 @@ pub use ovmf::{Ovmf, OvmfError, Section, SectionKind};
 pub use pcr::Pcr;
 pub use pe::{PeError, PeImage, PeSection};
 pub use public_key::{PublicKeyError, SnpPublicKey};
+pub use signature_lists::{SignatureListError, SignatureLists};
 pub use vcpu::{BadCpu, CpuSignature};
 pub use vmsa::Vmm;

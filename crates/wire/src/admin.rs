@@ -165,7 +165,7 @@ pub struct Explanation {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainedAnswer {
-    /// `release`, `denial` or `refusal` (before the evidence was believed).
+    /// `release`, `denial`, `trial` (a guest only asked) or `refusal` (before the evidence was believed).
     pub outcome: String,
     /// The coarse code that the guest got.
     pub code: String,

@@ -4,6 +4,8 @@ mod decrypt;
 mod enrol;
 mod evidence;
 mod keys;
+mod preflight;
+mod verdicts;
 
 use std::path::PathBuf;
 
@@ -53,6 +55,7 @@ enum Command {
     Decrypt(decrypt::Decrypt),
     Secret(keys::Secret),
     Renew(keys::Renew),
+    Preflight(preflight::Preflight),
     Evidence(evidence::Evidence),
     Enrol(enrol::Enrol),
 }
@@ -68,6 +71,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Decrypt(args) => decrypt::run(&config, args),
         Command::Secret(args) => keys::secret(&config, args),
         Command::Renew(args) => keys::renew(&config, args),
+        Command::Preflight(args) => preflight::run(&config, args),
         Command::Evidence(args) => evidence::run(&config, args),
         Command::Enrol(args) => enrol::run(&config, args),
     }

@@ -69,7 +69,9 @@ fn configure(layout: &Layout) -> Result<(), DevError> {
          urls = [\"https://{address}\"]\n\
          state = \"broker\"\n\
          policies = \"attestation-policies\"\n\
-         policy = [\"simulated-development\", \"simulated-vtpm\"]\n\n\
+         policy = [\"simulated-development\", \"simulated-vtpm\"]\n\
+         # Whoever has a simulated guest here may read these policies.\n\
+         preflight = \"explain\"\n\n\
          [trust]\n\
          amd = false\n\
          svsm = true\n\n\

@@ -10,6 +10,7 @@ mod pcrs;
 mod public;
 mod reader;
 mod signature;
+mod variable;
 
 pub use attest::{Attest, PcrSelection, QuoteFields};
 pub use error::TpmError;
@@ -17,6 +18,7 @@ pub use log::{Event, EventLog, LogError};
 pub use pcrs::{PcrValue, PcrValues};
 pub use public::{Attributes, Curve, KeyFields, Public, PublicFields, Symmetric};
 pub use signature::{Signature, SignatureScheme, SignatureValue};
+pub use variable::{UefiVariable, utf16};
 
 use claims::EvidenceKind;
 

@@ -2,6 +2,7 @@
 
 use claims::tpm::HashAlgorithm;
 use evidence::tpm::Event;
+pub(super) use evidence::tpm::utf16;
 
 use super::super::ak::digest;
 
@@ -49,21 +50,7 @@ pub(super) fn extends(event: &Event) -> bool {
     event.kind != EV_NO_ACTION
 }
 
-/// UEFI_VARIABLE_DATA: the vendor's GUID, name and contents, of exactly the lengths that it states.
+/// UEFI_VARIABLE_DATA: the vendor's GUID, name and contents.
 pub(super) fn variable(data: &[u8]) -> Option<([u8; 16], String, &[u8])> {
-    let (guid, rest) = data.split_first_chunk::<16>()?;
-    let (name_len, rest) = rest.split_first_chunk::<8>()?;
-    let (data_len, rest) = rest.split_first_chunk::<8>()?;
-    let name_len = usize::try_from(u64::from_le_bytes(*name_len)).ok()?.checked_mul(2)?;
-    let (name, contents) = rest.split_at_checked(name_len)?;
-    let exact = u64::try_from(contents.len()).ok()? == u64::from_le_bytes(*data_len);
-    exact.then_some(())?;
-    Some((*guid, utf16(name)?, contents))
-}
-
-/// UTF-16, little-endian, to its last byte.
-pub(super) fn utf16(bytes: &[u8]) -> Option<String> {
-    let (units, rest) = bytes.as_chunks::<2>();
-    let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
-    String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+    evidence::tpm::UefiVariable::parse(data).map(|found| (found.vendor, found.name, found.contents))
 }

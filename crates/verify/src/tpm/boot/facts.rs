@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use claims::tpm::{BootClaims, Digest, HashAlgorithm};
+use claims::tpm::{BOOT_PHASES, BootClaims, Digest, HashAlgorithm};
 use evidence::tpm::{Event, EventLog};
 
 use super::super::ak::digest;
 use super::event::*;
 use super::grammar::State;
-use super::replay::PHASES;
 use super::secure_boot::Variables;
 
 /// The facts of a log that obeys the rules; `proven` are the PCRs that were quoted in the bank, and so replayed.
@@ -28,7 +27,7 @@ pub(super) fn of(
     let [pk, kek, db, dbx] = variables.digests.map(|contents| has(7).then_some(contents));
     let (command_line, initrd) = boot_options(&events(9), bank);
     let sections = sections(&events(11), bank);
-    let phases = PHASES.iter().take(phases).map(|phase| (*phase).to_owned());
+    let phases = BOOT_PHASES.iter().take(phases).map(|phase| (*phase).to_owned());
     BootClaims {
         secure_boot: has(7).then_some(variables.enabled),
         pk,

@@ -1,6 +1,6 @@
 //! Rules 5 and 6 of a log ([`super`]): the events, replayed, give the quoted values.
 
-use claims::tpm::{Digest, HashAlgorithm};
+use claims::tpm::{BOOT_PHASES, Digest, HashAlgorithm};
 use evidence::tpm::{EventLog, PcrValue};
 
 use super::super::ak::digest;
@@ -49,14 +49,14 @@ fn replayed(log: &EventLog, value: &PcrValue, start: u8) -> Option<Digest> {
 /// How many phases lead on from `pcr` to the quoted value, or `None`.
 fn phases_to(pcr: &Digest, value: &PcrValue) -> Option<usize> {
     let mut pcr = pcr.clone();
-    for (passed, phase) in PHASES.iter().enumerate() {
+    for (passed, phase) in BOOT_PHASES.iter().enumerate() {
         if pcr == value.value {
             return Some(passed);
         }
         let measured = digest(value.bank, &[phase.as_bytes()]);
         pcr = digest(value.bank, &[&pcr.0, &measured.0]);
     }
-    (pcr == value.value).then_some(PHASES.len())
+    (pcr == value.value).then_some(BOOT_PHASES.len())
 }
 
 /// 5: the locality that the TPM was started at, which is what PCR 0 starts from.
@@ -78,9 +78,6 @@ fn startup_locality(log: &EventLog) -> Result<u8, BootError> {
     Ok(locality.unwrap_or(0))
 }
 
-/// What systemd measures into PCR 11 as the boot goes on (systemd-pcrphase.service), in its order.
-pub(super) const PHASES: [&str; 6] =
-    ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"];
 /// The PCR of the phases.
 const PHASES_PCR: u8 = 11;
 /// The PCR of the kernel's integrity measurement.
