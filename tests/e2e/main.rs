@@ -11,9 +11,12 @@ mod exchange;
 mod files;
 mod guest;
 mod hygiene;
+#[path = "../../crates/measure/tests/measure/image.rs"]
+mod image;
 mod journal;
 mod officers;
 mod own_policies;
+mod preflight;
 mod protocol;
 #[cfg(feature = "tpm")]
 mod real_tpm;

@@ -7,6 +7,7 @@ fn main() {
     cloned::<evidence::Evidence>();
     cloned::<verify::Authenticated>();
     cloned::<verify::VerifiedClaims>();
+    cloned::<verify::PreflightClaims>();
     cloned::<verify::BoundRequest<'static>>();
     cloned::<policy::Grant>();
     cloned::<journal::Staged>();

@@ -6,6 +6,7 @@ fn main() {
     out_of_nothing::<verify::challenge::Challenge>();
     out_of_nothing::<verify::Authenticated>();
     out_of_nothing::<verify::VerifiedClaims>();
+    out_of_nothing::<verify::PreflightClaims>();
     out_of_nothing::<verify::BoundRequest<'static>>();
     out_of_nothing::<policy::Grant>();
     out_of_nothing::<journal::Staged>();

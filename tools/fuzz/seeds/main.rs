@@ -47,7 +47,7 @@ fn messages(corpus: &Corpus, dir: &Path) {
         let (Some(message), Some(bytes)) = (field("message:"), field("bytes:")) else { continue };
         if let Ok(bytes) = hex::decode(bytes) {
             let name = path.file_stem().unwrap().to_string_lossy();
-            corpus.put(&format!("wire_{message}"), &name, &bytes);
+            corpus.put(&format!("wire_{}", message.replace(' ', "_")), &name, &bytes);
         }
     }
 }

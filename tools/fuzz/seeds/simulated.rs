@@ -76,6 +76,8 @@ fn images(corpus: &Corpus) {
         (".sbat", b"sbat,1,SBAT Version,sbat,1,x\nsystemd-stub,1,The systemd Developers,systemd,255,x\n"),
     ];
     let file = Image::new(&sections).file();
+    let list = [&[7; 16][..], &[28 + 48, 0, 48_u32].map(u32::to_le_bytes).concat(), &[9; 48]].concat();
+    corpus.put("signature_lists", "two", &[list.clone(), list].concat());
     corpus.put("pe_image", "made", &file);
     corpus.put("uki", "made", &file);
     corpus.put("ovmf", "made", &Firmware::amd_sev().image());

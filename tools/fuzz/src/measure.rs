@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use measure::id_block::{IdAuth, IdBlock};
 use measure::uki::UkiParts;
-use measure::{Ovmf, PeImage, SnpPublicKey};
+use measure::{Ovmf, PeImage, SignatureLists, SnpPublicKey};
 
 /// An ID block.
 pub fn id_block(data: &[u8]) {
@@ -44,6 +44,15 @@ pub fn pe_image(data: &[u8]) {
 pub fn uki(data: &[u8]) {
     if let Ok(uki) = UkiParts::read(&mut Cursor::new(data), None) {
         assert!(uki.events().iter().all(|event| matches!(event.pcr, 4 | 9 | 11)));
+    }
+}
+
+/// Contents of a dbx, as an administrator names a file of them.
+pub fn signature_lists(data: &[u8]) {
+    if let Ok(lists) = SignatureLists::parse(data) {
+        assert_eq!(lists.as_bytes(), data);
+        let most = data.len() / 17;
+        assert!(usize::try_from(lists.entries()).is_ok_and(|entries| entries <= most));
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn run(config: &Config, args: &Preflight) -> Result<(), Failure> {
     let report = Report {
         requests: &args.requests,
         about: about(args),
-        notes: foreseen.as_ref().map_or(&[][..], |foreseen| &foreseen.notes),
+        foreseen: foreseen.as_ref(),
         response: &response,
     };
     let written = if args.json { report.json(&mut io::stdout()) } else { report.print(&mut io::stdout()) };

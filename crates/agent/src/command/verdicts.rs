@@ -1,10 +1,13 @@
 //! How the answer to a preflight is printed: a table, the reasons below it, or JSON.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use claims::{KeyId, Operation};
 use serde_json::{Value, json};
 use wire::{PreflightResponse, ToldReason, Verdict, WouldDeny};
+
+use crate::foresee::Foreseen;
 
 /// What was asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +22,8 @@ pub(super) struct Report<'a> {
     pub(super) requests: &'a [Asked],
     /// Which boot.
     pub(super) about: String,
-    /// What was not foreseen.
-    pub(super) notes: &'a [String],
+    /// What was foreseen of it.
+    pub(super) foreseen: Option<&'a Foreseen>,
     /// What the broker said.
     pub(super) response: &'a PreflightResponse,
 }
@@ -30,17 +33,32 @@ impl Report<'_> {
         self.requests.iter().zip(&self.response.verdicts)
     }
 
+    fn notes(&self) -> &[String] {
+        self.foreseen.map_or(&[], |foreseen| &foreseen.notes)
+    }
+
+    /// What was foreseen, under the names that `keyfast measure uki` has for it.
+    fn values(&self) -> Vec<(String, Option<String>)> {
+        let Some(Foreseen { prediction, .. }) = self.foreseen else { return Vec::new() };
+        let pcrs = prediction.pcrs.iter();
+        let pcrs = pcrs.map(|pcr| (format!("pcr{}", pcr.index), pcr.value.as_ref().map(ToString::to_string)));
+        pcrs.chain(prediction.dbx.map(|dbx| ("dbx".to_owned(), Some(dbx.to_string())))).collect()
+    }
+
     /// For people, within 100 columns but for names.
     pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "about      {}", self.about)?;
         writeln!(out, "request    {}", self.response.request_id)?;
-        for note in self.notes {
+        for (name, value) in self.values() {
+            writeln!(out, "{name:<9}  {}", value.as_deref().unwrap_or("cannot be foreseen"))?;
+        }
+        for note in self.notes() {
             writeln!(out)?;
             wrap(note, COLUMNS).iter().try_for_each(|line| writeln!(out, "{line}"))?;
         }
         writeln!(out)?;
         let width = self.requests.iter().map(|asked| asked.key.as_str().len()).max().unwrap_or(0).max(3);
-        writeln!(out, "{:<width$}  {:<9}  {:<14}  WHY", "KEY", "OPERATION", "WOULD BE")?;
+        writeln!(out, "{:<width$}  {:<9}  {:<9}  WHY", "KEY", "OPERATION", "WOULD BE")?;
         for (asked, verdict) in self.rows() {
             let (outcome, why) = match verdict {
                 Verdict::Permit(permit) if permit.rules.is_empty() => ("permitted", "not told".to_owned()),
@@ -48,7 +66,7 @@ impl Report<'_> {
                 Verdict::Deny(deny) => ("denied", deny.code.clone()),
             };
             let (key, operation) = (asked.key.as_str(), asked.operation.name());
-            writeln!(out, "{key:<width$}  {operation:<9}  {outcome:<14}  {why}")?;
+            writeln!(out, "{key:<width$}  {operation:<9}  {outcome:<9}  {why}")?;
         }
         self.rows().try_for_each(|(asked, verdict)| match verdict {
             Verdict::Permit(_) => Ok(()),
@@ -79,7 +97,8 @@ impl Report<'_> {
         };
         let report = json!({
             "about": self.about,
-            "notes": self.notes,
+            "foreseen": self.values().into_iter().collect::<BTreeMap<_, _>>(),
+            "notes": self.notes(),
             "request": self.response.request_id.to_string(),
             "verdicts": self.rows().map(verdict).collect::<Vec<_>>(),
         });

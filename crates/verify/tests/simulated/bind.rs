@@ -2,9 +2,9 @@
 
 use claims::snp::Product;
 use claims::{
-    AttestedRequest, BrokerId, ConfigDigest, EvidenceKind, Nonce, Operation, RecipientKey, ReportData,
-    Sha256Digest, Suite, Transcript, TranscriptHash, UnixTime, UnwrapAlgorithm, UnwrapBinding,
-    VersionSelector,
+    AttestedRequest, BrokerId, ConfigDigest, EvidenceKind, Nonce, Operation, PreflightTranscript,
+    RecipientKey, ReportData, Sha256Digest, Suite, Transcript, TranscriptHash, UnixTime, UnwrapAlgorithm,
+    UnwrapBinding, VersionSelector,
 };
 use verify::challenge::{Challenge, ChallengeKey};
 use verify::{BindError, VerifiedClaims, VerifyError};
@@ -141,4 +141,41 @@ fn a_transcript_that_is_not_well_formed_is_refused_even_if_attested() {
     assert_eq!(error, BindError::RecipientLength { suite: Suite::XWing, expected: 1216, got: 97 }.into());
     let error = refusal(|t| _ = t.recipient.public.pop());
     assert_eq!(error, BindError::RecipientLength { suite: Suite::P384, expected: 97, got: 96 }.into());
+}
+
+#[test]
+fn a_question_and_a_release_are_never_each_other() {
+    let host = host(Product::Genoa);
+    let asked = transcript();
+    let question = PreflightTranscript { asked: asked.clone(), prediction: None };
+    let supposed = PreflightTranscript { prediction: Some(Sha256Digest([9; 32])), ..question.clone() };
+    let hash = |bytes: Vec<u8>| TranscriptHash(crypto::sha512(&[&bytes]));
+    let attested = |hash: TranscriptHash| {
+        let bytes = launch(&host).attest(&ReportData(hash.0)).unwrap();
+        check(&bytes, &trust(&host), NOW).unwrap()
+    };
+    let ask = |attested: verify::Authenticated, held: &PreflightTranscript| {
+        attested.bind_preflight(challenge(NONCE), held, NOW)
+    };
+    let (release, plain, other) = (hash(asked.encode()), hash(question.encode()), hash(supposed.encode()));
+    let refused = |expected: TranscriptHash, got: TranscriptHash| {
+        let (expected, got) = (Box::new(expected), Box::new(ReportData(got.0)));
+        VerifyError::Bind(BindError::ReportData { expected, got })
+    };
+    assert_eq!(ask(attested(release), &question).unwrap_err(), refused(plain, release));
+    let bound = attested(plain).bind(challenge(NONCE), &asked, NOW);
+    assert_eq!(bound.unwrap_err(), refused(release, plain));
+    assert_eq!(ask(attested(plain), &supposed).unwrap_err(), refused(other, plain));
+    assert_eq!(ask(attested(other), &question).unwrap_err(), refused(plain, other));
+
+    let claims = ask(attested(other), &supposed).unwrap();
+    assert_eq!((claims.transcript_hash(), claims.broker()), (other, asked.broker));
+    assert_eq!(claims.requests(), asked.requests);
+    assert!(claims.record().simulated && claims.record().suite == Suite::P384);
+    let late = attested(plain).bind_preflight(challenge(NONCE), &question, NOW.plus(61));
+    assert!(matches!(late, Err(VerifyError::Bind(BindError::ChallengeExpired { .. }))));
+    let mut elsewhere = question.clone();
+    elsewhere.asked.nonce = Nonce([4; 32]);
+    let refused = ask(attested(hash(elsewhere.encode())), &elsewhere);
+    assert!(matches!(refused, Err(VerifyError::Bind(BindError::Nonce { .. }))));
 }
