@@ -11,10 +11,11 @@ use claims::{EvidenceKind, Operation, ReportData, TranscriptHash, UnixTime};
 use simtee::control::{GuestRequest, KdsReply, KdsRequest, Reply, Request, TcbChange, call};
 use simtee::vtpm::{VTpm, evidence as parts, log::BootSpec};
 use simtee::{GuestSpec, RootDir, SimHost};
-use wire::{ProblemCode, ReleaseRequest};
+use wire::{ProblemCode, ReleaseRequest, Verdict};
 
 use crate::exchange::{Answer, Exchange, request};
 use crate::guest::attest;
+use crate::preflight;
 use crate::setup::{Setup, wait_until};
 
 /// A simulated host of its own, which hands out certificates over HTTP and none with evidence.
@@ -182,6 +183,20 @@ fn a_certificate_is_fetched_once_and_outlives_the_broker_and_the_service() {
     let busy = format!("kds at {}: busy (status 429); asks to wait 30 s", host.url);
     assert!(said.contains("no VCEK or VLEK certificate") && said.contains(&busy), "{said}");
     granted(&setup, &web);
+}
+
+#[test]
+fn a_question_finds_its_certificates_too() {
+    let (setup, host) = set_up();
+    host.trusted_by(&setup, &format!("services = [\"kds\"]\nkds_url = \"{}\"", host.url));
+    setup.create_key("db", &["--simulation", "--operations", "release"]);
+    let web = host.guest("web", 0x1b);
+    let mut exchange = Exchange::with(&setup.url());
+    let question = preflight::honest(&setup, &mut exchange, &web, "db");
+    assert_eq!(question.asked.evidence.len(), 1184, "a report alone");
+    let verdicts = preflight::verdicts(preflight::ask(&mut exchange, &question));
+    assert!(matches!(verdicts[..], [Verdict::Permit(_)]), "{verdicts:?}");
+    assert_eq!(host.lookups(1), 2, "the VCEK and its chain");
 }
 
 #[test]

@@ -19,20 +19,20 @@ use crate::image::Image;
 use crate::setup::{Run, Setup, shared};
 
 /// A question that is answered: genuine challenge, evidence over the very transcript.
-fn honest(setup: &Setup, exchange: &mut Exchange, socket: &Path, operation: Operation) -> PreflightRequest {
-    let (asked, nonce) = exchange.honest(setup.identity(), socket, vec![request(operation, "aes")]);
+pub fn honest(setup: &Setup, exchange: &mut Exchange, socket: &Path, key: &str) -> PreflightRequest {
+    let (asked, nonce) = exchange.honest(setup.identity(), socket, vec![request(Operation::Release, key)]);
     let mut message = PreflightRequest { asked, prediction: None };
     let transcript = message.transcript(setup.identity(), nonce, sha256).encode();
     message.asked.evidence = attest(socket, &ReportData(crypto::sha512(&[&transcript])));
     message
 }
 
-fn ask(exchange: &mut Exchange, message: &PreflightRequest) -> Answer {
+pub fn ask(exchange: &mut Exchange, message: &PreflightRequest) -> Answer {
     exchange.post(PREFLIGHT_PATH, &wire::encode(message).unwrap())
 }
 
 #[track_caller]
-fn verdicts(answer: Answer) -> Vec<Verdict> {
+pub fn verdicts(answer: Answer) -> Vec<Verdict> {
     wire::decode::<PreflightResponse>(&answer.ok().unwrap()).unwrap().verdicts
 }
 
@@ -92,7 +92,7 @@ fn a_question_and_a_release_are_never_each_other() {
     let setup = shared();
     let guest = Guest::new(setup, "questioner");
     let mut exchange = Exchange::with(&setup.url());
-    let question = honest(setup, &mut exchange, &guest.socket, Operation::Release);
+    let question = honest(setup, &mut exchange, &guest.socket, "aes");
     let (release, _) =
         exchange.honest(setup.identity(), &guest.socket, vec![request(Operation::Release, "aes")]);
     let (asks, releases) = (wire::encode(&question).unwrap(), wire::encode(&release).unwrap());
@@ -187,6 +187,26 @@ fn a_guest_is_told_what_the_operator_reads() {
     let message =
         "keyfast-agent: would be denied: 1 of 1; an operator reads the whole reason: keyfast audit explain ";
     assert!(people.code == Some(6) && people.stderr.starts_with(message), "{people}");
+}
+
+#[test]
+fn a_question_is_put_to_a_keys_own_policy_and_is_not_counted_as_served() {
+    let setup = shared();
+    let file = setup.path("once.cedar");
+    let rule = "@id(\"once\")\n@doc(\"d\")\npermit (principal is Guest, action, resource is Key)\n";
+    let condition = "context.recent.key < 1 && context has network && context.network.isLoopback()";
+    fs::write(&file, format!("{rule}when {{ {condition} }};\n")).unwrap();
+    let flags = ["--simulation", "--kind", "aes-256", "--policy", file.to_str().unwrap()];
+    setup.create_key("rare", &flags);
+    let ask = || setup.guest("rarely", &[], &["preflight", "renew:rare", "--json"]);
+    for _ in 0..3 {
+        ask().success();
+    }
+    setup.guest("rarely", &[], &["renew", "rare"]).success();
+    let (code, report) = told(&ask());
+    let reason = &report["verdicts"][0]["reasons"][0];
+    assert_eq!((code, reason["rule"].as_str()), (Some(6), Some("key/once")));
+    assert_eq!(reason["found"], "1");
 }
 
 /// A unified kernel image in a file.
@@ -339,6 +359,6 @@ fn who_is_told_reasons_is_the_operators_to_say() {
     configured("preflight = \"explain\"\nmax_releases = 0");
     let mut exchange = Exchange::with(&setup.url());
     let guest = Guest::new(&setup, "waiting");
-    let question = honest(&setup, &mut exchange, &guest.socket, Operation::Release);
+    let question = honest(&setup, &mut exchange, &guest.socket, "aes");
     assert_eq!(ask(&mut exchange, &question).problem(), ProblemCode::Overloaded);
 }
