@@ -1,10 +1,10 @@
 //! What this guest's TPM will say after the next boot, worked out from what it says now, another unified kernel image,
 //! and other contents of dbx.
 //!
-//! 1. The present log explains the present PCRs: what is foreseen must start from what is understood. PCR 11 may have gone
-//!    on by systemd's boot phases, and is foreseen at the same phase.
-//! 2. Firmware starts one boot application, the image: the measurements of another loader, and of what it loads, are not
-//!    in the image.
+//! 1. The present log explains the present PCRs: what is foreseen must start from what is understood. PCR 11 may have
+//!    gone on by systemd's boot phases, and is foreseen at the same phase.
+//! 2. Firmware starts one boot application, the image: the measurements of another loader, and of what it loads, are
+//!    not in the image.
 //! 3. PCR 4 is the present log's with the new image in the place of the present one; PCR 9 and 11 are the image's.
 //! 4. PCR 7 is the present log's with the new contents of dbx in the place of the present ones.
 //!

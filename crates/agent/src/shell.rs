@@ -38,8 +38,8 @@ pub fn obtain(config: &Config, wanted: &[Wanted]) -> Result<Vec<Opened>, Failure
     outcome.answers.into_iter().zip(wanted).map(one).collect()
 }
 
-/// Asks what would be decided about these requests, for this guest as it is or for what it supposes of its next boot.
-/// Nothing is released, and nothing kept.
+/// Asks what would be decided about these requests, for this guest as it is or for what it supposes of its next
+/// boot. Nothing is released, and nothing kept.
 ///
 /// # Errors
 /// Why the whole did not work; [`Failure::NoPreflight`] where the broker answers none. That something would be denied is

@@ -1,14 +1,13 @@
 //! A guest asks what would be decided: evidence is believed as for a release, policies are evaluated, and the answer is
 //! words.
 //!
-//! Nothing here can seal: `Authenticated::bind_preflight` gives `PreflightClaims`, which no `BoundRequest` comes from, so
-//! no `Grant`, which `RootKey::seal` takes, and no `SealedKey`. What is evaluated is a copy of the claims' record, with
-//! the guest's predictions in their place; such a record is plain data that anyone may write.
+//! Nothing here can seal: `Authenticated::bind_preflight` gives `PreflightClaims`, which no `BoundRequest` comes from,
+//! so no `Grant`, which `RootKey::seal` takes, and no `SealedKey`. What is evaluated is a copy of the claims' record,
+//! with the guest's predictions in their place; such a record is plain data that anyone may write.
 
 use std::sync::Arc;
 
-use claims::{AttestedRequest, ClaimsRecord, RequestId};
-use claims::{Sha256Digest, UnixTime};
+use claims::{AttestedRequest, ClaimsRecord, RequestId, Sha256Digest, UnixTime};
 use journal::{Event, SignedGroup, Trial};
 use policy::{Evaluation, Policy, Reason, nearest};
 use serde::Deserialize;
@@ -31,8 +30,8 @@ pub enum Telling {
     Off,
     /// Codes alone.
     Code,
-    /// The reasons, where the same request would be permitted to the guest as it attested itself: a guest that is one of
-    /// the owner's now may learn why its next boot would not be. To all others codes alone.
+    /// The reasons, where the same request would be permitted to the guest as it attested itself: one that is the
+    /// owner's now may learn why its next boot would not be. To all others codes alone.
     #[default]
     Known,
     /// The reasons, to every guest whose evidence is believed.

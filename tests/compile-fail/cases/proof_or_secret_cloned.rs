@@ -7,7 +7,6 @@ fn main() {
     cloned::<evidence::Evidence>();
     cloned::<verify::Authenticated>();
     cloned::<verify::VerifiedClaims>();
-    cloned::<verify::PreflightClaims>();
     cloned::<verify::BoundRequest<'static>>();
     cloned::<policy::Grant>();
     cloned::<journal::Staged>();
@@ -19,4 +18,5 @@ fn main() {
     cloned::<keys::RecipientSecret>();
     cloned::<keys::Kek>();
     cloned::<keys::Dek>();
+    cloned::<verify::PreflightClaims>();
 }

@@ -6,7 +6,6 @@ fn main() {
     out_of_nothing::<verify::challenge::Challenge>();
     out_of_nothing::<verify::Authenticated>();
     out_of_nothing::<verify::VerifiedClaims>();
-    out_of_nothing::<verify::PreflightClaims>();
     out_of_nothing::<verify::BoundRequest<'static>>();
     out_of_nothing::<policy::Grant>();
     out_of_nothing::<journal::Staged>();
@@ -17,4 +16,5 @@ fn main() {
     out_of_nothing::<keys::RecipientSecret>();
     out_of_nothing::<keys::Kek>();
     out_of_nothing::<keys::Dek>();
+    out_of_nothing::<verify::PreflightClaims>();
 }
