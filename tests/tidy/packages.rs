@@ -32,8 +32,18 @@ const ONLY_NAMED_BY: [(&str, &str, &str); 7] = [
 const SERIALISERS: [&str; 6] = ["serde", "serde_json", "serde_cbor", "ciborium", "minicbor", "toml"];
 
 /// The libraries that a guest runs beside `wire`: their formats are their own, field by field.
-const GUEST_LIBRARIES: [&str; 9] =
-    ["claims", "secret", "crypto", "evidence", "keys", "envelope", "tlog", "transport", "attester"];
+const GUEST_LIBRARIES: [&str; 10] = [
+    "claims",
+    "secret",
+    "crypto",
+    "evidence",
+    "measure",
+    "keys",
+    "envelope",
+    "tlog",
+    "transport",
+    "attester",
+];
 
 /// Packages that no binary may contain, and why.
 const FORBIDDEN: [(&str, &str); 12] = [

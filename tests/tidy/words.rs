@@ -37,8 +37,8 @@ const BINARIES: [&str; 4] = ["agent", "broker", "cli", "simtee"];
 const UNSAFE: [&str; 2] = ["secret", "attester"];
 
 /// The crates that do no I/O.
-const WITHOUT_IO: [&str; 9] =
-    ["claims", "crypto", "evidence", "verify", "policy", "keys", "tlog", "journal", "wire"];
+const WITHOUT_IO: [&str; 10] =
+    ["claims", "crypto", "evidence", "measure", "verify", "policy", "keys", "tlog", "journal", "wire"];
 
 const NOW: &str = "take `now` as an argument; only the shells listed in `tests/tidy/words.rs` read a clock";
 const PRINT: &str = "return the text, or log it with `tracing`; only binaries print";
