@@ -13,7 +13,7 @@ use verify::BoundRequest;
 use wire::{Answer, Permit, Receipt, ReleaseResponse, Sealed};
 
 use crate::core::{Core, Refusal, internal};
-use crate::ring::{KeyRing, RingKey};
+use crate::ring::KeyRing;
 use crate::served::Launch;
 
 /// What was decided about one request.
@@ -97,8 +97,7 @@ impl Core {
 impl Decided {
     /// The key must still be as it was when this becomes durable.
     pub(crate) fn unchanged(&self) -> Option<KeyUnchanged> {
-        let KeyAttributes { id, version, revision, .. } = self.key.as_ref()?;
-        Some(KeyUnchanged { key: id.clone(), version: *version, revision: *revision })
+        self.key.as_ref().map(unchanged)
     }
 }
 
@@ -113,8 +112,7 @@ pub(crate) fn warning(from: UnixTime, denial: Denial) -> Vec<Reason> {
 }
 
 /// The key as it was decided about.
-pub(crate) fn unchanged(key: &RingKey) -> KeyUnchanged {
-    let attributes = &key.wrapped.attributes;
+pub(crate) fn unchanged(attributes: &KeyAttributes) -> KeyUnchanged {
     let (version, revision) = (attributes.version, attributes.revision);
     KeyUnchanged { key: attributes.id.clone(), version, revision }
 }

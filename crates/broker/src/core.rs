@@ -24,8 +24,7 @@ use verify::challenge::{Challenge, ChallengeKey};
 use verify::tpm::ek::EkRoots;
 use verify::{
     Authenticated, BindError, BoundRequest, ChallengeError, Endorsements, EndorsementsError, TpmVerifyError,
-    TrustAnchors,
-    VerifiedClaims, VerifyError, authenticate_enrolled,
+    TrustAnchors, VerifiedClaims, VerifyError, authenticate_enrolled,
 };
 use wire::{ProblemCode, ReleaseRequest};
 

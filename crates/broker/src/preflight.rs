@@ -81,7 +81,7 @@ impl Core {
         for (index, asked) in (0..).zip(claims.requests()) {
             let key = ring.select(&asked.key, asked.version);
             if let Some(key) = &key {
-                add_unchanged(&mut transaction, &unchanged(key));
+                add_unchanged(&mut transaction, &unchanged(&key.wrapped.attributes));
             }
             // What was served counts here; a trial itself is never counted.
             let circumstances = self.circumstances(&guest, &asked.key, &nonce, arrival);

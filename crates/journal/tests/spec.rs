@@ -10,8 +10,8 @@ use claims::{
 };
 use crypto::Ed25519SigningKey;
 use journal::{
-    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Salts, Started,
-    Trial,
+    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Salts,
+    Started, Trial,
 };
 use tlog::note::Signer;
 use tlog::{Checkpoint, Frontier, leaf_hash};

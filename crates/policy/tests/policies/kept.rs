@@ -68,7 +68,8 @@ fn record(kind: EvidenceKind) -> ClaimsRecord {
             let how = VtpmSpec::new(platform, "web");
             let guest = host.launch_with_vtpm(&spec, vm_id, VTpm::generate().unwrap(), &how).unwrap();
             let keys = guest.keys().unwrap();
-            let name = |public: &[u8]| name_of(&evidence::tpm::Public::parse(public.get(2..).unwrap()).unwrap());
+            let name =
+                |public: &[u8]| name_of(&evidence::tpm::Public::parse(public.get(2..).unwrap()).unwrap());
             let key = EnrolledKey {
                 enrolment: Enrolment::EkCertificate,
                 ek: Some(name(&keys.ek)),
