@@ -6,6 +6,7 @@
 //! Both hold a `datetime`, which Cedar reads from text with a regular expression each time. Bounded; what is found
 //! here is compared whole before it is used, so that a key that changed is made anew.
 
+use core::hash::Hash;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,10 +38,7 @@ impl OwnPolicies {
         // Nobody waits while another's policy loads; at worst it is loaded twice.
         let loaded = Arc::new(load()?);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_KEYS {
-            kept.clear();
-        }
-        kept.insert(Arc::clone(text), Arc::clone(&loaded));
+        keep(&mut kept, Arc::clone(text), Arc::clone(&loaded));
         Ok(loaded)
     }
 }
@@ -84,10 +82,57 @@ impl Cache {
             return Ok(entity.clone());
         }
         let entity = make()?;
-        if kept.len() >= MAX_KEYS {
-            kept.clear();
-        }
-        kept.insert(name, (key.clone(), entity.clone()));
+        keep(&mut kept, name, (key.clone(), entity.clone()));
         Ok(entity)
+    }
+}
+
+/// Keeps one more, within the bound.
+fn keep<K: Eq + Hash, V>(kept: &mut HashMap<K, V>, name: K, value: V) {
+    if kept.len() >= MAX_KEYS {
+        kept.clear();
+    }
+    kept.insert(name, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit;
+
+    /// An entity of this name.
+    fn entity(name: &str) -> Result<Entity, Unfit> {
+        let uid = format!("Key::\"{name}\"").parse().map_err(|_| "no name".to_owned())?;
+        Ok(Entity::new_no_attrs(uid, [].into()))
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_bound() {
+        let mut kept = HashMap::new();
+        (0..MAX_KEYS).for_each(|number| keep(&mut kept, number, number));
+        assert_eq!(kept.len(), MAX_KEYS);
+        keep(&mut kept, MAX_KEYS, MAX_KEYS);
+        assert_eq!(kept, HashMap::from([(MAX_KEYS, MAX_KEYS)]));
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_again_when_it_changed() {
+        let (cache, key) = (Cache::default(), fit::key(0).unwrap());
+        let changed = KeyAttributes { revision: 2, ..key.clone() };
+        assert_eq!(cache.key(&key, || entity("one")), entity("one"));
+        assert_eq!(cache.key(&key, || Err("made again".to_owned())), entity("one"));
+        assert_eq!(cache.key(&changed, || entity("two")), entity("two"));
+        assert_eq!(cache.key(&key, || Err("made again".to_owned())), Err("made again".to_owned()));
+    }
+
+    #[test]
+    fn a_context_is_made_once_and_again_when_it_changed() {
+        let (cache, now) = (Cache::default(), Circumstances::at(claims::UnixTime(1)));
+        let later = Circumstances::at(claims::UnixTime(2));
+        let again = || Err("made again".to_owned());
+        assert!(cache.context(&now, || Ok(Context::empty())).is_ok());
+        assert!(cache.context(&now, again).is_ok());
+        assert_eq!(cache.context(&later, again).err(), Some("made again".to_owned()));
+        assert!(cache.context(&now, again).is_ok());
     }
 }

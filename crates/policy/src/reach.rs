@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_path_in_a_guard_is_read() {
-        assert!(reach("principal has snp.cpuid.model").reads("snp", "cpuid"));
+        let path = reach("principal has snp.cpuid.model");
+        assert!(path.reads("snp", "cpuid") && !path.reads("snp", "vmpl"));
         assert!(reach("(if true then principal else principal) has snp.cpuid").reads("snp", "vmpl"));
     }
 
@@ -172,6 +173,26 @@ mod tests {
             ["context == {}", "{a: context}.a.recent.key < 3", "(if true then context else context).now"]
         {
             assert!(reach(condition).reads(CONTEXT, "now"), "{condition}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_condition_is_looked_into() {
+        for condition in [
+            "!principal.snp.vmpl",
+            "-principal.snp.vmpl == 0",
+            "principal.snp.vmpl like \"a*\"",
+            "principal.snp.vmpl is Product",
+            "principal is Guest in principal.snp.vmpl",
+            "if principal.snp.vmpl then true else false",
+            "if true then principal.snp.vmpl else false",
+            "if true then false else principal.snp.vmpl",
+            "0 == principal.snp.vmpl",
+            "[0, principal.snp.vmpl].contains(0)",
+            "{a: principal.snp.vmpl}.a == 0",
+        ] {
+            let reach = reach(condition);
+            assert!(reach.reads("snp", "vmpl") && !reach.reads("snp", "policy"), "{condition}");
         }
     }
 

@@ -284,3 +284,48 @@ fn a_floor_that_is_announced_warns_before_it_denies() {
     assert_eq!(at("2030-01-01T00:00:00Z"), (true, Some(warned)));
     assert_eq!(at("2030-02-01T00:00:00Z"), (false, None));
 }
+
+#[test]
+fn a_policy_lists_its_conditions_and_what_each_comes_to() {
+    let rules = [
+        rule("permit", "b", "principal has snp && principal.snp has chip && principal.snp.vmpl > 9"),
+        rule("forbid", "a", "!(resource.version == 2)"),
+    ];
+    let policy = policy(&rules.each_ref().map(String::as_str));
+    assert_eq!(policy.rules().collect::<Vec<_>>(), [("a", "about a"), ("b", "about b")]);
+    let conditions: Vec<_> = policy.conditions().collect();
+    let b = ["principal has snp", "principal.snp has chip", "principal.snp.vmpl > 9"].map(|c| ("b", c));
+    assert_eq!(conditions, [&[("a", "!(resource.version == 2)")][..], &b].concat());
+    let outcomes = |case: &Case| policy.outcomes(&case.record, &case.request, &case.key, &case.circumstances);
+    let (whole, mut bare) = (known(), known());
+    assert_eq!(outcomes(&whole), [Some(false), Some(true), Some(true), Some(false)]);
+    bare.record.snp = None;
+    assert_eq!(outcomes(&bare), [Some(false), Some(false), None, None]);
+}
+
+#[test]
+fn nothing_is_known_of_conditions_where_the_request_cannot_be_expressed() {
+    let policy =
+        policy(&[&rule("permit", "p", "context.now > datetime(\"2026-01-01\") && !principal.simulated")]);
+    let mut case = known();
+    case.circumstances.now = claims::UnixTime(u64::MAX);
+    assert_eq!(policy.outcomes(&case.record, &case.request, &case.key, &case.circumstances), [None, None]);
+}
+
+#[test]
+fn an_author_key_has_the_state_of_an_id_key() {
+    let policy = policy(&[&rule(
+        "permit",
+        "p",
+        "principal has snp && principal.snp has author_key && principal.snp.author_key in ReferenceState::\"active\"",
+    )]);
+    let permits = |id_key: Option<[u8; 48]>, author_key| {
+        let mut case = known();
+        let snp = case.record.snp.as_mut().unwrap();
+        (snp.id_key_digest, snp.author_key_digest) = (id_key, Some(author_key));
+        matches!(evaluate(&policy, &case), Evaluation::Permit { .. })
+    };
+    let known = [0xc3; 48];
+    assert!(permits(None, known) && permits(Some([1; 48]), known) && permits(Some(known), known));
+    assert!(!permits(Some(known), [1; 48]));
+}
