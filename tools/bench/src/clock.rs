@@ -6,7 +6,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// CPU time of the calling thread.
 pub fn thread_cpu() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
+    reading(ClockId::ThreadCPUTime)
+}
+
+fn reading(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
     Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
 }
 
@@ -15,6 +19,13 @@ pub fn cpu_of<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let before = thread_cpu();
     let done = work();
     (thread_cpu().saturating_sub(before).as_secs_f64(), done)
+}
+
+/// CPU seconds that `work` takes on all threads of this process, the others of which must be idle.
+pub fn process_cpu_of<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let before = reading(ClockId::ProcessCPUTime);
+    let done = work();
+    (reading(ClockId::ProcessCPUTime).saturating_sub(before).as_secs_f64(), done)
 }
 
 /// Seconds that `work` takes.

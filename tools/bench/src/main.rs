@@ -10,6 +10,7 @@ mod agent_run;
 mod clock;
 mod decrypt;
 mod files;
+mod policies;
 mod primitives;
 mod process;
 mod release;
@@ -53,6 +54,8 @@ pub struct Cli {
 enum Section {
     /// A genuine report, against one bare signature verification
     Verify,
+    /// Decisions, with many rules and reference values
+    Policy,
     /// Guests at a broker
     Release,
     /// Data, against age and bare AES-256-GCM
@@ -91,6 +94,9 @@ fn run(cli: &Cli) -> Result<(), Failed> {
     let mut report = Report::begin(cli.quick);
     if cli.wants(Section::Verify) {
         verifying::run(cli, &mut report)?;
+    }
+    if cli.wants(Section::Policy) {
+        policies::run(cli, &mut report)?;
     }
     if cli.wants(Section::Release) {
         release::run(cli, &mut report)?;
