@@ -30,7 +30,7 @@ impl fmt::Display for InvalidKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "not a name of a key, a ring or a region: `{}`; use 1 to {} of a-z, 0-9, `-`, `_`, `.`, starting with a letter or digit",
+            "not a name: `{}`; use 1 to {} of a-z, 0-9, `-`, `_`, `.`, starting with a letter or digit",
             self.got.escape_debug(),
             KeyId::MAX_LEN
         )

@@ -435,7 +435,7 @@ mod tests {
             (r#"{"op":"guest"}"#, "missing field `name`"),
             (r#"{"op":"guest","name":"web","dbug":true}"#, "unknown field `dbug`"),
             (r#"{"op":"guest","name":"web","name":"db"}"#, "duplicate field `name`"),
-            (r#"{"op":"guest","name":"../web"}"#, "not a key name: `../web`"),
+            (r#"{"op":"guest","name":"../web"}"#, "not a name: `../web`"),
             (r#"{"op":"guest","name":"web","tcb":{"spn":5}}"#, "unknown field `spn`"),
             (r#"{"op":"guest","name":"web","tcb":{"snp":256}}"#, "expected u8"),
             (r#"{"op":"guest","name":"web","measurement":"ab"}"#, "expected 96, got 2"),

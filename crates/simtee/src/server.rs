@@ -29,7 +29,7 @@ use crate::vtpm::{KeyPair, VTpm};
 use crate::{Guest, GuestSpec, REPORT_LEN, RootDir, SimError, SimHost, flip_bit};
 
 /// Most guests of one host.
-pub const MAX_GUESTS: usize = 64;
+pub const MAX_GUESTS: usize = 256;
 
 /// A host that is ready to serve.
 pub struct Server {

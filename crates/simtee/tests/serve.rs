@@ -150,7 +150,7 @@ fn bad_control_lines_are_refused_and_the_host_lives_on() {
         (b"{\"op\":\"status\"", "EOF while parsing"),
         (b"{\"op\":\"gest\"}\n", "unknown variant"),
         (b"{\"op\":\"stop\",\"really\":true}\n", "unknown field"),
-        (b"{\"op\":\"guest\",\"name\":\"../x\"}\n", "not a key name"),
+        (b"{\"op\":\"guest\",\"name\":\"../x\"}\n", "not a name"),
         (b"{\"op\":\"guest\",\"name\":\"x\",\"tcb\":{\"fmc\":1}}\n", "only Turin has an fmc"),
         (b"\xff\xfe\n", "expected value"),
     ] {

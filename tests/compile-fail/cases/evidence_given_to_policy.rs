@@ -9,7 +9,12 @@ fn evidence(policy: &Policy, evidence: &Evidence, key: &KeyAttributes, at: &Circ
     let _ = policy.decide(evidence, key, at);
 }
 
-fn not_bound_to_a_challenge(policy: &Policy, genuine: &Authenticated, key: &KeyAttributes, at: &Circumstances) {
+fn not_bound_to_a_challenge(
+    policy: &Policy,
+    genuine: &Authenticated,
+    key: &KeyAttributes,
+    at: &Circumstances,
+) {
     let _ = policy.decide(genuine, key, at);
 }
 

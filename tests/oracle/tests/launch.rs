@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 
 use claims::Sha256Digest;
+use measure::snp::Launch;
+use measure::{KernelHashes, Ovmf, Vmm, sha256_of};
 use sev::measurement::snp::{SnpMeasurementArgs, calc_snp_ovmf_hash, snp_calc_launch_digest};
 use sev::measurement::vcpu_types::CpuType;
 use sev::measurement::vmsa::{GuestFeatures, VMMType};
-use measure::snp::Launch;
-use measure::{KernelHashes, Ovmf, Vmm, sha256_of};
 
 use firmware::Firmware;
 
