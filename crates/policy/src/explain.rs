@@ -111,20 +111,35 @@ impl Explainer<'_> {
                 let found = if within { self.show_placed(left) } else { self.show(left) };
                 (among.unwrap_or_else(plain), found)
             }
-            Test::Either(one, other) => self.either([one, other], to_hold),
+            Test::Either(sides) => self.either(sides, to_hold),
         }
     }
 
-    fn either(&self, sides: [&Vec<Condition>; 2], to_hold: bool) -> (String, String) {
-        let blame = |side: &Vec<Condition>| {
-            let mut blamed = side.iter().filter(|condition| self.holds(condition) != Ok(to_hold));
-            let condition = blamed.next()?;
-            let (wanted, found) = self.wanted_and_found(condition, to_hold);
-            Some(format!("{}: wanted {wanted}, found {found}", condition.text))
-        };
+    /// The sides that are to blame: by the first condition that fails, or, where no side should hold, by all of one that
+    /// holds, except those that guard others.
+    fn either(&self, sides: &[Vec<Condition>], to_hold: bool) -> (String, String) {
+        let found: Vec<_> = sides
+            .iter()
+            .flat_map(|side| self.blamed(side, to_hold))
+            .map(|condition| {
+                let (wanted, found) = self.wanted_and_found(condition, to_hold);
+                format!("{}: wanted {wanted}, found {found}", condition.text)
+            })
+            .collect();
         let wanted = if to_hold { "one side to hold" } else { "no side to hold" };
-        let found: Vec<_> = sides.into_iter().filter_map(blame).collect();
         (wanted.to_owned(), format!("({})", found.join("; ")))
+    }
+
+    fn blamed<'c>(&self, side: &'c [Condition], to_hold: bool) -> Vec<&'c Condition> {
+        let mut failing = side.iter().filter(|condition| self.holds(condition) != Ok(true));
+        match (failing.next(), to_hold) {
+            (Some(condition), true) => vec![condition],
+            (None, true) | (Some(_), false) => Vec::new(),
+            (None, false) => {
+                let telling: Vec<_> = side.iter().filter(|condition| !condition.guard).collect();
+                if telling.is_empty() { side.iter().collect() } else { telling }
+            }
+        }
     }
 
     /// `one of the 3 active reference values`, where membership in states of reference values is asked for.

@@ -43,8 +43,8 @@ pub(crate) enum Test {
     Presence,
     /// A pattern, or a type: what `left` is, against a text.
     Shape { left: Expression, wanted: String },
-    /// One of two must hold.
-    Either(Vec<Condition>, Vec<Condition>),
+    /// One side must hold, each a list of conditions that must all hold.
+    Either(Vec<Vec<Condition>>),
 }
 
 /// A comparison.
@@ -64,6 +64,9 @@ pub(crate) enum Operator {
     /// The right side is among the left.
     With,
     Without,
+    /// All of the right side are among the left.
+    WithAll,
+    WithoutAll,
     /// The left side is an address of the right side's network.
     Within,
     NotWithin,
@@ -80,6 +83,7 @@ impl Operator {
             BinaryOp::GreaterEq => Self::GreaterOrEqual,
             BinaryOp::In => Self::In,
             BinaryOp::Contains => Self::With,
+            BinaryOp::ContainsAll => Self::WithAll,
             BinaryOp::IsInRange => Self::Within,
             _ => return None,
         })
@@ -113,6 +117,8 @@ impl Operator {
             Self::NotAmong => Self::Among,
             Self::With => Self::Without,
             Self::Without => Self::With,
+            Self::WithAll => Self::WithoutAll,
+            Self::WithoutAll => Self::WithAll,
             Self::Within => Self::NotWithin,
             Self::NotWithin => Self::Within,
         }
@@ -132,6 +138,8 @@ impl Operator {
             Self::NotAmong => "none of",
             Self::With => "with",
             Self::Without => "without",
+            Self::WithAll => "with all of",
+            Self::WithoutAll => "without all of",
             Self::Within => "in the range of",
             Self::NotWithin => "not in the range of",
         }
@@ -217,11 +225,26 @@ fn condition(expr: &Expr, must_be: bool) -> Result<Condition, String> {
     Ok(Condition { text, expression: parse(&inner)?, must_be, test, guard })
 }
 
+/// The sides of a disjunction (or, where it must fail, of a conjunction), however it is bracketed.
+fn sides(expr: &Arc<Expr>, must_be: bool) -> Vec<&Arc<Expr>> {
+    let (mut sides, mut rest) = (Vec::new(), vec![expr]);
+    while let Some(expr) = rest.pop() {
+        match (&**expr, must_be) {
+            (Expr::BinaryOp { op: BinaryOp::Or, left, right }, true)
+            | (Expr::BinaryOp { op: BinaryOp::And, left, right }, false) => rest.extend([right, left]),
+            _ => sides.push(expr),
+        }
+    }
+    sides
+}
+
 /// What to show, and whether it is a guard.
 fn test(expr: &Expr, must_be: bool) -> Result<(Test, bool), String> {
     Ok(match expr {
         Expr::BinaryOp { op: BinaryOp::And | BinaryOp::Or, left, right } => {
-            (Test::Either(split(left, must_be)?, split(right, must_be)?), false)
+            let both = sides(left, must_be).into_iter().chain(sides(right, must_be));
+            let sides = both.map(|side| split(side, must_be)).collect::<Result<_, _>>()?;
+            (Test::Either(sides), false)
         }
         Expr::BinaryOp { op: BinaryOp::HasTag, .. } | Expr::HasAttr { .. } => (Test::Presence, true),
         Expr::BinaryOp { op, left, right } => match Operator::of(*op) {

@@ -218,7 +218,9 @@ impl Subjects {
         if let Some(floor) = self.references.tcb_floor(snp.product, snp.cpuid, now) {
             let mitigations = floor.mitigations.iter().map(|bit| long(*bit));
             attributes.insert("tcb_floor".to_owned(), tcb(floor.tcb)?);
-            attributes.insert("mitigations".to_owned(), RestrictedExpression::new_set(mitigations));
+            if !floor.mitigations.is_empty() {
+                attributes.insert("mitigations".to_owned(), RestrictedExpression::new_set(mitigations));
+            }
         }
         Ok(attributes)
     }

@@ -88,7 +88,7 @@ fn under_floor(part: &str) -> Never {
 
 const TCB_PARTS: [&str; 5] = ["fmc", "bootloader", "tee", "snp", "microcode"];
 
-const INVARIANTS: [(&str, &str, &str); 9] = [
+const INVARIANTS: [(&str, &str, &str); 13] = [
     (
         "never/debug",
         "a guest that its host may debug has no secrets from it",
@@ -106,8 +106,30 @@ const INVARIANTS: [(&str, &str, &str); 9] = [
     ),
     (
         "never/without-floor",
-        "a genuine guest's processor has a floor; that is how a broken product is shut out",
+        "a genuine guest's processor has a floor, or nobody looked at how old it may be",
         "!principal.simulated && principal has snp && !(principal.snp.processor has tcb_floor)",
+    ),
+    (
+        "never/without-mitigations",
+        "a genuine guest's processor has the mitigations that the reference values ask of it",
+        "!principal.simulated && principal has snp && principal.snp.processor has mitigations && \
+         !(principal.snp has current_mitigations && \
+         principal.snp.current_mitigations.containsAll(principal.snp.processor.mitigations))",
+    ),
+    (
+        "never/revoked-product",
+        "a revoked product proves nothing, whatever its versions are",
+        "principal has snp && principal.snp.processor.revoked",
+    ),
+    (
+        "never/denied-chip",
+        "a processor that the reference values deny gets nothing",
+        "principal has snp && principal.snp has chip && principal.snp.chip in ReferenceState::\"denied\"",
+    ),
+    (
+        "never/denied-provider",
+        "a provider that the reference values deny gets nothing",
+        "principal has snp && principal.snp has csp && principal.snp.csp in ReferenceState::\"denied\"",
     ),
     (
         "never/without-identity",

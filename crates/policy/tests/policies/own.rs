@@ -49,17 +49,14 @@ fn both_must_permit() {
 #[test]
 fn it_reads_claims_that_the_bundle_does_not_and_the_bundles_reference_values() {
     let policy = shipped();
-    let chip = known(None).record.snp.unwrap().chip_id.unwrap();
-    let reads = own(&format!(
-        "principal has snp && principal.snp has chip && principal.snp.chip == Chip::\"{chip}\" && \
-         principal.snp.measurement in ReferenceState::\"active\""
-    ));
+    let reads = own("principal has snp && principal.snp.guest_svn == 0 && \
+         principal.snp.measurement in ReferenceState::\"active\"");
     let permit = evaluate(&policy, &known(reads.clone()));
     assert!(matches!(permit, Evaluation::Permit { .. }), "{permit:?}");
     let mut other = known(reads);
-    other.record.snp.as_mut().unwrap().chip_id = Some(claims::ChipId([9; 64]));
+    other.record.snp.as_mut().unwrap().guest_svn = 9;
     let Evaluation::Deny(denial) = evaluate(&policy, &other) else { panic!() };
-    assert!(denial.reasons[0].condition.starts_with("principal.snp.chip =="), "{denial}");
+    assert!(denial.reasons[0].condition.starts_with("principal.snp.guest_svn =="), "{denial}");
 }
 
 #[test]
