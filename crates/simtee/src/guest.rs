@@ -4,7 +4,7 @@ use core::fmt;
 
 use attester::{AttestError, Attester};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, Tcb};
-use claims::{ChipId, EvidenceKind, Measurement, ReportData};
+use claims::{ChipId, EvidenceKind, Measurement, ReportData, Transcript};
 use crypto::P384SigningKey;
 
 use crate::SimError;
@@ -185,6 +185,12 @@ impl GuestSpec {
         let signing_key = if self.csp_id.is_some() { SIGNING_KEY_VLEK } else { 0 };
         u32::from(self.author_key_digest.is_some()) | signing_key
     }
+}
+
+/// What a guest that sends this transcript has its evidence made over: SHA-512 of it (`crates/evidence/SPEC.md`,
+/// section 3).
+pub fn answer_to(transcript: &Transcript) -> ReportData {
+    ReportData(crypto::sha512(&[&transcript.encode()]))
 }
 
 /// A launched guest: attesting costs one ECDSA signature.

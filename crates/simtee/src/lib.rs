@@ -61,7 +61,7 @@ pub use certificate::{CertificateSpec, Extension, Name, SignatureAlgorithm, Sign
 pub use chain::{Chain, ChainSpec};
 pub use crl::{CrlSpec, Revoked};
 pub use error::SimError;
-pub use guest::{Guest, GuestSpec};
+pub use guest::{Guest, GuestSpec, answer_to};
 pub use host::{HostKeys, SimHost};
 pub use report::{Field, REPORT_LEN, ReportBuilder, SIGNED_LEN, field, flip_bit, tcb_bytes};
 pub use root_dir::RootDir;

@@ -1,4 +1,4 @@
-//! The cases of a policy, read from its directory.
+//! The cases of a policy, read from its directory: JSON (`policy::case`), and TOML with simulated guests (`simulated`).
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use policy::case::{Case, Expect};
 
 use super::folder::{self, FolderError};
+use super::simulated;
 
 /// A case and where it comes from.
 pub struct CaseFile {
-    /// `deny/debug`, without `.json`.
+    /// `deny/debug`, without `.json` or `.toml`.
     pub name: String,
     pub case: Case,
 }
@@ -20,7 +21,8 @@ pub fn all(cases: &Path) -> Result<Vec<CaseFile>, FolderError> {
     let mut all = Vec::new();
     for folder in ["permit", "deny"] {
         for file in folder::list(&cases.join(folder))? {
-            let Some(stem) = file.strip_suffix(".json") else { continue };
+            let stem = file.strip_suffix(".json").or_else(|| file.strip_suffix(".toml"));
+            let Some(stem) = stem else { continue };
             let case = one(cases, &format!("{folder}/{file}"))?;
             all.push(CaseFile { name: format!("{folder}/{stem}"), case });
         }
@@ -32,6 +34,9 @@ pub fn all(cases: &Path) -> Result<Vec<CaseFile>, FolderError> {
 pub fn one(cases: &Path, path: &str) -> Result<Case, FolderError> {
     let whole: PathBuf = cases.join(path);
     let text = folder::read(&whole)?;
+    if path.ends_with(".toml") {
+        return simulated::parse(&text).map_err(|source| FolderError::Case { path: whole, source });
+    }
     // What kept the base from being read says more than that there is none.
     let unread = RefCell::new(None);
     let base = |base: &str| match folder::read(&cases.join(base)) {

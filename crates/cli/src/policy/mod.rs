@@ -20,6 +20,7 @@ mod prove;
 mod replay;
 mod sarif;
 mod schema;
+mod simulated;
 mod tally;
 mod test;
 
@@ -48,9 +49,10 @@ pub enum Command {
     /// Run the cases of policies: guests that must be permitted or denied, and why
     #[command(
         long_about = "Run the cases of policies: each a guest, a key and a request, and what must be decided, for which \
-        reasons.\n\nCases of `NAME.cedar` are the JSON files in `cases/NAME/permit` and `cases/NAME/deny`, with the \
-        reference values in `cases/NAME/reference-values.toml`. Conditions that no case saw both hold and fail are \
-        listed; with --require-coverage they are an error."
+        reasons.\n\nCases of `NAME.cedar` are files in `cases/NAME/permit` and `cases/NAME/deny`, with the reference \
+        values in `cases/NAME/reference-values.toml`: JSON that says each claim of a guest, or TOML that describes a \
+        simulated guest in a few lines, which is launched and whose evidence is verified. Conditions that no case saw \
+        both hold and fail are listed; with --require-coverage they are an error."
     )]
     Test(test::Test),
     /// Say what policies decide for one case, condition by condition, and what is missing for a permit

@@ -25,7 +25,7 @@ struct RecentJson {
 
 impl ContextJson {
     /// The circumstances at this time.
-    pub(super) fn at(self, now: UnixTime) -> Circumstances {
+    pub fn at(self, now: UnixTime) -> Circumstances {
         let Self { evidence_age_s, network, recent: RecentJson { guest, key } } = self;
         Circumstances { now, evidence_age_s, network, recent: Recent { guest, key } }
     }
