@@ -47,8 +47,8 @@ const POLICIES: [&str; 12] = [
     "two-platform",
 ];
 
-/// A shipped policy with its permits for one operation in place of all four. Its rules say the same of each, and so does the
-/// schema, so that the solver is not asked four times.
+/// A shipped policy with its permits for one operation in place of all four. Its rules say the same of each, and so
+/// does the schema, so that the solver is not asked four times.
 fn for_one_operation(name: &str) -> Policy {
     const ALL: &str =
         "action in [Action::\"unwrap\", Action::\"release\", Action::\"secret\", Action::\"renew\"]";

@@ -128,9 +128,10 @@ fn missing(name: &str, named: &BTreeSet<(String, String)>) -> Vec<String> {
     let conditions =
         policy.conditions().filter(|(_, condition)| !SCOPE.iter().any(|s| condition.starts_with(s)));
     let owned = conditions.map(|(rule, condition)| (rule.to_owned(), condition.to_owned()));
-    // A forbid is denied for by what it says of the guest, not by the question whether that is there.
+    // A forbid is denied for by what it says of the guest, not by the question whether that is there, nor by its scope.
     let guard = |condition: &str| {
-        (condition.contains(" has ") || condition.contains("hasTag(")) && !condition.contains("||")
+        let asks = condition.contains(" has ") || condition.contains("hasTag(");
+        condition.starts_with("resource in ") || (asks && !condition.contains("||"))
     };
     let telling = owned.filter(|(rule, condition)| {
         rule.contains("/permit") || condition.starts_with("!(") || !guard(condition)

@@ -1,6 +1,6 @@
 //! The shipped policies are careful: a guest gets nothing more by saying less.
 
-use policy::case::Case;
+use policy::case::{Case, Expect};
 use policy::{Bundle, Evaluation, Policy};
 
 use crate::guests::removals;
@@ -31,14 +31,21 @@ fn a_claim_taken_away_gains_nothing() {
         for folder in ["permit", "deny"] {
             let cases = format!("cases/{name}/{folder}");
             let path = format!("{}/../../attestation-policies/{cases}", env!("CARGO_MANIFEST_DIR"));
-            for entry in std::fs::read_dir(path).unwrap() {
-                let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let files = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+            // Cases in TOML are for those that can launch guests.
+            for file in files.filter(|file| file.extension().is_some_and(|ending| ending == "json")) {
+                let text = std::fs::read_to_string(file).unwrap();
                 let base = |base: &str| Some(read(&format!("cases/{name}/{base}")));
                 let case = Case::parse(&text, base).unwrap();
                 let permits = |record: &claims::ClaimsRecord| {
                     let found = policy.evaluate(record, &case.request, &case.key, &case.circumstances);
                     matches!(found, Evaluation::Permit { .. })
                 };
+                // What the reference values deny is denied for being there; a signed report does not leave it out.
+                let denied = |rule: &str| rule.contains("/no-denied-");
+                if matches!(&case.expect, Expect::Deny(d) if d.reasons.iter().any(|r| denied(&r.rule))) {
+                    continue;
+                }
                 let before = permits(&case.record);
                 for (what, less) in removals(&case.record) {
                     tried += 1;

@@ -82,8 +82,8 @@ pub struct GuestCase {
     pub secure_boot: Option<bool>,
     /// The kernel's command line.
     pub command_line: Option<String>,
-    /// What is extended into PCRs after the boot: `[{ pcr = 11, digest = "64 digits" }]`; nothing. An event log that does
-    /// not lead to these values is refused, so leave it out.
+    /// What is extended into PCRs after the boot: `[{ pcr = 11, digest = "64 digits" }]`; nothing. An event log that
+    /// does not lead to these values is refused, so leave it out.
     pub extend: Vec<PcrExtend>,
     /// The event log is left out; no.
     pub without_log: bool,
