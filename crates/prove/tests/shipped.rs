@@ -110,12 +110,7 @@ fn a_hole_is_shown_as_a_guest() {
             "principal.guest_identity",
             "GuestIdentity::\"none\"",
         ),
-        (
-            "principal.snp.processor.revoked",
-            "never/revoked-product",
-            "principal.snp.processor.revoked",
-            "true",
-        ),
+        ("principal.snp.processor.revoked", "never/revoked-product", "principal.simulated", "false"),
         (
             "   (principal.snp has chip && principal.snp.chip in ReferenceState::\"denied\") ||\n",
             "never/denied-chip",
