@@ -204,3 +204,28 @@ fn officers_can_ask_for_a_proof() {
     sign_anew(proven);
     office.load().success();
 }
+
+#[test]
+fn a_value_that_guests_use_is_withdrawn_by_force_only() {
+    let office = Office::new();
+    for guest in ["one", "two", "one"] {
+        office.0.guest(guest, &[], &["renew", "aes"]).success();
+    }
+    let status = office.keyfast(&["reference", "status", "--json"]).success().stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let measurements = status["values"].as_array().unwrap().iter().filter(|v| v["kind"] == "measurement");
+    let seen: Vec<_> = measurements.filter(|value| value["guests"] != 0).collect();
+    assert_eq!(seen.len(), 1, "{status}");
+    assert!(seen[0]["guests"].as_u64().unwrap() >= 2 && seen[0]["last_seen"].is_string(), "{status}");
+    office.admit("unused");
+    office.keyfast(&["reference", "expire", "unused"]).success();
+    let image = seen[0]["value"].as_str().unwrap();
+    let run = office.keyfast(&["reference", "expire", image]);
+    assert!(
+        run.code == Some(1) && run.stderr.contains("guests in the last days, which will get nothing"),
+        "{run}"
+    );
+    office.keyfast(&["reference", "expire", image, "--force"]).success();
+    office.load().success();
+    assert_eq!(office.0.guest("three", &[], &["renew", "aes"]).code, Some(6));
+}

@@ -67,6 +67,13 @@ fn bare(error: &CaseError) -> String {
     }
 }
 
+impl From<UnixTime> for Span {
+    /// From then on.
+    fn from(since: UnixTime) -> Self {
+        Self { since: Some(since), until: None }
+    }
+}
+
 impl Span {
     /// Whether a time is in it.
     pub fn has(&self, at: UnixTime) -> bool {

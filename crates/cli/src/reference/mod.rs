@@ -5,6 +5,7 @@
 mod edit;
 mod input;
 mod list;
+mod status;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,8 +14,10 @@ use claims::UnixTime;
 use clap::{Args, Subcommand};
 use policy::{Bundle, BundleStatement, LoadErrors, Manifest, ReferenceValue};
 
+use crate::admin::Admin;
 use crate::file::{self, FileError};
 use crate::output::{now, write_public};
+use crate::past::PastError;
 use crate::signing::{self, SignFailure};
 
 /// Subcommands of `keyfast reference`.
@@ -30,9 +33,16 @@ pub enum Command {
     Add(Add),
     /// List values, with their state now
     List(list::List),
+    /// Count the guests that were seen on each value
+    Status(status::Status),
     /// Give a value another state: trial, active, retiring or denied
     Set(Set),
     /// Withdraw a value, now or from a date on
+    #[command(
+        long_about = "Withdraw a value, now or from a date on: guests that show it get nothing then.\n\nA value that guests \
+        were seen on of late is withdrawn only with --force. Who was seen, the broker says, or an export of its decisions \
+        (--from); `keyfast reference status` shows it, and `keyfast policy replay --at DATE` who would be denied."
+    )]
     Expire(Expire),
     /// Sign the file as one of those whom a broker asks for (`reference_signers`)
     Sign(Sign),
@@ -103,6 +113,11 @@ pub struct Expire {
     /// From then on instead of now
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<UnixTime>,
+    /// Though guests use it, or nobody can say whether any does
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    seen: status::Seen,
     #[command(flatten)]
     place: Place,
 }
@@ -177,6 +192,24 @@ pub enum ReferenceFailure {
         /// How many.
         count: usize,
     },
+    /// A value is in use.
+    #[error(
+        "{kind} {value} (`{name}`) was seen on {guests} guests in the last days, which will get nothing; look at `keyfast \
+         policy replay`, or use --force"
+    )]
+    InUse {
+        /// What it is a value of.
+        kind: &'static str,
+        /// The value.
+        value: String,
+        /// What people call it.
+        name: String,
+        /// On how many.
+        guests: usize,
+    },
+    /// Past decisions cannot be had.
+    #[error("cannot say which guests use it: {0}")]
+    Past(#[from] PastError),
     /// It was not signed.
     #[error(transparent)]
     Sign(#[from] SignFailure),
@@ -186,10 +219,12 @@ pub enum ReferenceFailure {
 }
 
 impl ReferenceFailure {
-    /// The exit code: 1 for values that are wrong, 2 for what keeps them from being looked at.
+    /// The exit code: 1 for values that are wrong or in use, 2 for what keeps them from being looked at, 3 if the broker
+    /// does not answer.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Wrong { .. } | Self::Impossible { .. } | Self::Listed { .. } => 1,
+            Self::Wrong { .. } | Self::Impossible { .. } | Self::Listed { .. } | Self::InUse { .. } => 1,
+            Self::Past(PastError::Admin(_)) => 3,
             _ => 2,
         }
     }
@@ -199,13 +234,14 @@ impl ReferenceFailure {
 ///
 /// # Errors
 /// [`ReferenceFailure`]; the file is as it was then.
-pub fn run(command: &Command) -> Result<(), ReferenceFailure> {
+pub fn run(admin: &Admin, command: &Command) -> Result<(), ReferenceFailure> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Add(args) => add(args, out),
         Command::List(args) => list::run(args, out),
+        Command::Status(args) => status::run(admin, args, out),
         Command::Set(args) => set(args, out),
-        Command::Expire(args) => expire(args, out),
+        Command::Expire(args) => expire(admin, args, out),
         Command::Sign(args) => sign(args, out),
     }
 }
@@ -261,10 +297,15 @@ fn set(args: &Set, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
     file.write(edited, out)
 }
 
-fn expire(args: &Expire, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
+fn expire(admin: &Admin, args: &Expire, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
     let file = ManifestFile::read(&args.place)?;
+    let values = file.named(&args.which)?;
+    if !args.force {
+        let used = args.seen.uses(admin, &file.manifest)?;
+        values.iter().try_for_each(|value| unused(value, &used))?;
+    }
     let mut edited = file.edit()?;
-    for value in file.named(&args.which)? {
+    for value in values {
         match args.at {
             Some(at) => edited.set_end(&value, at),
             None => edited.set_state(&value, "expired"),
@@ -273,6 +314,13 @@ fn expire(args: &Expire, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
         writeln!(out, "{when}  {}  {}  {}", value.kind, short(&value.value), value.name)?;
     }
     file.write(edited, out)
+}
+
+fn unused(value: &ReferenceValue, used: &status::Used) -> Result<(), ReferenceFailure> {
+    let guests = used.get(&(value.kind, value.value.clone())).map_or(0, status::Uses::guests);
+    let ReferenceValue { kind, name, .. } = value;
+    let in_use = ReferenceFailure::InUse { kind, value: short(&value.value), name: name.clone(), guests };
+    if guests == 0 { Ok(()) } else { Err(in_use) }
 }
 
 fn sign(args: &Sign, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
