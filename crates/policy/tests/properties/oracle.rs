@@ -105,7 +105,7 @@ impl Oracle {
         };
         json!({
             "revoked": self.references.revoked.contains(&product),
-            "mitigations": floor.map(|_| self.references.mitigations.clone()),
+            "mitigations": floor.map(|_| self.references.mitigations.clone()).filter(|bits| !bits.is_empty()),
             "tcb_floor": floor.map(by_name),
         })
     }
