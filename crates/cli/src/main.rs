@@ -100,7 +100,9 @@ fn main() -> ExitCode {
             endorsements::run(command).map_err(|e| (e.exit_code(), e.to_string()))
         }
         Command::Policy(command) => policy::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string())),
-        Command::Reference(command) => reference::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Reference(command) => {
+            reference::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string()))
+        }
         Command::Dev(command) => match dev::run(command) {
             Ok(code) => return code,
             Err(error) => Err((5, error.to_string())),
