@@ -145,7 +145,9 @@ fn no_image_is_admitted_without_enough_officers() {
     sign(&alice).success();
     sign(&bob).success();
     let run = office.load();
-    assert_eq!(refused(&run), "the policies are older than those in force: expected serial 2 or more, got 1");
+    let told = "the policies are older than those in force: expected serial 2 or more, got 1; bring the newer ones back, or \
+                count theirs up, as `keyfast reference` and `keyfast policy bundle` do";
+    assert_eq!(refused(&run), told);
 }
 
 #[test]

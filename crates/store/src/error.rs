@@ -148,7 +148,10 @@ pub enum CommitError {
         found: Option<PolicyDigest>,
     },
     /// A policy is older than the active one.
-    #[error("the {what} are older than those in force: expected serial {expected} or more, got {got}")]
+    #[error(
+        "the {what} are older than those in force: expected serial {expected} or more, got {got}; bring the newer ones \
+         back, or count theirs up, as `keyfast reference` and `keyfast policy bundle` do"
+    )]
     PolicyOlder {
         /// Policies or reference values.
         what: &'static str,
