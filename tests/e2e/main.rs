@@ -15,6 +15,7 @@ mod hygiene;
 mod image;
 mod journal;
 mod officers;
+mod operators;
 mod own_policies;
 mod preflight;
 mod protocol;

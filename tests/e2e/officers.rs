@@ -114,7 +114,9 @@ fn no_image_is_admitted_without_enough_officers() {
     let office = Office::new();
     let [alice, bob, carol, mallory] = ["alice", "bob", "carol", "mallory"].map(|name| office.officer(name));
     let bundle = |office: &Office| {
-        office.keyfast(&["policy", "bundle", "simulated-development", "simulated-vtpm"]).success()
+        office
+            .keyfast(&["policy", "bundle", "operators", "simulated-development", "simulated-vtpm"])
+            .success()
     };
     let sign = |key: &str| office.keyfast(&["policy", "sign", "--key", key]);
     bundle(&office);
@@ -140,7 +142,15 @@ fn no_image_is_admitted_without_enough_officers() {
     assert!(office.other_image("after"));
     // The statement of before, well signed as it was, is older.
     office
-        .keyfast(&["policy", "bundle", "simulated-development", "simulated-vtpm", "--serial", "1"])
+        .keyfast(&[
+            "policy",
+            "bundle",
+            "operators",
+            "simulated-development",
+            "simulated-vtpm",
+            "--serial",
+            "1",
+        ])
         .success();
     sign(&alice).success();
     sign(&bob).success();
@@ -154,7 +164,7 @@ fn no_image_is_admitted_without_enough_officers() {
 fn signers_of_reference_values_admit_images_and_no_rules() {
     let office = Office::new();
     let (officer, pipeline) = (office.officer("officer"), office.officer("pipeline"));
-    office.keyfast(&["policy", "bundle", "simulated-development", "simulated-vtpm"]).success();
+    office.keyfast(&["policy", "bundle", "operators", "simulated-development", "simulated-vtpm"]).success();
     office.keyfast(&["policy", "sign", "--key", &officer]).success();
     office.keyfast(&["reference", "sign", "--key", &pipeline]).success();
     office.asks_for("policy_officers", 1, &[&officer], "");
@@ -179,7 +189,10 @@ fn officers_can_ask_for_a_proof() {
     let officer = office.officer("officer");
     let bundle = |flags: &[&str]| {
         office
-            .keyfast(&[&["policy", "bundle", "simulated-development", "simulated-vtpm"], flags].concat())
+            .keyfast(
+                &[&["policy", "bundle", "operators", "simulated-development", "simulated-vtpm"], flags]
+                    .concat(),
+            )
             .success();
         office.keyfast(&["policy", "sign", "--key", &officer]).success()
     };

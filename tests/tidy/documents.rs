@@ -172,8 +172,14 @@ mod tests {
     #[test]
     fn policies_and_cases_belong_together() {
         let tree = Tree::of(&[
-            ("attestation-policies/a.cedar", "// permit nothing\npermit (principal, action, resource);"),
-            ("attestation-policies/none.cedar", "// permit nothing\nforbid (principal, action, resource);"),
+            (
+                "attestation-policies/a.cedar",
+                "// permit nothing\npermit (principal is Guest, action, resource);",
+            ),
+            (
+                "attestation-policies/none.cedar",
+                "// permit nothing\nforbid (principal is Guest, action, resource);",
+            ),
             ("attestation-policies/cases/a/permit/one.toml", ""),
             ("attestation-policies/cases/none/deny/one.toml", ""),
             ("attestation-policies/cases/gone/deny/one.toml", ""),

@@ -18,6 +18,7 @@ use claims::{
     UnixTime, VersionSelector,
 };
 use policy::case::Decision;
+use policy::{Act, Object, Operator};
 use release::NewKey;
 use secret::SecretBytes;
 use serde::de::DeserializeOwned;
@@ -26,19 +27,18 @@ use wire::{Problem, ProblemCode};
 
 use crate::app::{App, AppError};
 use crate::manage::{ManageError, Placement};
+use crate::operators::ActError;
 use crate::public::now;
 use crate::{decisions, enrol, explain, manage};
 
 /// Most bytes of a body.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Who is at the other end of the socket, for the journal: `uid 1000`.
-#[derive(Clone, Debug)]
-pub struct Operator(pub String);
-
-/// The routes. Each connection adds its [`Operator`].
+/// The routes. Each connection adds the [`Operator`] at its other end.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
+        // Whoever may connect may know that somebody answers.
+        .route("/admin/v1/alive", get(async || StatusCode::OK))
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/keys", get(list).post(create))
         .route("/admin/v1/keys/{key}/descriptor", get(descriptor))
@@ -55,7 +55,10 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn status(State(app): State<Arc<App>>) -> Response {
+async fn status(State(app): State<Arc<App>>, Extension(operator): Extension<Operator>) -> Response {
+    if let Err(refused) = may(&app, &operator, Act::View, Object::Broker).await {
+        return refused;
+    }
     let roots = app.core.anchors.roots();
     json(&Status {
         broker: app.core.broker.to_string(),
@@ -71,13 +74,19 @@ async fn status(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn load_policies(State(app): State<Arc<App>>, Extension(operator): Extension<Operator>) -> Response {
-    match app.load_policies(&operator.0).await {
+    if let Err(refused) = may(&app, &operator, Act::Load, Object::Broker).await {
+        return refused;
+    }
+    match app.load_policies(&operator.name).await {
         Ok(loaded) => json(&loaded),
         Err(error) => bad_request(&format!("{error}; the policies before stay in force")),
     }
 }
 
-async fn list(State(app): State<Arc<App>>) -> Response {
+async fn list(State(app): State<Arc<App>>, Extension(operator): Extension<Operator>) -> Response {
+    if let Err(refused) = may(&app, &operator, Act::View, Object::Broker).await {
+        return refused;
+    }
     let keys: Vec<Key> = app.keys().all().iter().map(|key| describe(&key.wrapped.attributes)).collect();
     json(&keys)
 }
@@ -88,7 +97,7 @@ async fn create(
     request: Request,
 ) -> Response {
     match body::<CreateKey>(request).await.and_then(|wanted| new_key(&app, wanted)) {
-        Ok(wanted) => answer(manage::create(&app, wanted, &operator.0).await),
+        Ok(wanted) => answer(manage::create(&app, wanted, &operator).await),
         Err(message) => bad_request(&message),
     }
 }
@@ -166,7 +175,7 @@ async fn import(
         tags: BTreeMap::new(),
         now: now(),
     };
-    answer(manage::import_secret(&app, new, &secret, &operator.0).await)
+    answer(manage::import_secret(&app, new, &secret, &operator).await)
 }
 
 async fn change(
@@ -180,7 +189,7 @@ async fn change(
         _ => return refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "use enable or disable"),
     };
     match key.parse::<KeyId>() {
-        Ok(id) => answer(manage::set_enabled(&app, &id, KeyVersion(version), enable, &operator.0).await),
+        Ok(id) => answer(manage::set_enabled(&app, &id, KeyVersion(version), enable, &operator).await),
         Err(error) => bad_request(&error.to_string()),
     }
 }
@@ -194,13 +203,20 @@ async fn set_policy(
     let wanted = body::<Option<wire::admin::ReleasePolicy>>(request).await;
     match wanted.and_then(|policy| Ok((parse::<KeyId>(&key)?, policy.map(own_policy)))) {
         Ok((key, policy)) => {
-            answer(manage::set_policy(&app, &key, KeyVersion(version), policy, &operator.0).await)
+            answer(manage::set_policy(&app, &key, KeyVersion(version), policy, &operator).await)
         }
         Err(message) => bad_request(&message),
     }
 }
 
-async fn descriptor(State(app): State<Arc<App>>, Path(key): Path<String>) -> Response {
+async fn descriptor(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    Path(key): Path<String>,
+) -> Response {
+    if let Err(refused) = may(&app, &operator, Act::View, Object::Broker).await {
+        return refused;
+    }
     let described = key.parse::<KeyId>().map_err(|e| e.to_string()).and_then(|id| {
         let found = app.keys().select(&id, VersionSelector::Latest);
         let found = found.ok_or_else(|| format!("there is no key `{id}`"))?;
@@ -212,7 +228,10 @@ async fn descriptor(State(app): State<Arc<App>>, Path(key): Path<String>) -> Res
     }
 }
 
-async fn attestation_keys(State(app): State<Arc<App>>) -> Response {
+async fn attestation_keys(State(app): State<Arc<App>>, Extension(operator): Extension<Operator>) -> Response {
+    if let Err(refused) = may(&app, &operator, Act::View, Object::Broker).await {
+        return refused;
+    }
     let keys = app.core.attestation_keys.all();
     json(&keys.iter().map(describe_attestation_key).collect::<Vec<_>>())
 }
@@ -230,7 +249,10 @@ async fn enrol(
         Ok(key) => key,
         Err(message) => return bad_request(&message),
     };
-    changed(&key, app.record_attestation_key(&key, "enrol", &operator.0, now()).await)
+    if let Err(refused) = may(&app, &operator, Act::Enrol, Object::AttestationKey(&key.name)).await {
+        return refused;
+    }
+    changed(&key, app.record_attestation_key(&key, "enrol", &operator.name, now()).await)
 }
 
 async fn withdraw(
@@ -244,8 +266,12 @@ async fn withdraw(
     });
     match known {
         Ok(key) => {
+            if let Err(refused) = may(&app, &operator, Act::Withdraw, Object::AttestationKey(&key.name)).await
+            {
+                return refused;
+            }
             let key = AttestationKey { believed: false, ..key };
-            changed(&key, app.record_attestation_key(&key, "withdraw", &operator.0, now()).await)
+            changed(&key, app.record_attestation_key(&key, "withdraw", &operator.name, now()).await)
         }
         Err(message) => bad_request(&message),
     }
@@ -275,7 +301,14 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(byte).collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
 }
 
-async fn explain(State(app): State<Arc<App>>, Path(request): Path<String>) -> Response {
+async fn explain(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    Path(request): Path<String>,
+) -> Response {
+    if let Err(refused) = may(&app, &operator, Act::Audit, Object::Broker).await {
+        return refused;
+    }
     let Ok(request) = request.parse::<RequestId>() else {
         return bad_request("not a request id: expected 32 hexadecimal digits");
     };
@@ -293,7 +326,14 @@ async fn explain(State(app): State<Arc<App>>, Path(request): Path<String>) -> Re
     }
 }
 
-async fn past_decisions(State(app): State<Arc<App>>, uri: Uri) -> Response {
+async fn past_decisions(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    uri: Uri,
+) -> Response {
+    if let Err(refused) = may(&app, &operator, Act::Audit, Object::Broker).await {
+        return refused;
+    }
     let Span { since, until, after, limit } = match Span::parse(uri.query().unwrap_or_default()) {
         Ok(span) => span,
         Err(message) => return bad_request(&message),
@@ -316,7 +356,14 @@ async fn past_decisions(State(app): State<Arc<App>>, uri: Uri) -> Response {
     }
 }
 
-async fn decisions_of(State(app): State<Arc<App>>, Path(request): Path<String>) -> Response {
+async fn decisions_of(
+    State(app): State<Arc<App>>,
+    Extension(operator): Extension<Operator>,
+    Path(request): Path<String>,
+) -> Response {
+    if let Err(refused) = may(&app, &operator, Act::Audit, Object::Broker).await {
+        return refused;
+    }
     let Ok(request) = request.parse::<RequestId>() else {
         return bad_request("not a request id: expected 32 hexadecimal digits");
     };
@@ -409,8 +456,21 @@ async fn body<T: DeserializeOwned>(request: Request) -> Result<T, String> {
 fn answer(result: Result<KeyAttributes, ManageError>) -> Response {
     match result {
         Ok(attributes) => json(&describe(&attributes)),
+        Err(ManageError::Act(error)) => refuse_act(&error),
         Err(error) if error.blames_caller() => bad_request(&error.to_string()),
         Err(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, ProblemCode::Unavailable, &error.to_string()),
+    }
+}
+
+/// Whether policies let this operator do it, or the answer that says why not.
+async fn may(app: &App, operator: &Operator, act: Act, object: Object<'_>) -> Result<(), Response> {
+    app.may(operator, act, object).await.map_err(|error| refuse_act(&error))
+}
+
+fn refuse_act(error: &ActError) -> Response {
+    match error {
+        ActError::Denied { .. } => refuse(StatusCode::FORBIDDEN, ProblemCode::ActDenied, &error.to_string()),
+        _ => refuse(StatusCode::SERVICE_UNAVAILABLE, ProblemCode::Unavailable, &error.to_string()),
     }
 }
 

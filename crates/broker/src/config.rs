@@ -9,6 +9,7 @@ use claims::Sha256Digest;
 use serde::Deserialize;
 
 use crate::endorsing::Endorsing;
+use crate::operators::{Account, AccountsError, Operators};
 use crate::policies::Signers;
 use crate::preflight::Telling;
 
@@ -16,6 +17,8 @@ use crate::preflight::Telling;
 const MAX_CONFIG: u64 = 64 * 1024;
 /// Most connections, or releases at a time, that can be configured.
 const MAX_PLACES: usize = 65_536;
+/// Most accounts of operators.
+const MAX_OPERATORS: usize = 256;
 
 /// What `keyfast-broker serve --config FILE` reads. Paths are relative to the file.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,8 +30,12 @@ pub struct Config {
     pub urls: Vec<String>,
     /// Directory of keys, database and published log; made with mode 0700.
     pub state: PathBuf,
-    /// Unix socket for operators, mode 0600. Default: `admin.sock` in the state directory.
+    /// Unix socket for operators. Default: `admin.sock` in the state directory, which nobody else can enter. Root, and
+    /// the account that runs the broker, may connect, and those of `[[operator]]`.
     pub admin_socket: Option<PathBuf>,
+    /// Accounts that may connect as well, and what policies call them. Policies say what each may do.
+    #[serde(default)]
+    pub operator: Vec<Account>,
     /// Directory of attestation policies: schema, policies, reference values.
     pub policies: PathBuf,
     /// Names of the policies in force, without `.cedar`. Nothing named means that everything is denied.
@@ -219,6 +226,13 @@ impl Config {
                 return Err(value(field, expected, error.to_string()));
             }
         }
+        if self.operator.len() > MAX_OPERATORS {
+            return Err(value("operator", "expected at most 256 accounts", self.operator.len().to_string()));
+        }
+        if let Err(error) = self.operators() {
+            let expected = "expected names and groups of a-z, 0-9, `-`, `_`, `.`, and each account once";
+            return Err(value("operator", expected, error.to_string()));
+        }
         for root in &self.trust.simulated {
             root.digest().map_err(|_| {
                 value("trust.simulated.sha256", "expected 64 hexadecimal digits", root.sha256.clone())
@@ -237,6 +251,14 @@ impl Config {
             *certificate = base.join(&*certificate);
         }
         self
+    }
+
+    /// Who may connect to the management socket.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub fn operators(&self) -> Result<Operators, AccountsError> {
+        Operators::new(&self.operator, rustix::process::geteuid().as_raw())
     }
 
     /// Where operators' commands connect.
@@ -297,6 +319,15 @@ mod tests {
         assert!(error.contains("challenge_lifetime_s") && error.contains("got 301"), "{error}");
         let error = read(&format!("{GOOD}max_releases = 65537\n")).unwrap_err().to_string();
         assert!(error.contains("max_releases") && error.contains("got 65537"), "{error}");
+    }
+
+    #[test]
+    fn operators_are_checked_when_they_are_read() {
+        let alice = "[[operator]]\nuid = 1001\nname = 'alice'\ngroups = ['key-officers']\n";
+        let found = read(&format!("{GOOD}{alice}")).unwrap().operators().unwrap().find(1001).unwrap();
+        assert_eq!((found.name.as_str(), found.groups.len()), ("alice", 1));
+        let error = read(&format!("{GOOD}{alice}{alice}")).unwrap_err().to_string();
+        assert!(error.contains("`operator`") && error.contains("(`alice`) stands there twice"), "{error}");
     }
 
     #[test]

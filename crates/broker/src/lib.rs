@@ -5,6 +5,7 @@
 //! - [`app`] holds what handlers share; [`start`] puts it together; [`serve`] has the sockets.
 //! - [`explain`] and [`decisions`] read back what was decided, why, and on what.
 //! - [`public`] is what guests and auditors reach over TLS, [`admin`] what operators reach over a Unix socket.
+//! - [`operators`] are those who manage it: who may connect, and whether policies let them do what they ask for.
 //! - [`endorsing`] says where certificates come from that evidence lacks; a release looks there before it gives up;
 //!   [`revocation`] keeps revocation lists fresh.
 //! - [`preflight`] answers what would be decided, and can seal nothing.
@@ -31,6 +32,7 @@ pub mod files;
 pub mod identity;
 pub mod log;
 pub mod manage;
+pub mod operators;
 pub mod policies;
 mod predicted;
 pub mod preflight;

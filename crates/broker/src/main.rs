@@ -102,20 +102,24 @@ fn check(path: &std::path::Path) -> Done {
 async fn run(path: &std::path::Path) -> Done {
     let config = Config::read(path).map_err(unusable)?;
     let (listen, admin_socket, connections) = (config.listen, config.admin_socket(), config.max_connections);
+    let accounts = config.operators().map_err(unusable)?;
     let (app, tls) = start::start(config, now()).await.map_err(unusable)?;
     let tls = transport::server_config(&tls.chain, tls.private_key.expose()).map_err(unusable)?;
     let io = |what: String| move |source| unusable(StartError::Io { what, source });
     let guests = TcpListener::bind(listen).await.map_err(io(format!("cannot listen on {listen}")))?;
     let what = format!("cannot listen on `{}`", admin_socket.display());
-    let operators = serve::bind_operators(&admin_socket).map_err(io(what))?;
+    let operators = serve::bind_operators(&admin_socket, &accounts).map_err(io(what))?;
     tracing::info!(broker = %app.core.broker, %listen, policy = %app.policy().digest(), "serving");
     if app.config.policy.is_empty() {
         tracing::warn!("no policy is named in the configuration: every request will be denied");
     }
+    if !app.policy().permits_some_act() {
+        tracing::warn!("no rule permits any act of management: nobody can manage keys or load policies");
+    }
     let public = public::router(Arc::clone(&app));
     tokio::select! {
         () = serve::guests(guests, TlsAcceptor::from(tls), public, connections) => {}
-        () = serve::operators(operators, admin::router(Arc::clone(&app))) => {}
+        () = serve::operators(operators, accounts, admin::router(Arc::clone(&app))) => {}
         () = serve::timers(Arc::clone(&app)) => {}
         () = revocation::keep_fresh(Arc::clone(&app)) => {}
         () = told_to_stop() => {}

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use claims::{
-    KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, Region, ReleasePolicy, RingId, VersionSelector,
+    KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, Origin, Region, ReleasePolicy, RingId,
+    Sha256Digest, VersionSelector,
 };
 use journal::{Event, KeyChanged, KeyCreated};
 use keys::Descriptor;
-use policy::LoadErrors;
+use policy::{Act, LoadErrors, Object, Operator};
 use release::{Created, NewKey, ReleaseError};
 use secret::SecretBytes;
 use store::{CommitError, KeyRow, KeyWrite};
 
 use crate::app::App;
+use crate::operators::ActError;
 use crate::public::now;
 use crate::ring::RingKey;
 
@@ -71,6 +73,9 @@ pub enum ManageError {
     /// The descriptor could not be signed.
     #[error("cannot sign the descriptor: {0}")]
     Sign(#[from] tlog::note::NoteError),
+    /// Policies do not let this operator do it.
+    #[error(transparent)]
+    Act(#[from] ActError),
     /// Not recorded, hence not done.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -79,7 +84,7 @@ pub enum ManageError {
 impl ManageError {
     /// Whether another request would go better.
     pub fn blames_caller(&self) -> bool {
-        !matches!(self, Self::Release(_) | Self::Crypto(_) | Self::Sign(_) | Self::Commit(_))
+        !matches!(self, Self::Release(_) | Self::Crypto(_) | Self::Sign(_) | Self::Act(_) | Self::Commit(_))
     }
 }
 
@@ -125,7 +130,7 @@ impl Placement {
 ///
 /// # Errors
 /// [`ManageError`]; there is no key then.
-pub async fn create(app: &Arc<App>, new: NewKey, actor: &str) -> Result<KeyAttributes, ManageError> {
+pub async fn create(app: &Arc<App>, new: NewKey, actor: &Operator) -> Result<KeyAttributes, ManageError> {
     let kind = new.kind;
     if kind == KeyKind::Secret {
         return Err(ManageError::SecretIsImported);
@@ -137,6 +142,7 @@ pub async fn create(app: &Arc<App>, new: NewKey, actor: &str) -> Result<KeyAttri
     if new.operations.is_empty() {
         return Err(ManageError::NoOperation);
     }
+    app.may(actor, Act::Create, Object::Key(&as_it_will_be(&new, Origin::Generated))).await?;
     // Making an RSA key takes a second or so; guests are served meanwhile.
     let maker = Arc::clone(app);
     let made = tokio::task::spawn_blocking(move || maker.core.root.generate(new)).await;
@@ -152,14 +158,20 @@ pub async fn import_secret(
     app: &App,
     new: NewKey,
     secret: &SecretBytes,
-    actor: &str,
+    actor: &Operator,
 ) -> Result<KeyAttributes, ManageError> {
+    app.may(actor, Act::Import, Object::Key(&as_it_will_be(&new, Origin::Imported))).await?;
     record(app, app.core.root.import_secret(new, secret)?, actor).await
 }
 
-async fn record(app: &App, created: Created, actor: &str) -> Result<KeyAttributes, ManageError> {
+/// All that policies can read of a key before its bytes are there.
+fn as_it_will_be(new: &NewKey, origin: Origin) -> KeyAttributes {
+    new.clone().attributes(origin, Sha256Digest([0; 32]))
+}
+
+async fn record(app: &App, created: Created, actor: &Operator) -> Result<KeyAttributes, ManageError> {
     let attributes = created.wrapped.attributes;
-    let event = KeyCreated::new(app.core.broker, &attributes, actor, attributes.created_at);
+    let event = KeyCreated::new(app.core.broker, &attributes, &actor.name, attributes.created_at);
     let leaf = Event::KeyCreated(event).row(crypto::random_array()?, None, None);
     let row = KeyRow {
         attributes: attributes.clone(),
@@ -179,10 +191,10 @@ pub async fn set_enabled(
     key: &KeyId,
     version: KeyVersion,
     enabled: bool,
-    actor: &str,
+    actor: &Operator,
 ) -> Result<KeyAttributes, ManageError> {
-    let action = if enabled { "enable" } else { "disable" };
-    change(app, key, version, action, actor, |attributes| {
+    let (act, action) = if enabled { (Act::Enable, "enable") } else { (Act::Disable, "disable") };
+    change(app, (key, version), (act, action), actor, |attributes| {
         attributes.enabled = enabled;
         Ok(())
     })
@@ -198,13 +210,13 @@ pub async fn set_policy(
     key: &KeyId,
     version: KeyVersion,
     policy: Option<ReleasePolicy>,
-    actor: &str,
+    actor: &Operator,
 ) -> Result<KeyAttributes, ManageError> {
     if let Some(policy) = &policy {
         app.policy().of_key(policy)?;
     }
     let action = if policy.is_some() { "set-policy" } else { "remove-policy" };
-    change(app, key, version, action, actor, |attributes| {
+    change(app, (key, version), (Act::SetPolicy, action), actor, |attributes| {
         if attributes.release_policy.as_ref().is_some_and(|policy| policy.immutable) {
             return Err(ManageError::PolicyIsImmutable { key: key.clone(), version });
         }
@@ -217,20 +229,20 @@ pub async fn set_policy(
 /// Writes another revision of a version.
 async fn change(
     app: &App,
-    key: &KeyId,
-    version: KeyVersion,
-    action: &str,
-    actor: &str,
+    (key, version): (&KeyId, KeyVersion),
+    (act, action): (Act, &str),
+    actor: &Operator,
     alter: impl FnOnce(&mut KeyAttributes) -> Result<(), ManageError>,
 ) -> Result<KeyAttributes, ManageError> {
     let unknown = || ManageError::Unknown { key: key.clone(), version };
     let old = app.keys().select(key, VersionSelector::Exact(version)).ok_or_else(unknown)?;
     let mut attributes = old.wrapped.attributes.clone();
+    app.may(actor, act, Object::Key(&attributes)).await?;
     alter(&mut attributes)?;
     attributes.revision = attributes.revision.saturating_add(1);
     let wrapped = app.core.root.rewrap(&old.wrapped, attributes.clone())?;
     let now = now();
-    let event = KeyChanged::new(app.core.broker, &attributes, action, actor, now);
+    let event = KeyChanged::new(app.core.broker, &attributes, action, &actor.name, now);
     let leaf = Event::KeyChanged(event).row(crypto::random_array()?, None, None);
     let row =
         KeyRow { attributes: attributes.clone(), public: old.public_spki.clone(), wrapped: wrapped.bytes };

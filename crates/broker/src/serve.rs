@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::admin::Operator;
 use crate::app::App;
+use crate::operators::Operators;
 use crate::public::Network;
 
 /// How long a TLS handshake, or a request's head, may take; also how long an idle connection is kept.
@@ -50,17 +50,14 @@ pub async fn guests(listener: TcpListener, tls: TlsAcceptor, router: Router, con
 }
 
 /// Serves operators over a Unix socket until the task is dropped.
-pub async fn operators(listener: UnixListener, router: Router) {
+pub async fn operators(listener: UnixListener, operators: Operators, router: Router) {
     loop {
         let Some((stream, _)) = accepted(listener.accept().await).await else { continue };
-        // Mode 0600 keeps others out; this holds where somebody changed it.
-        let own = rustix::process::geteuid().as_raw();
-        match stream.peer_cred() {
-            Ok(peer) if peer.uid() == 0 || peer.uid() == own => {
-                let operator = Operator(format!("uid {}", peer.uid()));
+        match stream.peer_cred().ok().and_then(|peer| operators.find(peer.uid())) {
+            Some(operator) => {
                 tokio::spawn(connection(stream, router.clone().layer(Extension(operator))));
             }
-            _ => tracing::warn!("an operator's connection of another user was refused"),
+            None => tracing::warn!("the connection of an account that is no operator's was closed"),
         }
     }
 }
@@ -88,11 +85,12 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router)
     }
 }
 
-/// Binds the operators' socket with mode 0600, in the place of one that a dead broker left.
+/// Binds the operators' socket in the place of one that a dead broker left: with mode 0600, or 0666 where accounts are
+/// named that are neither root nor the broker's own. Whoever is none of them is turned away either way.
 ///
 /// # Errors
 /// Whatever the system says; "address in use" if a broker listens there.
-pub fn bind_operators(path: &Path) -> io::Result<UnixListener> {
+pub fn bind_operators(path: &Path, operators: &Operators) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another broker listens there"));
     }
@@ -101,7 +99,8 @@ pub fn bind_operators(path: &Path) -> io::Result<UnixListener> {
         _ => {}
     }
     let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    let mode = if operators.has_others() { 0o666 } else { 0o600 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 

@@ -45,11 +45,13 @@ pub enum LeafKind {
     Trial = 8,
     /// Other policies are in force from now on.
     PolicyLoaded = 9,
+    /// An operator was refused an act of management.
+    ActDenied = 10,
 }
 
 impl LeafKind {
     /// Every kind, in order of its code.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Release,
         Self::Denial,
         Self::KeyCreated,
@@ -59,6 +61,7 @@ impl LeafKind {
         Self::AttestationKey,
         Self::Trial,
         Self::PolicyLoaded,
+        Self::ActDenied,
     ];
 
     /// The code, an entry's second byte.
@@ -83,6 +86,7 @@ impl LeafKind {
             Self::AttestationKey => "attestation-key",
             Self::Trial => "trial",
             Self::PolicyLoaded => "policy-loaded",
+            Self::ActDenied => "act-denied",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use claims::RequestId;
+use claims::leaf::LeafKind;
 use clap::Subcommand;
 use journal::audit::verify_directory;
 use policy::{Reason, ReasonKind};
@@ -140,6 +141,9 @@ fn verify(admin: &Admin, dir: Option<&Path>, key: Option<VerifierKey>) -> Result
     println!("log         {}", key.name());
     println!("directory   {}", dir.display());
     println!("entries     {}", report.checkpoint.size);
+    for (kind, count) in LeafKind::ALL.into_iter().zip(report.entries).filter(|(_, count)| *count > 0) {
+        println!("  {:<15} {count}", kind.name());
+    }
     println!("root        {}", report.checkpoint.root);
     println!("verified    every entry and tile that the checkpoint needs, and its signature");
     Ok(())

@@ -7,7 +7,7 @@ use claims::{
 };
 use store::LeafRow;
 
-use crate::{AttestationKeyChanged, PolicyLoaded, Trial};
+use crate::{ActDenied, AttestationKeyChanged, PolicyLoaded, Trial};
 
 /// Something that happened, other than a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Event {
     Trial(Trial),
     /// Other policies are in force from now on.
     PolicyLoaded(PolicyLoaded),
+    /// An operator was refused an act of management.
+    ActDenied(ActDenied),
 }
 
 /// Authenticated evidence was refused a key.
@@ -184,6 +186,7 @@ impl Event {
             Self::AttestationKey(_) => LeafKind::AttestationKey,
             Self::Trial(_) => LeafKind::Trial,
             Self::PolicyLoaded(_) => LeafKind::PolicyLoaded,
+            Self::ActDenied(_) => LeafKind::ActDenied,
         }
     }
 
@@ -198,6 +201,7 @@ impl Event {
             Self::AttestationKey(changed) => changed.encode(),
             Self::Trial(trial) => trial.encode(),
             Self::PolicyLoaded(loaded) => loaded.encode(),
+            Self::ActDenied(denied) => denied.encode(),
         }
     }
 

@@ -16,6 +16,7 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod act_denied;
 mod attestation;
 pub mod audit;
 mod event;
@@ -30,6 +31,7 @@ mod sequencer;
 mod staged;
 mod trial;
 
+pub use act_denied::ActDenied;
 pub use attestation::AttestationKeyChanged;
 pub use event::{Denied, Event, KeyChanged, KeyCreated, Refusals, Started};
 pub use fields::RecordError;

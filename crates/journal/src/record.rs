@@ -8,8 +8,8 @@ use claims::{
 use crate::event::{DENIED, KEY_CHANGED, KEY_CREATED, REFUSALS, STARTED};
 use crate::fields::Reader;
 use crate::{
-    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, RecordError, Refusals,
-    Started, Trial,
+    ActDenied, AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, RecordError,
+    Refusals, Started, Trial,
 };
 
 /// What a leaf records.
@@ -45,6 +45,10 @@ impl Record {
             LeafKind::PolicyLoaded => {
                 let (loaded, rest) = PolicyLoaded::decode(record)?;
                 (Self::Event(Event::PolicyLoaded(loaded)), rest)
+            }
+            LeafKind::ActDenied => {
+                let (denied, rest) = ActDenied::decode(record)?;
+                (Self::Event(Event::ActDenied(denied)), rest)
             }
         };
         rest.end()?;

@@ -62,7 +62,7 @@ fn what_is_published_verifies_whatever_its_size() {
         let entries = entries(size);
         let report = verify(&published(&entries)).unwrap();
         assert_eq!(report.checkpoint, checkpoint(&entries));
-        assert_eq!(report.entries, [0, 0, 0, 0, 0, size, 0, 0, 0]);
+        assert_eq!(report.entries, [0, 0, 0, 0, 0, size, 0, 0, 0, 0]);
     }
 }
 

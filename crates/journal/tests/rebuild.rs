@@ -11,8 +11,8 @@ use claims::{
     VersionSelector,
 };
 use journal::{
-    AttestationKeyChanged, Denied, Event, JournalledKeys, KeyChanged, KeyCreated, KeyFault, LeafFault,
-    LogSequencer, PolicyLoaded, RebuildError, RecordError, Refusals, Started, Trial,
+    ActDenied, AttestationKeyChanged, Denied, Event, JournalledKeys, KeyChanged, KeyCreated, KeyFault,
+    LeafFault, LogSequencer, PolicyLoaded, RebuildError, RecordError, Refusals, Started, Trial,
 };
 use log::{Log, NOW, ORIGIN, attributes, journal_keys, signer};
 use store::{LeafRow, Options, Store, Transaction};
@@ -259,7 +259,17 @@ fn records_come_back_and_cut_off_ones_are_refused() {
         actor: "uid 0".to_owned(),
         at: NOW,
     };
-    let last = [Event::AttestationKey(changed), trial("[]"), Event::PolicyLoaded(loaded)];
+    let denied = ActDenied {
+        broker,
+        policy: PolicyDigest([1; 32]),
+        actor: "uid 0".to_owned(),
+        act: "create".to_owned(),
+        object: "Key::\"db\"".to_owned(),
+        code: "policy-denied".to_owned(),
+        at: NOW,
+    };
+    let last =
+        [Event::AttestationKey(changed), trial("[]"), Event::PolicyLoaded(loaded), Event::ActDenied(denied)];
     for event in events.chain(last) {
         let (kind, bytes) = (event.kind(), event.encode());
         assert_eq!(journal::Record::decode(kind, &bytes), Ok(journal::Record::Event(event)));

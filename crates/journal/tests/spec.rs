@@ -10,8 +10,8 @@ use claims::{
 };
 use crypto::Ed25519SigningKey;
 use journal::{
-    AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals, Salts,
-    Started, Trial,
+    ActDenied, AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals,
+    Salts, Started, Trial,
 };
 use tlog::note::Signer;
 use tlog::{Checkpoint, Frontier, leaf_hash};
@@ -129,7 +129,19 @@ fn loaded() -> PolicyLoaded {
     }
 }
 
-fn records() -> [Record; 9] {
+fn act_denied() -> ActDenied {
+    ActDenied {
+        broker: BROKER,
+        policy: POLICY,
+        actor: "alice".to_owned(),
+        act: "create".to_owned(),
+        object: "Key::\"db\"".to_owned(),
+        code: "policy-denied".to_owned(),
+        at: AT,
+    }
+}
+
+fn records() -> [Record; 10] {
     let software = "keyfast-broker 0.1.0".to_owned();
     let started =
         Started { broker: BROKER, software, config: Sha256Digest([13; 32]), policy: POLICY, at: AT };
@@ -145,6 +157,7 @@ fn records() -> [Record; 9] {
         Record::Event(Event::AttestationKey(enrolled())),
         Record::Event(Event::Trial(trial())),
         Record::Event(Event::PolicyLoaded(loaded())),
+        Record::Event(Event::ActDenied(act_denied())),
     ]
 }
 

@@ -179,17 +179,26 @@ impl Case {
     /// # Errors
     /// What differs from what was expected, for people.
     pub fn run(&self, policy: &Policy) -> Result<(), String> {
-        let got = self.evaluate(policy, None);
-        let as_expected = match (&self.expect, &got) {
-            (Expect::Permit(expected), Evaluation::Permit { rules }) => expected == rules,
-            (Expect::Deny(expected), Evaluation::Deny(denial)) => {
+        self.expect.compare(&self.evaluate(policy, None))
+    }
+}
+
+impl Expect {
+    /// Whether it was decided so.
+    ///
+    /// # Errors
+    /// What differs, for people.
+    pub fn compare(&self, got: &Evaluation) -> Result<(), String> {
+        let as_expected = match (self, got) {
+            (Self::Permit(expected), Evaluation::Permit { rules }) => expected == rules,
+            (Self::Deny(expected), Evaluation::Deny(denial)) => {
                 expected.code == denial.code.as_str()
                     && expected.reasons.len() == denial.reasons.len()
                     && expected.reasons.iter().zip(&denial.reasons).all(|(e, reason)| e.matches(reason))
             }
             _ => false,
         };
-        if as_expected { Ok(()) } else { Err(format!("expected {}, got {}", self.expect, describe(&got))) }
+        if as_expected { Ok(()) } else { Err(format!("expected {self}, got {}", describe(got))) }
     }
 }
 

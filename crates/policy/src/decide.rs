@@ -23,7 +23,7 @@ use crate::load_error::LoadErrors;
 use crate::locks;
 use crate::reason::{Denial, DenialCode, Reason, ReasonKind};
 use crate::rules::Rule;
-use crate::subject::{Subject, Subjects};
+use crate::subject::{Subject, Subjects, Unfit};
 
 /// A bundle that passed every check, ready to decide.
 pub struct Policy {
@@ -37,6 +37,9 @@ pub struct Policy {
     pub(crate) own: OwnPolicies,
 }
 
+/// One request in Cedar's terms, to be asked about more than once.
+pub struct Prepared(Result<Subject, Unfit>);
+
 /// What the rules say about a record, a request and a key. Grants nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evaluation {
@@ -47,6 +50,15 @@ pub enum Evaluation {
     },
     /// It is denied.
     Deny(Denial),
+}
+
+impl From<Result<Vec<String>, Denial>> for Evaluation {
+    fn from(decided: Result<Vec<String>, Denial>) -> Self {
+        match decided {
+            Ok(rules) => Self::Permit { rules },
+            Err(denial) => Self::Deny(denial),
+        }
+    }
 }
 
 impl Policy {
@@ -90,9 +102,19 @@ impl Policy {
         key: &KeyAttributes,
         circumstances: &Circumstances,
     ) -> Vec<Option<bool>> {
-        let subject = self.subjects.subject(record, request, key, circumstances, circumstances.now, None);
+        self.outcomes_for(&self.subjects.subject(
+            record,
+            request,
+            key,
+            circumstances,
+            circumstances.now,
+            None,
+        ))
+    }
+
+    pub(crate) fn outcomes_for(&self, subject: &Result<Subject, Unfit>) -> Vec<Option<bool>> {
         let conditions = self.rules.values().flat_map(|rule| &rule.conditions);
-        match &subject {
+        match subject {
             Err(_) => conditions.map(|_| None).collect(),
             Ok(subject) => {
                 let explainer = Explainer { subjects: &self.subjects, subject };
@@ -109,10 +131,23 @@ impl Policy {
         key: &KeyAttributes,
         circumstances: &Circumstances,
     ) -> Evaluation {
-        match self.permits(record, request, key, circumstances, circumstances.now) {
-            Ok(rules) => Evaluation::Permit { rules },
-            Err(denial) => Evaluation::Deny(denial),
-        }
+        self.permits(record, request, key, circumstances, circumstances.now).into()
+    }
+
+    /// Puts a request in Cedar's terms under this bundle. No other bundle may be asked about it.
+    pub fn prepare(
+        &self,
+        record: &ClaimsRecord,
+        request: &AttestedRequest,
+        key: &KeyAttributes,
+        circumstances: &Circumstances,
+    ) -> Prepared {
+        Prepared(self.subjects.subject(record, request, key, circumstances, circumstances.now, None))
+    }
+
+    /// What the rules of the bundle say about it, apart from locks and from the key's own policy.
+    pub fn rules_say(&self, prepared: &Prepared) -> Evaluation {
+        self.judge(&prepared.0).into()
     }
 
     /// When a TCB floor that is announced now will deny what is permitted now, and why.
@@ -204,7 +239,12 @@ impl Policy {
         circumstances: &Circumstances,
         at: UnixTime,
     ) -> Result<Vec<String>, Denial> {
-        let subject = self.subjects.subject(record, request, key, circumstances, at, None).map_err(unfit)?;
+        self.judge(&self.subjects.subject(record, request, key, circumstances, at, None))
+    }
+
+    /// Cedar's decision: an error of any rule is a denial, then a `forbid` that applies, then the lack of a `permit`.
+    pub(crate) fn judge(&self, subject: &Result<Subject, Unfit>) -> Result<Vec<String>, Denial> {
+        let subject = subject.as_ref().map_err(|error| unputtable(error))?;
         let response = self.authorizer.is_authorized(&subject.request, &self.set, &subject.entities);
         let errors: Vec<Reason> = response.diagnostics().errors().map(|error| self.failed(error)).collect();
         if !errors.is_empty() {
@@ -214,7 +254,7 @@ impl Policy {
         rules.sort();
         match response.decision() {
             Decision::Allow => Ok(rules),
-            Decision::Deny => Err(self.denied(&subject, &rules)),
+            Decision::Deny => Err(self.denied(subject, &rules)),
         }
     }
 
@@ -241,8 +281,8 @@ impl Policy {
 }
 
 /// The denial of a request that cannot be put in Cedar's terms.
-fn unfit(error: String) -> Denial {
-    let reason = failure("request", "what policies are asked about", error);
+fn unputtable(error: &str) -> Denial {
+    let reason = failure("request", "what policies are asked about", error.to_owned());
     Denial { code: DenialCode::EvaluationFailed, reasons: vec![reason] }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Runs on denials only, over the rules that `rules` took apart. It decides nothing.
 
-use cedar_policy::{Effect, EvalResult, Expression, eval_expression};
+use cedar_policy::{Effect, EntityUid, EvalResult, Expression, eval_expression};
 
 use crate::reason::{Denial, Reason, ReasonKind};
 use crate::references::{Known, State, ValueKind};
@@ -28,13 +28,21 @@ impl Explainer<'_> {
 
     /// What is missing for each `permit` to apply, the nearest first: the one with the fewest failing conditions.
     ///
-    /// A permit for another kind of evidence is far from any guest of this kind, however few its conditions are: it is
-    /// left out, unless there is no other.
+    /// A permit for operators is none for guests, nor the other way round. One for another kind of evidence, or for
+    /// another operation, is far from this one, however few its conditions are: it is left out, unless there is no other.
     pub(crate) fn near_misses<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<Reason> {
-        let permits = rules.filter(|rule| rule.effect == Effect::Permit);
+        let request = &self.subject.request;
+        let (principal, action) = (request.principal().map(EntityUid::type_name), request.action());
+        let permits = rules.filter(|rule| {
+            rule.effect == Effect::Permit && principal.is_none_or(|principal| rule.is_about(principal))
+        });
+        let other_action = |rule: &Rule| match (principal, action) {
+            (Some(principal), Some(action)) => !rule.is_about_action(principal, action),
+            _ => false,
+        };
         let mut misses: Vec<(usize, &Rule, Vec<&Condition>)> = permits.map(|rule| self.miss(rule)).collect();
-        let elsewhere = |(_, _, failing): &(usize, &Rule, Vec<&Condition>)| {
-            failing.iter().any(|condition| condition.text.starts_with(EVIDENCE_KIND))
+        let elsewhere = |(_, rule, failing): &(usize, &Rule, Vec<&Condition>)| {
+            other_action(rule) || failing.iter().any(|condition| condition.text.starts_with(EVIDENCE_KIND))
         };
         if !misses.iter().all(elsewhere) {
             misses.retain(|miss| !elsewhere(miss));
@@ -182,16 +190,22 @@ impl Explainer<'_> {
         }
     }
 
-    /// A value, and the ring that it is in, if it is a key.
+    /// A value, and the ring that it is in, if it is a key, or its groups, if it is an operator.
     fn show_placed(&self, expression: &Expression) -> String {
         let shown = self.show(expression);
         let Ok(EvalResult::EntityUid(value)) = self.value(expression) else { return shown };
-        if value.type_name() != &self.subjects.vocabulary.key {
+        let placed = [&self.subjects.vocabulary.key, &self.subjects.vocabulary.operator];
+        if !placed.contains(&value.type_name()) {
             return shown;
         }
-        let rings = self.subject.entities.ancestors(&value).into_iter().flatten();
-        let rings: Vec<String> = rings.map(ToString::to_string).collect();
-        format!("{shown} (in {})", rings.join(", "))
+        let within = self.subject.entities.ancestors(&value).into_iter().flatten();
+        let mut within: Vec<String> = within.map(ToString::to_string).collect();
+        within.sort();
+        if within.is_empty() {
+            format!("{shown} (in none)")
+        } else {
+            format!("{shown} (in {})", within.join(", "))
+        }
     }
 
     /// The reason of a rule that forbids whatever is in its scope.
@@ -227,7 +241,7 @@ fn state_of_value(value: &EvalResult) -> Option<State> {
 fn no_permit() -> Reason {
     Reason {
         kind: ReasonKind::NearMiss,
-        rule: "default-deny".to_owned(),
+        rule: Reason::NO_PERMIT.to_owned(),
         doc: "what no rule permits is denied".to_owned(),
         condition: "some permit applies".to_owned(),
         wanted: "a permit".to_owned(),

@@ -21,6 +21,7 @@ use crate::bundle::Bundle;
 use crate::cache::Cache;
 use crate::circumstances::{Circumstances, Recent};
 use crate::load_error::{LoadError, LoadErrors, Problem};
+use crate::operators::{Act, Object, Operator};
 use crate::reach::Reach;
 use crate::references::{References, State, ValueKind};
 use crate::subject::{Subjects, Unfit};
@@ -39,6 +40,25 @@ pub(crate) fn check(schema: &Schema) -> Result<(), LoadErrors> {
     };
     states(&subjects, schema).map_err(misfit)?;
     (0..TURNS).try_for_each(|turn| probe(&subjects, schema, turn)).map_err(misfit)?;
+    acts(&subjects, schema).map_err(misfit)?;
+    Ok(())
+}
+
+/// Every act, by operators with and without groups.
+fn acts(subjects: &Subjects, schema: &Schema) -> Result<(), Unfit> {
+    let ak = ObjectName { algorithm: HashAlgorithm::Sha256, digest: Digest(vec![0; 32]) };
+    for (turn, act) in Act::ALL.into_iter().enumerate() {
+        let key = key(turn).map_err(|error| error.to_string())?;
+        let object = match act {
+            Act::View | Act::Audit | Act::Load => Object::Broker,
+            Act::Enrol | Act::Withdraw => Object::AttestationKey(&ak),
+            Act::Create | Act::Import | Act::Enable | Act::Disable | Act::SetPolicy => Object::Key(&key),
+        };
+        for groups in [BTreeSet::new(), BTreeSet::from(["probes".to_owned()])] {
+            let operator = Operator { uid: u32::MAX, name: Operator::unnamed(u32::MAX), groups };
+            subjects.act(&operator, act, object, circumstances(turn).now, Some(schema))?;
+        }
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@
 //! | `statement`, `officers` | what policy officers sign, and whether enough of them have |
 //! | `subject` | a guest, a key and a request as Cedar's entities |
 //! | `locks` | the conditions that no policy can lift |
+//! | `operators` | acts of those who manage keys, decided by the same rules |
 //! | `decide` | locks, then Cedar; an error is a denial; a [`Grant`] only from a request that evidence binds |
 //! | `rules`, `explain` | why not: each failing condition, what was wanted, what was found |
 //! | `nearest` | a denial in one sentence |
@@ -40,6 +41,7 @@ mod locks;
 mod manifest;
 mod nearest;
 mod officers;
+mod operators;
 mod reach;
 mod reason;
 mod references;
@@ -51,12 +53,13 @@ mod written;
 
 pub use bundle::Bundle;
 pub use circumstances::{Circumstances, Recent};
-pub use decide::{Evaluation, Grant, Policy};
+pub use decide::{Evaluation, Grant, Policy, Prepared};
 pub use format::format;
 pub use load_error::{LoadError, LoadErrors, Position, Problem};
 pub use manifest::{Manifest, ReferenceValue};
 pub use nearest::nearest;
 pub use officers::{Officers, OfficersError, SignatureError};
+pub use operators::{Act, Object, Operator};
 pub use reason::{Denial, DenialCode, Reason, ReasonKind};
 pub use statement::{BundleStatement, ProofRecord, StatementError};
 pub use written::Written;

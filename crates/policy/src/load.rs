@@ -104,7 +104,8 @@ fn load_rules(
     let validator = Validator::new(around.schema.clone());
     errors.extend(files.iter().flat_map(|file| validate(&validator, file)));
     errors.extend(found.iter().flat_map(check_literals));
-    let prepared: Vec<_> = found.iter().filter_map(|found| prepare(found, around.own, &mut errors)).collect();
+    let prepared = found.iter().filter_map(|found| prepare(found, &around, &mut errors));
+    let prepared: Vec<_> = prepared.collect();
     LoadErrors::unless_empty(errors)?;
     assemble(around, &found, prepared)
 }
@@ -114,8 +115,9 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let Around { digest, schema, references, .. } = around;
     let mut set = PolicySet::new();
     for (found, rule) in found.iter().zip(&rules) {
-        let renamed = found.policy.new_id(cedar_policy::PolicyId::new(&rule.id));
-        set.add(renamed).map_err(|error| found.error(Problem::Syntax { message: error.to_string() }))?;
+        let failed = |message: String| found.error(Problem::Syntax { message });
+        let placeless = without_places(found.policy, &rule.id).map_err(failed)?;
+        set.add(placeless).map_err(|error| failed(error.to_string()))?;
     }
     let vocabulary = Vocabulary::new().map_err(fit::misfit)?;
     let unread = |message| LoadErrors::from(LoadError::whole("policies", Problem::Failed { message }));
@@ -126,6 +128,14 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     let own = OwnPolicies::default();
     Ok(Policy { digest, authorizer: Authorizer::new(), schema, set, subjects, rules, own })
+}
+
+/// The same rule under its own id, without the places of its parts in the text. Cedar counts references to the text for
+/// each part that it evaluates, which took as long as all the rest of a decision.
+fn without_places(policy: &cedar_policy::Policy, id: &str) -> Result<cedar_policy::Policy, String> {
+    let json = policy.to_json().map_err(|error| error.to_string())?;
+    cedar_policy::Policy::from_json(Some(cedar_policy::PolicyId::new(id)), json)
+        .map_err(|error| error.to_string())
 }
 
 fn schema(text: &str) -> Result<Schema, LoadErrors> {
@@ -251,7 +261,8 @@ impl File<'_> {
         let renamed = |message: String| message.replace(&format!("`{id}`"), &format!("`{rule}`"));
         let problem = problem(rule.clone(), renamed(found.to_string()));
         let error = LoadError::diagnostic(self.name, self.text, found, problem);
-        LoadError { help: error.help.map(renamed), ..error }
+        let meant_guests = error.problem.to_string().contains(ON_OPERATORS).then(|| GUESTS_ONLY.to_owned());
+        LoadError { help: meant_guests.or(error.help.map(renamed)), ..error }
     }
 }
 
@@ -268,10 +279,10 @@ fn check_literals(found: &Found<'_>) -> Vec<LoadError> {
     errors.collect()
 }
 
-fn prepare(found: &Found<'_>, own: &str, errors: &mut Vec<LoadError>) -> Option<Rule> {
+fn prepare(found: &Found<'_>, around: &Around, errors: &mut Vec<LoadError>) -> Option<Rule> {
     let annotation = |key| found.annotation(key).unwrap_or_default();
-    let id = format!("{own}{}", annotation("id"));
-    let rule = Rule::prepare(found.policy, &id, annotation("doc"));
+    let id = format!("{}{}", around.own, annotation("id"));
+    let rule = Rule::prepare(found.policy, &around.schema, &id, annotation("doc"));
     rule.map_err(|message| errors.push(found.error(Problem::Unexplained { message }))).ok()
 }
 
@@ -294,6 +305,10 @@ fn name_bytes(subjects: &mut Subjects, found: &[Found<'_>]) {
 
 /// What the policy of a key is called in errors.
 const OWN: &str = "the key's own policy";
+/// In Cedar's words, what a rule for guests is told that holds for operators as well.
+const ON_OPERATORS: &str = "on entity type `Operator` not found";
+const GUESTS_ONLY: &str =
+    "operators have no such claim, and this rule is about them too: write `principal is Guest` in its head";
 /// Most rules of a bundle.
 const MAX_RULES: usize = 2048;
 /// Stack of the loader, in bytes: what the bounds on nesting let through, several times over.

@@ -4,7 +4,8 @@ use crate::reason::{Reason, ReasonKind};
 
 /// What would have made it a permit, in a sentence; `None` where something forbids it or no permit is there at all.
 pub fn nearest(reasons: &[Reason]) -> Option<String> {
-    let rule = &reasons.first().filter(|reason| reason.kind == ReasonKind::NearMiss)?.rule;
+    let a_permit = |reason: &&Reason| reason.kind == ReasonKind::NearMiss && reason.rule != Reason::NO_PERMIT;
+    let rule = &reasons.first().filter(a_permit)?.rule;
     let missing = reasons.iter().take_while(|reason| reason.rule == *rule);
     let wishes: Vec<String> = missing.map(wish).collect();
     Some(format!("would be permitted by `{rule}` if {}", wishes.join(", and ")))
@@ -30,7 +31,7 @@ fn wish(reason: &Reason) -> String {
     }
 }
 
-const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
+const OPERATORS: [&str; 7] = ["==", "!=", "<", "<=", ">", ">=", "in"];
 
 #[cfg(test)]
 mod tests {
@@ -64,6 +65,11 @@ mod tests {
         );
         let known = near("a", "principal.m in [ReferenceState::\"active\"]", "one of the 2 values", "55");
         assert_eq!(wish(&known), "`principal.m` were one of the 2 values (it is 55)");
+        let group =
+            reason(ReasonKind::NearMiss, "p", "principal in G::\"a\"", "in G::\"a\"", "O::\"x\" (in none)");
+        let told = "would be permitted by `p` if `principal` were in G::\"a\" (it is O::\"x\" (in none))";
+        assert_eq!(nearest(&[group]).unwrap(), told);
+        assert_eq!(nearest(&[reason(ReasonKind::NearMiss, Reason::NO_PERMIT, "x", "y", "z")]), None);
         assert_eq!(nearest(&[reason(ReasonKind::Forbid, "f", "x", "y", "z")]), None);
         assert_eq!(nearest(&[]), None);
     }

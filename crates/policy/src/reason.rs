@@ -115,6 +115,11 @@ pub struct Reason {
     pub found: String,
 }
 
+impl Reason {
+    /// The rule of a denial for which no permit is to blame, since there is none.
+    pub const NO_PERMIT: &'static str = "default-deny";
+}
+
 /// `rule: condition: wanted ..., found ...`
 impl core::fmt::Display for Reason {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

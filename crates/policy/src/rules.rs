@@ -9,13 +9,15 @@ use std::sync::Arc;
 use cedar_policy::pst::{
     ActionConstraint, BinaryOp, Clause, Expr, PrincipalConstraint, ResourceConstraint, UnaryOp,
 };
-use cedar_policy::{Effect, Expression, Policy};
+use cedar_policy::{Effect, EntityTypeName, EntityUid, Expression, Policy, Schema};
 
 /// A policy of the bundle.
 pub(crate) struct Rule {
     pub(crate) id: String,
     pub(crate) doc: String,
     pub(crate) effect: Effect,
+    /// What it can apply to at all: who asks, and for what.
+    pub(crate) asked: Vec<(EntityTypeName, EntityUid)>,
     /// All of them must hold.
     pub(crate) conditions: Vec<Condition>,
 }
@@ -147,11 +149,21 @@ impl Operator {
 }
 
 impl Rule {
+    /// Whether it can apply where such a principal asks for something.
+    pub(crate) fn is_about(&self, principal: &EntityTypeName) -> bool {
+        self.asked.iter().any(|(kind, _)| kind == principal)
+    }
+
+    /// Whether it can apply where such a principal asks for this.
+    pub(crate) fn is_about_action(&self, principal: &EntityTypeName, action: &EntityUid) -> bool {
+        self.asked.iter().any(|(kind, asked)| kind == principal && asked == action)
+    }
+
     /// Takes a policy apart. `id` and `doc` are its annotations.
     ///
     /// # Errors
     /// What Cedar says if it cannot read its own text of a condition.
-    pub(crate) fn prepare(policy: &Policy, id: &str, doc: &str) -> Result<Self, String> {
+    pub(crate) fn prepare(policy: &Policy, schema: &Schema, id: &str, doc: &str) -> Result<Self, String> {
         let tree = policy.to_pst().map_err(|error| error.to_string())?;
         let body = tree.body();
         let mut conditions = Vec::new();
@@ -166,7 +178,9 @@ impl Rule {
                 Clause::Unless(expr) => split(expr, false)?,
             });
         }
-        Ok(Self { id: id.to_owned(), doc: doc.to_owned(), effect: policy.effect(), conditions })
+        let asked = policy.get_valid_request_envs(schema);
+        let asked = asked.map(|env| (env.principal().clone(), env.action().clone())).collect();
+        Ok(Self { id: id.to_owned(), doc: doc.to_owned(), effect: policy.effect(), asked, conditions })
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Subject {
 /// Why it could not be put in Cedar's terms; a denial.
 pub(crate) type Unfit = String;
 
-type Attributes = HashMap<String, RestrictedExpression>;
+pub(crate) type Attributes = HashMap<String, RestrictedExpression>;
 
 /// Builds subjects from the vocabulary and the reference values of one bundle.
 pub(crate) struct Subjects {
@@ -99,13 +99,19 @@ impl Subjects {
     ) -> Result<Vec<Entity>, Unfit> {
         let mut entities = Vec::with_capacity(8 + self.named.len());
         entities.push(Entity::new(self.guest_name(), self.guest(record)?, HashSet::new()).map_err(unfit)?);
-        entities.push(self.cache.key(key, || self.key(key))?);
+        entities.push(self.key_entity(key)?);
         if let Some(snp) = &record.snp {
             let processor = Entity::new(self.processor_name(), self.processor(snp, now)?, HashSet::new());
             entities.push(processor.map_err(unfit)?);
         }
         let known = |(kind, name): (ValueKind, String)| self.known(kind, &name, now);
         entities.extend(referable_of(record).into_iter().filter_map(known));
+        self.add_named(&mut entities, now);
+        Ok(entities)
+    }
+
+    /// Adds the bytes that policies name, unless they are there.
+    pub(crate) fn add_named(&self, entities: &mut Vec<Entity>, now: UnixTime) {
         let dated: Vec<_> =
             self.dated.iter().filter_map(|(kind, name)| self.known(*kind, name, now)).collect();
         for entity in self.named.iter().chain(&dated) {
@@ -113,7 +119,11 @@ impl Subjects {
                 entities.push(entity.clone());
             }
         }
-        Ok(entities)
+    }
+
+    /// A key as an entity within its ring.
+    pub(crate) fn key_entity(&self, key: &KeyAttributes) -> Result<Entity, Unfit> {
+        self.cache.key(key, || self.key(key))
     }
 
     /// Bytes that have a state at this time, as an entity within it.
@@ -148,7 +158,7 @@ impl Subjects {
         uid(&self.vocabulary.processor, "processor")
     }
 
-    fn key_name(&self, key: &KeyAttributes) -> EntityUid {
+    pub(crate) fn key_name(&self, key: &KeyAttributes) -> EntityUid {
         uid(&self.vocabulary.key, key.id.as_str())
     }
 
@@ -332,11 +342,11 @@ fn name(kind: &EntityTypeName, name: &str) -> RestrictedExpression {
     RestrictedExpression::new_entity_uid(uid(kind, name))
 }
 
-fn datetime(time: UnixTime) -> RestrictedExpression {
+pub(crate) fn datetime(time: UnixTime) -> RestrictedExpression {
     RestrictedExpression::new_datetime(time.to_string())
 }
 
-fn attributes<const N: usize>(pairs: [(&str, RestrictedExpression); N]) -> Attributes {
+pub(crate) fn attributes<const N: usize>(pairs: [(&str, RestrictedExpression); N]) -> Attributes {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
@@ -345,6 +355,6 @@ fn record<const N: usize>(pairs: [(&str, RestrictedExpression); N]) -> Result<Re
     RestrictedExpression::new_record(pairs).map_err(unfit)
 }
 
-fn unfit(error: impl core::fmt::Display) -> Unfit {
+pub(crate) fn unfit(error: impl core::fmt::Display) -> Unfit {
     error.to_string()
 }

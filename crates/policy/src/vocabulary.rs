@@ -6,6 +6,8 @@
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
 use claims::{GuestIdentity, KeyId, OsBinding};
 
+use crate::operators::Operator;
+
 macro_rules! vocabulary {
     ($($field:ident: $name:literal,)*) => {
         /// Cedar's entity types, parsed once.
@@ -27,6 +29,7 @@ vocabulary! {
     action: "Action",
     ak_binding: "AkBinding",
     ak_name: "AkName",
+    broker: "Broker",
     chip: "Chip",
     config: "Config",
     csp: "Csp",
@@ -43,6 +46,8 @@ vocabulary! {
     key_ring: "KeyRing",
     measured: "Measured",
     measurement: "Measurement",
+    operator: "Operator",
+    operator_group: "OperatorGroup",
     origin: "Origin",
     os_binding: "OsBinding",
     paravisor: "Paravisor",
@@ -76,8 +81,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(crate) fn impossible_name(literal: &EntityUid) -> Option<&'static str> {
     let name: &str = literal.id().unescaped();
     let kind = literal.type_name().to_string();
-    if ["Key", "KeyRing", "Region"].contains(&kind.as_str()) {
+    if ["Key", "KeyRing", "Region", "OperatorGroup"].contains(&kind.as_str()) {
         return name.parse::<KeyId>().is_err().then_some("a name: a-z, 0-9, `-`, `_`, `.`");
+    }
+    if kind == "Operator" {
+        let known = name.parse::<KeyId>().is_ok() || Operator::unnamed_uid(name).is_some();
+        return (!known).then_some("a name (a-z, 0-9, `-`, `_`, `.`), or an account such as `uid 1000`");
     }
     if UNNAMED.contains(&kind.as_str()) {
         return Some("a test of its claims: it has no name of its own");
@@ -130,7 +139,7 @@ const BYTES: [(&str, &[usize], &str); 13] = [
 ];
 
 /// Types of entities that have a placeholder for a name.
-const UNNAMED: [&str; 2] = ["Guest", "Processor"];
+const UNNAMED: [&str; 3] = ["Broker", "Guest", "Processor"];
 
 /// Every [`OsBinding`].
 pub(crate) const OS_BINDINGS: [OsBinding; 4] =
@@ -163,6 +172,10 @@ mod tests {
         assert!(possible("VmId", "0a1b2c3d-0123-4567-89ab-0123456789ab"));
         assert!(!possible("VmId", "0A1B2C3D-0123-4567-89AB-0123456789AB") && !possible("VmId", "0a1b2c3d"));
         assert!(possible("Key", "db-1") && !possible("Key", "DB"));
+        assert!(possible("Operator", "alice") && possible("Operator", "uid 0"));
+        assert!(!possible("Operator", "Alice") && !possible("Operator", "uid 01"));
+        assert!(!possible("Operator", "uid x") && !possible("Operator", "uid 4294967296"));
+        assert!(possible("OperatorGroup", "on-call") && !possible("OperatorGroup", "uid 0"));
         assert!(!possible("Guest", "web") && !possible("Processor", "Milan"));
         assert!(possible("Product", "whatever the validator let through"));
     }

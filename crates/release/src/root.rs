@@ -48,6 +48,29 @@ pub struct NewKey {
     pub now: UnixTime,
 }
 
+impl NewKey {
+    /// What is known of it once its bytes are there, in its first revision.
+    pub fn attributes(self, origin: Origin, commitment: Sha256Digest) -> KeyAttributes {
+        KeyAttributes {
+            id: self.id,
+            version: self.version,
+            kind: self.kind,
+            origin,
+            operations: self.operations,
+            for_simulation: self.for_simulation,
+            suite_floor: self.suite_floor,
+            enabled: true,
+            revision: 1,
+            created_at: self.now,
+            ring: self.ring,
+            region: self.region,
+            release_policy: self.release_policy,
+            tags: self.tags,
+            commitment,
+        }
+    }
+}
+
 /// A key that was just made or brought.
 #[derive(Debug)]
 pub struct Created {
@@ -150,23 +173,7 @@ impl RootKey {
         public_spki: Option<&[u8]>,
         bytes: &SecretBytes,
     ) -> Result<Created, ReleaseError> {
-        let attributes = KeyAttributes {
-            id: new.id,
-            version: new.version,
-            kind: new.kind,
-            origin,
-            operations: new.operations,
-            for_simulation: new.for_simulation,
-            suite_floor: new.suite_floor,
-            enabled: true,
-            revision: 1,
-            created_at: new.now,
-            ring: new.ring,
-            region: new.region,
-            release_policy: new.release_policy,
-            tags: new.tags,
-            commitment: commitment(public_spki, bytes),
-        };
+        let attributes = new.attributes(origin, commitment(public_spki, bytes));
         let wrapped = self.wrap(attributes, bytes)?;
         Ok(Created { wrapped, public_spki: public_spki.map(<[u8]>::to_vec) })
     }

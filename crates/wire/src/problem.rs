@@ -36,6 +36,8 @@ pub enum ProblemCode {
     PolicyChanged,
     /// A key changed between decision and record.
     KeyChanged,
+    /// Policies do not let this operator do it.
+    ActDenied,
     /// No such resource.
     NotFound,
     /// The resource takes another method.
@@ -63,7 +65,7 @@ pub enum Remedy {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::MalformedRequest,
         Self::TooLarge,
         Self::UnsupportedMediaType,
@@ -76,6 +78,7 @@ impl ProblemCode {
         Self::EnrolmentRefused,
         Self::PolicyChanged,
         Self::KeyChanged,
+        Self::ActDenied,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Overloaded,
@@ -101,6 +104,7 @@ impl ProblemCode {
             Self::EnrolmentRefused => ("enrolment-refused", 403, "This key cannot be enrolled", Fix),
             Self::PolicyChanged => ("policy-changed", 409, "The policy changed meanwhile", NewChallenge),
             Self::KeyChanged => ("key-changed", 409, "A key changed meanwhile", NewChallenge),
+            Self::ActDenied => ("act-denied", 403, "Policies do not permit this act", Fix),
             Self::NotFound => ("not-found", 404, "There is nothing here", Fix),
             Self::MethodNotAllowed => ("method-not-allowed", 405, "Not with this method", Fix),
             Self::Overloaded => ("overloaded", 503, "The broker is busy", Wait),

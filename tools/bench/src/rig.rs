@@ -137,12 +137,13 @@ impl Drop for Rig {
 }
 
 /// The development policy, with the simulated guests' image among its reference values.
-pub fn policy_texts() -> Result<[(&'static str, String); 3], Failed> {
+pub fn policy_texts() -> Result<[(&'static str, String); 4], Failed> {
     let text = |name: &str| std::fs::read_to_string(Path::new(POLICIES).join(name));
     let image = GuestSpec::default_measurement();
     let known = format!("\n[[measurement]]\nvalue = \"{image}\"\nname = \"image\"\nstate = \"active\"\n");
     Ok([
         ("schema.cedarschema", text("schema.cedarschema")?),
+        ("operators.cedar", text("operators.cedar")?),
         ("simulated-development.cedar", text("simulated-development.cedar")?),
         ("reference-values.toml", text("reference-values.toml")? + &known),
     ])
@@ -159,7 +160,7 @@ fn configure(dir: &Path, host: &SimHost) -> Result<std::net::SocketAddr, Failed>
     let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
     let config = format!(
         "listen = \"{address}\"\nurls = [\"https://{address}\"]\nstate = \"broker\"\npolicies = \"policies\"\n\
-         policy = [\"simulated-development\"]\n[trust]\namd = false\n[[trust.simulated]]\n\
+         policy = [\"operators\", \"simulated-development\"]\n[trust]\namd = false\n[[trust.simulated]]\n\
          certificate = \"ark.der\"\nsha256 = \"{}\"\n",
         host.ark_sha256(),
     );

@@ -15,8 +15,9 @@ const BROKER: &str = "keyfast-broker";
 const SIMTEE: &str = "keyfast-simtee";
 
 /// The policies that the development broker starts with, as they stand in the repository.
-const POLICIES: [(&str, &str); 3] = [
+const POLICIES: [(&str, &str); 4] = [
     ("schema.cedarschema", include_str!("../../../../attestation-policies/schema.cedarschema")),
+    ("operators.cedar", include_str!("../../../../attestation-policies/operators.cedar")),
     (
         "simulated-development.cedar",
         include_str!("../../../../attestation-policies/simulated-development.cedar"),
@@ -69,7 +70,7 @@ fn configure(layout: &Layout) -> Result<(), DevError> {
          urls = [\"https://{address}\"]\n\
          state = \"broker\"\n\
          policies = \"attestation-policies\"\n\
-         policy = [\"simulated-development\", \"simulated-vtpm\"]\n\
+         policy = [\"operators\", \"simulated-development\", \"simulated-vtpm\"]\n\
          # Whoever has a simulated guest here may read these policies.\n\
          preflight = \"explain\"\n\n\
          [trust]\n\

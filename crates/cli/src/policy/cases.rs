@@ -1,10 +1,13 @@
-//! The cases of a policy, read from its directory: JSON (`policy::case`), and TOML with simulated guests (`simulated`).
+//! The cases of a policy, read from its directory: JSON (`policy::case`), and TOML with simulated guests (`simulated`) or
+//! operators (`acts`).
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use policy::case::{Case, Expect};
+use policy::case::{Case as GuestCase, CaseError, Expect};
+use policy::{Evaluation, Policy};
 
+use super::acts::ActCase;
 use super::folder::{self, FolderError};
 use super::simulated;
 
@@ -13,6 +16,59 @@ pub struct CaseFile {
     /// `deny/debug`, without `.json` or `.toml`.
     pub name: String,
     pub case: Case,
+}
+
+/// A case, of either kind.
+#[derive(Clone, Debug)]
+pub enum Case {
+    /// A guest asks for a key.
+    Guest(Box<GuestCase>),
+    /// An operator acts.
+    Act(ActCase),
+}
+
+impl Case {
+    /// What it is about, in a sentence.
+    pub fn about(&self) -> &str {
+        match self {
+            Self::Guest(case) => &case.about,
+            Self::Act(case) => &case.about,
+        }
+    }
+
+    /// What must be decided.
+    pub fn expect(&self) -> &Expect {
+        match self {
+            Self::Guest(case) => &case.expect,
+            Self::Act(case) => &case.expect,
+        }
+    }
+
+    /// What a policy decides.
+    pub fn evaluate(&self, policy: &Policy) -> Evaluation {
+        match self {
+            Self::Guest(case) => case.evaluate(policy, None),
+            Self::Act(case) => case.evaluate(policy),
+        }
+    }
+
+    /// What each condition of a policy comes to, as [`Policy::outcomes`] says.
+    pub fn outcomes(&self, policy: &Policy) -> Vec<Option<bool>> {
+        match self {
+            Self::Guest(case) => policy.outcomes(&case.record, &case.request, &case.key, &case.circumstances),
+            Self::Act(case) => case.outcomes(policy),
+        }
+    }
+
+    /// Everything but what it is about and what it expects: two cases with the same are the same question.
+    pub fn asked(&self) -> String {
+        match self {
+            Self::Guest(case) => {
+                format!("{:?}", (&case.record, &case.request, &case.key, &case.circumstances))
+            }
+            Self::Act(case) => case.asked(),
+        }
+    }
 }
 
 /// All cases of a policy, permits first, in order of their names. A permit among the denials, or the other way round,
@@ -35,7 +91,7 @@ pub fn one(cases: &Path, path: &str) -> Result<Case, FolderError> {
     let whole: PathBuf = cases.join(path);
     let text = folder::read(&whole)?;
     if path.ends_with(".toml") {
-        return simulated::parse(&text).map_err(|source| FolderError::Case { path: whole, source });
+        return toml(&text).map_err(|source| FolderError::Case { path: whole, source });
     }
     // What kept the base from being read says more than that there is none.
     let unread = RefCell::new(None);
@@ -46,16 +102,26 @@ pub fn one(cases: &Path, path: &str) -> Result<Case, FolderError> {
             None
         }
     };
-    let parsed = Case::parse(&text, base);
+    let parsed = GuestCase::parse(&text, base);
     match (parsed, unread.into_inner()) {
-        (Ok(case), _) => Ok(case),
+        (Ok(case), _) => Ok(Case::Guest(Box::new(case))),
         (Err(_), Some(error)) => Err(error),
         (Err(source), None) => Err(FolderError::Case { path: whole, source }),
     }
 }
 
+/// A case with an operator in it is about an act, every other about a guest.
+fn toml(text: &str) -> Result<Case, CaseError> {
+    let is_act = text.lines().any(|line| line.trim() == "[operator]");
+    if is_act {
+        ActCase::parse(text).map(Case::Act)
+    } else {
+        simulated::parse(text).map(|case| Case::Guest(Box::new(case)))
+    }
+}
+
 /// Whether a case expects something else than its directory says.
 pub fn misplaced(file: &CaseFile) -> bool {
-    let permits = matches!(file.case.expect, Expect::Permit(_));
+    let permits = matches!(file.case.expect(), Expect::Permit(_));
     permits != file.name.starts_with("permit/")
 }

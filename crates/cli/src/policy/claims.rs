@@ -62,10 +62,10 @@ fn page(schema: &Schema, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# Claims\n")?;
     writeln!(out, "{INTRODUCTION}")?;
     for (root, kind) in schema.roots() {
-        writeln!(out, "\n## `{root}`\n")?;
+        writeln!(out, "\n## `{root}`: {kind}\n")?;
         schema.get(kind).iter().try_for_each(|declared| writeln!(out, "{}\n", declared.doc))?;
         writeln!(out, "| claim | type | ask first | meaning |\n|-|-|-|-|")?;
-        for Claim { path, kind, ask_first, doc } in schema.claims(root, kind) {
+        for Claim { path, kind, ask_first, doc, .. } in schema.claims(root, kind) {
             let asked = ask_first.map(|asked| format!("`{asked}`")).unwrap_or_default();
             writeln!(out, "| `{path}` | {} | {asked} | {} |", cell(&kind), cell(&doc))?;
         }
@@ -81,9 +81,12 @@ fn page(schema: &Schema, out: &mut dyn Write) -> io::Result<()> {
         let What::Named { has_states } = declared.what else { continue };
         writeln!(out, "| {name} | {} | {} |", if has_states { "yes" } else { "no" }, cell(&declared.doc))?;
     }
-    writeln!(out, "\n## Actions\n\n| action | meaning |\n|-|-|")?;
-    for (name, declared) in schema.iter().filter(|(_, declared)| matches!(declared.what, What::Action(_))) {
-        writeln!(out, "| `Action::\"{name}\"` | {} |", cell(&declared.doc))?;
+    writeln!(out, "\n## Actions\n\n| action | by | on | meaning |\n|-|-|-|-|")?;
+    for (name, declared) in schema.iter() {
+        let What::Action(applies_to) = &declared.what else { continue };
+        let kind = |root| applies_to.iter().find(|(name, _)| name == root).map_or("", |(_, kind)| kind);
+        let (by, on) = (kind("principal"), kind("resource"));
+        writeln!(out, "| `Action::\"{name}\"` | {by} | {on} | {} |", cell(&declared.doc))?;
     }
     Ok(())
 }
@@ -127,12 +130,16 @@ mod tests {
     /// A bundle with one rule for each claim: `when` it equals itself.
     fn bundle<'a>(conditions: impl Iterator<Item = (usize, &'a Claim, bool)>) -> Bundle {
         let empty = Bundle::new(shipped(Bundle::SCHEMA), shipped(Bundle::REFERENCES));
-        let rules = conditions.map(|(number, Claim { path, ask_first, .. }, asks)| {
+        let rules = conditions.map(|(number, Claim { path, ask_first, of, .. }, asks)| {
+            let head = match of.as_str() {
+                "Operator" | "Act" => "principal is Operator, action, resource",
+                _ => "principal is Guest, action, resource is Key",
+            };
             let asked =
                 ask_first.iter().filter(|_| asks).map(|asked| format!("{asked} && ")).collect::<String>();
             format!(
                 "@id(\"claims/r{number}\")\n@doc(\"reads {path}\")\n\
-                 forbid (principal is Guest, action, resource is Key) when {{ {asked}{path} == {path} }};\n"
+                 forbid ({head}) when {{ {asked}{path} == {path} }};\n"
             )
         });
         empty.with_policy("claims.cedar", rules.collect::<String>())

@@ -1,7 +1,8 @@
 //! Which conditions the cases of a policy saw, and with which outcomes.
 
 use policy::Policy;
-use policy::case::Case;
+
+use super::cases::Case;
 
 /// What was seen of every condition of a policy.
 pub struct Coverage {
@@ -37,8 +38,7 @@ impl Coverage {
 
     /// Takes note of what a case sees.
     pub fn see(&mut self, policy: &Policy, case: &Case) {
-        let outcomes = policy.outcomes(&case.record, &case.request, &case.key, &case.circumstances);
-        for (condition, outcome) in self.conditions.iter_mut().zip(outcomes) {
+        for (condition, outcome) in self.conditions.iter_mut().zip(case.outcomes(policy)) {
             condition.held |= outcome == Some(true);
             condition.failed |= outcome == Some(false);
         }

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use policy::case::Case;
 use policy::{Bundle, Evaluation, Reason, nearest};
 use serde_json::json;
 
+use super::PolicyFailure;
+use super::cases::{self, Case};
 use super::diagnostics::{self, Sources};
 use super::folder::{Chosen, FolderError};
-use super::{PolicyFailure, cases};
 use crate::evidence::{Style, Tone, wrap};
 
 /// Arguments of `keyfast policy explain`.
@@ -51,7 +51,7 @@ pub fn run(args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
             return Err(PolicyFailure::Wrong { problems: errors.iter().count(), dir });
         }
     };
-    let evaluation = policy.evaluate(&case.record, &case.request, &case.key, &case.circumstances);
+    let evaluation = case.evaluate(&policy);
     if args.json {
         writeln!(out, "{:#}", as_json(&evaluation))?;
     } else {

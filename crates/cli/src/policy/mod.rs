@@ -4,6 +4,7 @@
 //! its past. A policy that passes `check` loads in a
 //! broker; a case that passes `test` is decided so there, since the code is the same.
 
+mod acts;
 mod bundle;
 mod cases;
 mod check;

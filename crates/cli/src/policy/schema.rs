@@ -26,7 +26,7 @@ pub enum What {
     Named { has_states: bool },
     /// Entities or records with members.
     Members(Vec<Member>),
-    /// An action, and what it applies to: `("principal", "Guest")` and the like.
+    /// An action, and what it applies to: `("principal", "Guest")` and the like; nothing for a group of actions.
     Action(Vec<(String, String)>),
 }
 
@@ -67,6 +67,8 @@ pub struct Claim {
     /// What a policy must ask before it reads the claim: `principal has snp`.
     pub ask_first: Option<String>,
     pub doc: String,
+    /// The type of what its path begins with: `Guest`.
+    pub of: String,
 }
 
 impl Schema {
@@ -85,24 +87,27 @@ impl Schema {
         self.declarations.iter().map(|(name, declaration)| (name.as_str(), declaration))
     }
 
-    /// What rules speak of (`principal`, `resource`, `context`), and their types.
+    /// What rules speak of (`principal`, `resource`, `context`), and their types, as far as these have claims.
     pub fn roots(&self) -> Vec<(&str, &str)> {
         let mut roots = Vec::new();
         for (_, declaration) in self.iter() {
             let What::Action(applies_to) = &declaration.what else { continue };
             for (root, kind) in applies_to {
-                if !roots.contains(&(root.as_str(), kind.as_str())) {
+                let known = roots.contains(&(root.as_str(), kind.as_str()));
+                if !known && !self.members(kind).is_empty() {
                     roots.push((root, kind));
                 }
             }
         }
+        let rank = |root| ["principal", "resource", "context"].iter().position(|known| *known == root);
+        roots.sort_by_key(|(root, kind)| (rank(*root), *kind));
         roots
     }
 
     /// All claims of one root, members below the record that they are of.
     pub fn claims(&self, root: &str, kind: &str) -> Vec<Claim> {
         let mut claims = Vec::new();
-        self.expand(root, root, None, self.members(kind), 0, &mut claims);
+        self.expand((root, kind), root, None, self.members(kind), 0, &mut claims);
         claims
     }
 
@@ -115,7 +120,7 @@ impl Schema {
 
     fn expand(
         &self,
-        root: &str,
+        (root, of): (&str, &str),
         path: &str,
         ask_first: Option<&str>,
         members: &[Member],
@@ -137,8 +142,9 @@ impl Schema {
                 kind: kind.to_owned(),
                 ask_first: ask_first.map(str::to_owned),
                 doc: member.doc.clone(),
+                of: of.to_owned(),
             });
-            self.expand(root, &path, ask_first, members, depth.saturating_add(1), claims);
+            self.expand((root, of), &path, ask_first, members, depth.saturating_add(1), claims);
         }
     }
 }
@@ -197,10 +203,10 @@ impl<'a> Reader<'a> {
             "entity" if rest.is_empty() => What::Named { has_states: false },
             "entity" if rest == "in [ReferenceState]" => What::Named { has_states: true },
             "entity" => What::Values(values(rest.strip_prefix("enum [")?.strip_suffix(']')?)?),
-            "action" => What::Action(applies_to(rest.strip_prefix("appliesTo { ")?.strip_suffix(" }")?)?),
+            "action" => What::Action(action(rest)?),
             _ => return None,
         };
-        Some((name, Some(what)))
+        Some((name.trim_matches('"'), Some(what)))
     }
 
     /// Members up to the end of their record.
@@ -229,6 +235,18 @@ fn values(text: &str) -> Option<Vec<String>> {
     text.split(", ").map(|value| Some(value.strip_prefix('"')?.strip_suffix('"')?.to_owned())).collect()
 }
 
+/// What an action applies to: `in [manage] appliesTo { principal: Guest, resource: Key }`, of which either may be missing.
+fn action(rest: &str) -> Option<Vec<(String, String)>> {
+    let rest = match rest.strip_prefix("in [") {
+        Some(group) => group.split_once(']')?.1.trim_start(),
+        None => rest,
+    };
+    if rest.is_empty() {
+        return Some(Vec::new());
+    }
+    applies_to(rest.strip_prefix("appliesTo { ")?.strip_suffix(" }")?)
+}
+
 /// `principal: Guest, resource: Key`.
 fn applies_to(text: &str) -> Option<Vec<(String, String)>> {
     let pair = |pair: &str| pair.split_once(": ").map(|(root, kind)| (root.to_owned(), kind.to_owned()));
@@ -242,12 +260,15 @@ mod tests {
     const SMALL: &str = "// ---- words ----\n\n/// Which.\nentity Which enum [\"a\", \"b\"];\n/// Bytes,\n/// two.\n\
         entity Two in [ReferenceState];\nentity Plain;\n/// Part.\ntype Part = {\n  /// Number.\n  number: Long,\n};\n\
         /// A guest.\nentity Guest in [Plain] = {\n  /// The part.\n  part?: Part,\n  /// More.\n  more: {\n    /// Deep.\n    \
-        deep?: Two,\n  },\n} tags String;\n/// Go.\naction go appliesTo { principal: Guest, resource: Plain };\n";
+        deep?: Two,\n  },\n} tags String;\n/// All.\naction all;\n/// Go.\naction \"go-on\" in [all] appliesTo { principal: Guest, \
+        resource: Plain, context: Part };\n";
 
     #[test]
     fn claims_are_listed_with_their_words_and_what_to_ask() {
         let schema = Schema::parse(SMALL).unwrap();
-        assert_eq!(schema.roots(), [("principal", "Guest"), ("resource", "Plain")]);
+        assert_eq!(schema.roots(), [("principal", "Guest"), ("context", "Part")]);
+        assert_eq!(schema.get("all").unwrap().what, What::Action(Vec::new()));
+        assert_eq!(schema.get("go-on").unwrap().doc, "Go.");
         let claims = schema.claims("principal", "Guest");
         let rows: Vec<_> = claims
             .iter()
@@ -278,7 +299,8 @@ mod tests {
             ("namespace N {", 1),
             ("\nentity A", 2),
             ("action a = {", 1),
-            ("action a in [b];", 1),
+            ("action a in b;", 1),
+            ("action a in [b] appliesTo {};", 1),
             ("type T = {\n  a: Long, b: Long\n};", 2),
             ("type T = {\n  a,\n};", 2),
             ("type T = {\n  a: Long,\n", 2),

@@ -42,7 +42,7 @@ use verify::{Endorsements, EnrolledKey, EnrolledKeys, Enrolment, TrustAnchors, a
 
 use file::{Enrolled, File, GuestCase, KeyCase, RequestCase};
 
-mod file;
+pub mod file;
 
 /// Reads a case, launches its guest, and has its evidence verified.
 ///
@@ -80,7 +80,7 @@ impl RequestCase {
 }
 
 impl KeyCase {
-    fn attributes(self, request: &AttestedRequest) -> KeyAttributes {
+    pub fn attributes(self, request: &AttestedRequest) -> KeyAttributes {
         let usual = if request.operation == Operation::Secret {
             KeyKind::Secret
         } else {

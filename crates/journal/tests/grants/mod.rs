@@ -23,7 +23,7 @@ static KEYS: OnceLock<Arc<HostKeys>> = OnceLock::new();
 fn permissive() -> Policy {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../attestation-policies/schema.cedarschema");
     let schema = std::fs::read_to_string(schema).unwrap();
-    let rule = "@id(\"all\")\n@doc(\"everything\")\npermit (principal, action, resource);";
+    let rule = "@id(\"all\")\n@doc(\"everything\")\npermit (principal is Guest, action, resource);";
     let bundle = Bundle::new(schema, "version = 1\n").with_policy("all.cedar", rule);
     Policy::load(bundle).unwrap_or_else(|errors| panic!("{errors}"))
 }

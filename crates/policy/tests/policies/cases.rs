@@ -32,7 +32,7 @@ fn run(name: &str, folder: &str) -> BTreeSet<(String, String)> {
     named
 }
 
-/// Every shipped policy. Those that only forbid are loaded beside others.
+/// Every shipped policy for guests. Those that only forbid are loaded beside others.
 const POLICIES: [&str; 13] = [
     "aws-nitro-tpm",
     "deny-all",
@@ -77,7 +77,9 @@ fn the_policies_load_together_and_with_the_shipped_reference_values() {
     let mut names: Vec<String> =
         files.filter_map(|file| file.strip_suffix(".cedar").map(str::to_owned)).collect();
     names.sort();
-    assert_eq!(names, POLICIES, "every shipped policy is tried here");
+    // The cases of operators are TOML, which `keyfast policy test` reads.
+    let for_guests: Vec<&String> = names.iter().filter(|name| *name != "operators").collect();
+    assert_eq!(for_guests, Vec::from_iter(&POLICIES), "every shipped policy is tried here");
     let empty = Bundle::new(read("schema.cedarschema"), read("reference-values.toml"));
     let whole = names.iter().map(|name| format!("{name}.cedar")).fold(empty, |all, file| {
         let text = read(&file);

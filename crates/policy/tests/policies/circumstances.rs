@@ -8,7 +8,9 @@ use policy::{Denial, Evaluation, Policy, Recent};
 use crate::bundle::{bundle, case};
 
 fn policy(condition: &str) -> Policy {
-    let text = format!("@id(\"r\") @doc(\"d\") permit (principal, action, resource) when {{ {condition} }};");
+    let text = format!(
+        "@id(\"r\") @doc(\"d\") permit (principal is Guest, action, resource) when {{ {condition} }};"
+    );
     Policy::load(bundle("snp-production").with_policy("t.cedar", text)).unwrap_or_else(|e| panic!("{e}"))
 }
 

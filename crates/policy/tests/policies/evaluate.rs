@@ -6,7 +6,7 @@ use policy::{Bundle, Denial, DenialCode, Evaluation, Policy, Reason, ReasonKind}
 
 use crate::bundle::{self, bundle, case};
 
-const PERMIT_ALL: &str = "@id(\"all\") @doc(\"everything\") permit (principal, action, resource);";
+const PERMIT_ALL: &str = "@id(\"all\") @doc(\"everything\") permit (principal is Guest, action, resource);";
 
 fn policy(rules: &[&str]) -> Policy {
     let text = rules.join("\n");
@@ -31,7 +31,7 @@ fn denial(policy: &Policy, case: &Case) -> Denial {
 
 fn rule(effect: &str, id: &str, condition: &str) -> String {
     format!(
-        "@id(\"{id}\") @doc(\"about {id}\") {effect} (principal, action, resource) when {{ {condition} }};"
+        "@id(\"{id}\") @doc(\"about {id}\") {effect} (principal is Guest, action, resource) when {{ {condition} }};"
     )
 }
 
@@ -224,7 +224,7 @@ fn every_form_of_condition_is_told_in_words() {
 
 #[test]
 fn an_unless_is_told_like_a_when() {
-    let unless = "@id(\"p\") @doc(\"d\") permit (principal, action, resource) unless { !principal.simulated || resource.version == 2 };";
+    let unless = "@id(\"p\") @doc(\"d\") permit (principal is Guest, action, resource) unless { !principal.simulated || resource.version == 2 };";
     let denial = denial(&policy(&[unless]), &known());
     assert_eq!(
         told(&denial),
@@ -294,13 +294,17 @@ fn a_policy_lists_its_conditions_and_what_each_comes_to() {
     let policy = policy(&rules.each_ref().map(String::as_str));
     assert_eq!(policy.rules().collect::<Vec<_>>(), [("a", "about a"), ("b", "about b")]);
     let conditions: Vec<_> = policy.conditions().collect();
-    let b = ["principal has snp", "principal.snp has chip", "principal.snp.vmpl > 9"].map(|c| ("b", c));
-    assert_eq!(conditions, [&[("a", "!(resource.version == 2)")][..], &b].concat());
+    let a = ["principal is Guest", "!(resource.version == 2)"].map(|c| ("a", c));
+    let b = ["principal is Guest", "principal has snp", "principal.snp has chip", "principal.snp.vmpl > 9"];
+    assert_eq!(conditions, [&a[..], &b.map(|c| ("b", c))].concat());
     let outcomes = |case: &Case| policy.outcomes(&case.record, &case.request, &case.key, &case.circumstances);
     let (whole, mut bare) = (known(), known());
-    assert_eq!(outcomes(&whole), [Some(false), Some(true), Some(true), Some(false)]);
+    assert_eq!(
+        outcomes(&whole),
+        [[true, false].map(Some), [true; 2].map(Some), [true, false].map(Some)].concat()
+    );
     bare.record.snp = None;
-    assert_eq!(outcomes(&bare), [Some(false), Some(false), None, None]);
+    assert_eq!(outcomes(&bare), [Some(true), Some(false), Some(true), Some(false), None, None]);
 }
 
 #[test]
@@ -309,7 +313,7 @@ fn nothing_is_known_of_conditions_where_the_request_cannot_be_expressed() {
         policy(&[&rule("permit", "p", "context.now > datetime(\"2026-01-01\") && !principal.simulated")]);
     let mut case = known();
     case.circumstances.now = claims::UnixTime(u64::MAX);
-    assert_eq!(policy.outcomes(&case.record, &case.request, &case.key, &case.circumstances), [None, None]);
+    assert_eq!(policy.outcomes(&case.record, &case.request, &case.key, &case.circumstances), [None; 3]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn problems(text: &str) -> Vec<LoadError> {
 
 /// The only problem of a rule with this condition: place, message, and whether the validator found it.
 fn refused(condition: &str) -> (Position, String) {
-    let text = format!("{NAMED}permit (principal, action, resource)\nwhen {{ {condition} }};");
+    let text = format!("{NAMED}permit (principal is Guest, action, resource)\nwhen {{ {condition} }};");
     let problems = problems(&text);
     let [error] = &problems[..] else { panic!("{condition}: {problems:?}") };
     assert!(matches!(error.problem, Problem::Invalid { .. }), "{error}");
@@ -30,7 +30,7 @@ fn at(line: usize, column: usize) -> Position {
 #[test]
 fn a_guarded_read_loads() {
     let text = format!(
-        "{NAMED}permit (principal, action, resource) when {{ principal has snp && principal.snp.vmpl == 0 }};"
+        "{NAMED}permit (principal is Guest, action, resource) when {{ principal has snp && principal.snp.vmpl == 0 }};"
     );
     assert_eq!(problems(&text), []);
 }
@@ -59,7 +59,7 @@ fn a_wrong_type_is_refused() {
 #[test]
 fn a_comparison_of_bytes_of_two_kinds_is_refused_as_it_never_holds() {
     let condition = "principal has snp && principal.snp.measurement == principal.snp.host_data";
-    let text = format!("{NAMED}permit (principal, action, resource) when {{ {condition} }};");
+    let text = format!("{NAMED}permit (principal is Guest, action, resource) when {{ {condition} }};");
     let problems = problems(&text);
     assert!(matches!(problems[..], [LoadError { problem: Problem::Doubtful { .. }, .. }]), "{problems:?}");
 }
@@ -99,7 +99,7 @@ fn bytes_and_keys_that_can_never_occur_are_refused() {
         ("principal == Guest::\"web\"".to_owned(), "a test of its claims: it has no name of its own"),
         ("resource == Key::\"DB\"".to_owned(), "a name: a-z, 0-9, `-`, `_`, `.`"),
     ] {
-        let text = format!("{NAMED}forbid (principal, action, resource)\nwhen {{ {condition} }};");
+        let text = format!("{NAMED}forbid (principal is Guest, action, resource)\nwhen {{ {condition} }};");
         let problems = problems(&text);
         let [error] = &problems[..] else { panic!("{condition}: {problems:?}") };
         let Problem::Literal { expected: got, .. } = &error.problem else { panic!("{error}") };
@@ -110,14 +110,14 @@ fn bytes_and_keys_that_can_never_occur_are_refused() {
 
 #[test]
 fn a_rule_that_can_never_apply_is_refused() {
-    let text = format!("{NAMED}forbid (principal, action, resource) when {{ principal is Key }};");
+    let text = format!("{NAMED}forbid (principal is Guest, action, resource) when {{ principal is Key }};");
     let problems = problems(&text);
     assert!(matches!(problems[..], [LoadError { problem: Problem::Doubtful { .. }, .. }]), "{problems:?}");
 }
 
 #[test]
 fn every_rule_has_an_id_of_its_own_and_a_doc() {
-    let rule = "forbid (principal, action, resource);";
+    let rule = "forbid (principal is Guest, action, resource);";
     let problem = |text: &str| -> Vec<_> {
         problems(text).into_iter().map(|error| (error.at, error.problem)).collect()
     };
@@ -133,7 +133,7 @@ fn every_rule_has_an_id_of_its_own_and_a_doc() {
 
 #[test]
 fn an_id_of_another_file_is_taken() {
-    let rule = format!("{NAMED}forbid (principal, action, resource);");
+    let rule = format!("{NAMED}forbid (principal is Guest, action, resource);");
     let both = bundle("deny-all").with_policy("a.cedar", &rule).with_policy("b.cedar", &rule);
     let error = Policy::load(both).err().expect("an error");
     assert_eq!(error.to_string(), "b.cedar:1:1: the id `r` is taken by a rule in a.cedar; rename one");
@@ -150,19 +150,20 @@ fn templates_and_empty_files_are_refused() {
 
 #[test]
 fn what_does_not_parse_is_refused_with_its_place() {
-    let problems =
-        problems("@id(\"r\")\npermit (principal, action, resource) when { principal.simulated && };");
+    let problems = problems(
+        "@id(\"r\")\npermit (principal is Guest, action, resource) when { principal.simulated && };",
+    );
     let [LoadError { at: Some(place), problem: Problem::Syntax { .. }, .. }] = &problems[..] else {
         panic!("{problems:?}")
     };
-    assert_eq!(*place, at(2, 68));
+    assert_eq!(*place, at(2, 77));
 }
 
 #[test]
 fn all_problems_are_told_at_once_in_order() {
     let references = format!("{}\nextra = 1\n", read("cases/deny-all/reference-values.toml"));
     let broken = Bundle::new(read("schema.cedarschema"), references)
-        .with_policy("b.cedar", "forbid (principal, action, resource);")
+        .with_policy("b.cedar", "forbid (principal is Guest, action, resource);")
         .with_policy("a.cedar", "permit (");
     let errors = Policy::load(broken).err().expect("errors");
     let files: Vec<&str> = errors.iter().map(|error| error.file.as_str()).collect();
@@ -176,8 +177,9 @@ fn deep_nesting_is_refused_before_it_is_parsed() {
     {
         for depth in [100, 10_000, 60_000] {
             let (open, close) = (open.repeat(depth), close.repeat(depth));
-            let text =
-                format!("{NAMED}permit (principal, action, resource) when {{ {open}principal{close} }};");
+            let text = format!(
+                "{NAMED}permit (principal is Guest, action, resource) when {{ {open}principal{close} }};"
+            );
             assert!(!problems(&text).is_empty());
         }
     }
@@ -188,24 +190,24 @@ fn the_longest_chains_that_are_parsed_load() {
     for (link, links) in [(" && principal.simulated", 600), (" || principal.simulated", 600)] {
         let chain = link.repeat(links);
         let condition = format!("principal.simulated{chain}");
-        let text = format!("{NAMED}permit (principal, action, resource) when {{ {condition} }};");
+        let text = format!("{NAMED}permit (principal is Guest, action, resource) when {{ {condition} }};");
         assert_eq!(problems(&text), [], "{link}");
     }
     let sum = format!("principal has snp && principal.snp.vmpl{} == 0", " + 0".repeat(1900));
-    let text = format!("{NAMED}permit (principal, action, resource) when {{ {sum} }};");
+    let text = format!("{NAMED}permit (principal is Guest, action, resource) when {{ {sum} }};");
     assert_eq!(problems(&text), []);
 }
 
 #[test]
 fn cedars_experimental_unknowns_are_refused() {
-    let text = format!("{NAMED}permit (principal, action, resource) when {{ unknown(\"x\") }};");
+    let text = format!("{NAMED}permit (principal is Guest, action, resource) when {{ unknown(\"x\") }};");
     assert!(matches!(problems(&text)[..], [LoadError { problem: Problem::Syntax { .. }, .. }]));
 }
 
 #[test]
 fn a_schema_that_does_not_fit_the_broker_is_refused() {
     let schema = read("schema.cedarschema");
-    let rule = format!("{NAMED}forbid (principal, action, resource);");
+    let rule = format!("{NAMED}forbid (principal is Guest, action, resource);");
     let load = |schema: String| {
         let bundle = Bundle::new(schema, read("cases/deny-all/reference-values.toml"));
         Policy::load(bundle.with_policy("test.cedar", &rule)).map(|_| ()).map_err(|errors| errors.to_string())
@@ -238,11 +240,22 @@ fn a_schema_that_does_not_fit_the_broker_is_refused() {
 
 #[test]
 fn a_rule_with_a_mistake_is_not_said_to_be_unguarded_too() {
-    let rule = "@id(\"t\") @doc(\"t\") permit (principal, action, resource) when {\n  principal.nothing &&\n  \
+    let rule = "@id(\"t\") @doc(\"t\") permit (principal is Guest, action, resource) when {\n  principal.nothing &&\n  \
                 principal has snp &&\n  principal.snp.vmpl == 0 };";
     let bundle = Bundle::new(read("schema.cedarschema"), "version = 1").with_policy("t.cedar", rule);
     let errors = Policy::load(bundle).err().unwrap();
     let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let [told] = &told[..] else { panic!("{told:?}") };
     assert!(told.starts_with("t.cedar:2:") && told.contains("attribute `nothing`"), "{told}");
+}
+
+#[test]
+fn a_rule_for_guests_that_is_about_operators_too_is_told_so() {
+    let text = "@id(\"r\") @doc(\"d\")\nforbid (principal, action, resource) when { principal.simulated };\n";
+    let errors = Policy::load(bundle("snp-production").with_policy("r.cedar", text))
+        .err()
+        .expect("one about operators");
+    let told = errors.to_string();
+    assert!(told.contains("attribute `simulated` on entity type `Operator` not found"), "{told}");
+    assert!(told.contains("write `principal is Guest` in its head"), "{told}");
 }

@@ -10,6 +10,7 @@ mod decide;
 mod evaluate;
 mod kept;
 mod load;
+mod operators;
 mod own;
 mod quotes;
 mod tenants;

@@ -38,7 +38,9 @@ fn quoted() -> Case {
 }
 
 fn load(condition: &str, references: &str) -> Result<Policy, String> {
-    let rule = format!("@id(\"t\") @doc(\"t\") permit (principal, action, resource) when {{ {condition} }};");
+    let rule = format!(
+        "@id(\"t\") @doc(\"t\") permit (principal is Guest, action, resource) when {{ {condition} }};"
+    );
     let bundle = Bundle::new(read("schema.cedarschema"), references).with_policy("t.cedar", rule);
     Policy::load(bundle).map_err(|errors| errors.to_string())
 }

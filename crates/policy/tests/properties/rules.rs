@@ -39,7 +39,9 @@ impl Rule {
             all.iter().map(|condition| format!("\n  {word} {{ {} }}", condition.text())).collect()
         };
         let (when, unless) = (clauses("when", &self.when), clauses("unless", &self.unless));
-        format!("@id(\"{id}\") @doc(\"d\")\n{effect} (principal, {action}, {resource}){when}{unless};\n")
+        format!(
+            "@id(\"{id}\") @doc(\"d\")\n{effect} (principal is Guest, {action}, {resource}){when}{unless};\n"
+        )
     }
 }
 

@@ -112,8 +112,10 @@ impl Bench {
         let now = now();
         let host = SimHost::generate(claims::snp::Product::Genoa, now)?;
         let anchors = TrustAnchors::none().with_simulated(host.ark_der(), host.ark_sha256())?;
-        let [(_, schema), (name, text), (_, references)] = rig::policy_texts()?;
-        let policy = Policy::load(Bundle::new(schema, references).with_policy(name, text))?;
+        let [(_, schema), operators, development, (_, references)] = rig::policy_texts()?;
+        let add = |bundle: Bundle, (name, text): (&str, String)| bundle.with_policy(name, text);
+        let bundle = [operators, development].into_iter().fold(Bundle::new(schema, references), add);
+        let policy = Policy::load(bundle)?;
         let root = RootKey::from_bytes(&SecretBytes::try_fill(32, crypto::random)?)?;
         let created = root.generate(NewKey {
             id: key_id()?,

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use policy::case::Case;
 use policy::{Bundle, Evaluation, Policy};
 
 use super::super::PolicyFailure;
@@ -49,10 +48,10 @@ pub fn compare(
     }
     let (was, is) = (load(old, old_file, &from_old)?, load(new, new_file, &from_new)?);
     for CaseFile { name: file, case } in cases {
-        let (was, is) = (case.evaluate(&was, None), case.evaluate(&is, None));
+        let (was, is) = (case.evaluate(&was), case.evaluate(&is));
         if word(&was) != word(&is) {
             let reason = reason(&was).or(reason(&is)).unwrap_or_default();
-            let (case_name, about) = (format!("{name}/{file}"), case.about);
+            let (case_name, about) = (format!("{name}/{file}"), case.about().to_owned());
             into.changes.push(Change { case: case_name, about, was: word(&was), is: word(&is), reason });
         }
     }
@@ -62,10 +61,9 @@ pub fn compare(
 /// The cases of the new directory, and those of the old one that are not among them.
 fn of_both(old: &Chosen, new: &Chosen, name: &str) -> Result<Vec<CaseFile>, FolderError> {
     let mut all = cases::all(&new.cases(name))?;
-    let asked = |case: &Case| format!("{:?}", (&case.record, &case.request, &case.key, &case.circumstances));
     for file in cases::all(&old.cases(name))? {
         let known =
-            all.iter().any(|other| other.name == file.name && asked(&other.case) == asked(&file.case));
+            all.iter().any(|other| other.name == file.name && other.case.asked() == file.case.asked());
         if !known {
             all.push(file);
         }

@@ -215,7 +215,7 @@ impl Default for KeyCase {
     }
 }
 
-fn usual_time() -> UnixTime {
+pub fn usual_time() -> UnixTime {
     UnixTime(1_795_339_800)
 }
 
@@ -252,7 +252,7 @@ fn origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Origin, D::Error
 }
 
 /// A time as TOML has it, or as a string.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
+pub fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Time {

@@ -1,0 +1,91 @@
+//! Who may manage a broker: the policies in force say so for each act, and what they refuse is told, journalled, and not
+//! done. Each test has a set-up of its own.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::setup::{Run, Setup, wait_until};
+
+/// A broker that takes the account of this process for `alice`, in these groups.
+fn alice_in(groups: &str) -> Setup {
+    let setup = Setup::up();
+    setup.create_key("db", &["--simulation"]);
+    setup.reconfigure(|config| with_alice(config, groups));
+    setup
+}
+
+fn with_alice(config: &str, groups: &str) -> String {
+    let uid = fs::metadata("/proc/self").unwrap().uid();
+    format!("{config}\n[[operator]]\nuid = {uid}\nname = \"alice\"\ngroups = [{groups}]\n")
+}
+
+/// What a refused command says.
+fn refused(run: &Run) -> String {
+    assert_ne!(run.code, Some(0), "{run}");
+    assert_eq!(run.stdout, "", "{run}");
+    run.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn leaves(setup: &Setup, kind: &str) -> u64 {
+    let shown = setup.keyfast(&["audit", "verify"]).success().stdout;
+    let line = shown.lines().find_map(|line| line.trim().strip_prefix(kind));
+    line.map_or(0, |count| count.trim().parse().unwrap_or_else(|_| panic!("{shown}")))
+}
+
+#[test]
+fn an_auditor_sees_and_changes_nothing() {
+    let setup = alice_in("\"auditors\"");
+    let listed = setup.keyfast(&["keys", "list"]).success().stdout;
+    assert!(listed.contains("db"), "{listed}");
+    let disable: &[&str] = &["keys", "disable", "db", "--version", "1"];
+    for (command, act) in [
+        (&["keys", "create", "mine"][..], "create Key::\"mine\""),
+        (disable, "disable Key::\"db\""),
+        (&["policy", "load"], "load the broker"),
+    ] {
+        let told = refused(&setup.keyfast(command));
+        assert!(
+            told.contains(&format!("`alice` may not {act}: would be permitted by `operators/")),
+            "{told}"
+        );
+    }
+    setup.keyfast(&["dev", "guest", "g", "--", "keyfast-agent", "renew", "db"]).success();
+    assert!(!setup.keyfast(&["keys", "list"]).success().stdout.contains("mine"));
+}
+
+#[test]
+fn what_is_refused_is_a_leaf_and_what_is_permitted_names_its_actor() {
+    let setup = alice_in("\"key-officers\"");
+    let before = leaves(&setup, "act-denied");
+    let told = refused(&setup.keyfast(&["policy", "load"]));
+    assert!(told.contains("`alice` may not load the broker"), "{told}");
+    refused(&setup.keyfast(&["audit", "decisions"]));
+    setup.create_key("mine", &["--simulation"]);
+    wait_until("the log is published", || leaves(&setup, "act-denied") == before + 2);
+    // The next start checks every leaf, of this kind as well.
+    setup.reconfigure(str::to_owned);
+    assert!(setup.keyfast(&["keys", "list"]).success().stdout.contains("mine"));
+}
+
+#[test]
+fn without_a_policy_for_operators_a_broker_takes_no_orders_and_serves_guests() {
+    let setup = Setup::up();
+    setup.create_key("db", &["--simulation"]);
+    setup.reconfigure(|config| config.replace("\"operators\", ", ""));
+    let told = refused(&setup.keyfast(&["keys", "create", "mine"]));
+    assert!(told.contains("may not create Key::\"mine\": default-deny: some permit applies"), "{told}");
+    setup.guest("g", &[], &["renew", "db"]).success();
+    let log = fs::read_to_string(setup.dev("keyfast-broker.log")).unwrap();
+    assert!(log.contains("no rule permits any act of management"), "{log}");
+}
+
+#[test]
+fn a_rule_about_the_key_decides_about_the_act() {
+    let setup = alice_in("\"services\"");
+    let own = ["keys", "create", "batch", "--simulation", "--ring", "services", "--tag", "owner=alice"];
+    setup.keyfast(&own).success();
+    let told = refused(&setup.keyfast(&["keys", "create", "other", "--simulation", "--tag", "owner=alice"]));
+    assert!(told.contains("may not create Key::\"other\""), "{told}");
+    let told = refused(&setup.keyfast(&["keys", "disable", "batch", "--version", "1"]));
+    assert!(told.contains("may not disable Key::\"batch\""), "{told}");
+}
