@@ -5,10 +5,10 @@
 //! 3. Cedar: an error of any policy is a denial, then a `forbid` that applies, then the lack of a `permit`.
 //! 4. The same for the key's own policy, if it has one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Decision, PolicySet, Schema};
+use cedar_policy::{Authorizer, Decision, EntityUid, PolicySet, Schema};
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, KeyAttributes, KeyId, KeyVersion, Operation, PolicyDigest,
     RecipientKey, ReleasePolicy, Sha256Digest, TranscriptHash, UnixTime, UnwrapBinding,
@@ -31,6 +31,8 @@ pub struct Policy {
     pub(crate) authorizer: Authorizer,
     pub(crate) schema: Schema,
     pub(crate) set: PolicySet,
+    /// The rules that can apply to each action, by their heads: no other can permit it, forbid it, or err.
+    pub(crate) by_action: HashMap<EntityUid, PolicySet>,
     pub(crate) subjects: Subjects,
     /// By id.
     pub(crate) rules: BTreeMap<String, Rule>,
@@ -245,7 +247,8 @@ impl Policy {
     /// Cedar's decision: an error of any rule is a denial, then a `forbid` that applies, then the lack of a `permit`.
     pub(crate) fn judge(&self, subject: &Result<Subject, Unfit>) -> Result<Vec<String>, Denial> {
         let subject = subject.as_ref().map_err(|error| unputtable(error))?;
-        let response = self.authorizer.is_authorized(&subject.request, &self.set, &subject.entities);
+        let set = subject.request.action().and_then(|action| self.by_action.get(action)).unwrap_or(&self.set);
+        let response = self.authorizer.is_authorized(&subject.request, set, &subject.entities);
         let errors: Vec<Reason> = response.diagnostics().errors().map(|error| self.failed(error)).collect();
         if !errors.is_empty() {
             return Err(Denial { code: DenialCode::EvaluationFailed, reasons: errors });

@@ -11,7 +11,7 @@
 //!
 //! The policy of a key passes the same gate, beside the schema and the reference values of the bundle in force.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::{Authorizer, EntityUid, PolicySet, Schema, ValidationError, ValidationMode, Validator};
@@ -114,9 +114,15 @@ fn load_rules(
 fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Policy, LoadErrors> {
     let Around { digest, schema, references, .. } = around;
     let mut set = PolicySet::new();
+    let mut by_action: HashMap<EntityUid, PolicySet> = HashMap::new();
     for (found, rule) in found.iter().zip(&rules) {
         let failed = |message: String| found.error(Problem::Syntax { message });
         let placeless = without_places(found.policy, &rule.id).map_err(failed)?;
+        let actions: BTreeSet<&EntityUid> = rule.asked.iter().map(|(_, action)| action).collect();
+        for action in actions {
+            let of_action = by_action.entry(action.clone()).or_default();
+            of_action.add(placeless.clone()).map_err(|error| failed(error.to_string()))?;
+        }
         set.add(placeless).map_err(|error| failed(error.to_string()))?;
     }
     let vocabulary = Vocabulary::new().map_err(fit::misfit)?;
@@ -127,7 +133,7 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     name_bytes(&mut subjects, found);
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     let own = OwnPolicies::default();
-    Ok(Policy { digest, authorizer: Authorizer::new(), schema, set, subjects, rules, own })
+    Ok(Policy { digest, authorizer: Authorizer::new(), schema, set, by_action, subjects, rules, own })
 }
 
 /// The same rule under its own id, without the places of its parts in the text. Cedar counts references to the text for

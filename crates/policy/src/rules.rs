@@ -16,7 +16,7 @@ pub(crate) struct Rule {
     pub(crate) id: String,
     pub(crate) doc: String,
     pub(crate) effect: Effect,
-    /// What it can apply to at all: who asks, and for what.
+    /// What its head lets it apply to: who asks, and for what.
     pub(crate) asked: Vec<(EntityTypeName, EntityUid)>,
     /// All of them must hold.
     pub(crate) conditions: Vec<Condition>,
@@ -178,10 +178,18 @@ impl Rule {
                 Clause::Unless(expr) => split(expr, false)?,
             });
         }
-        let asked = policy.get_valid_request_envs(schema);
+        let head = head(policy)?;
+        let asked = head.get_valid_request_envs(schema);
         let asked = asked.map(|env| (env.principal().clone(), env.action().clone())).collect();
         Ok(Self { id: id.to_owned(), doc: doc.to_owned(), effect: policy.effect(), asked, conditions })
     }
+}
+
+/// The rule without its conditions, which may err where they cannot hold: only what its head rules out never errs.
+fn head(policy: &Policy) -> Result<Policy, String> {
+    let mut json = policy.to_json().map_err(|error| error.to_string())?;
+    json["conditions"] = serde_json::json!([]);
+    Policy::from_json(None, json).map_err(|error| error.to_string())
 }
 
 fn principal_scope(constraint: &PrincipalConstraint) -> Option<String> {

@@ -98,6 +98,18 @@ fn an_error_of_any_rule_is_a_denial() {
     assert_eq!((denial.code, rules_of(&denial)), (DenialCode::EvaluationFailed, vec!["ours/wrong"]));
 }
 
+/// A rule whose conditions can never hold of an act is still evaluated for it: its head says whom it is about.
+#[test]
+fn an_error_before_what_cannot_hold_is_a_denial() {
+    let guests_only = "@id(\"ours/wrong\") @doc(\"d\")\nforbid (principal is Operator, action, resource)\n\
+        when { principal.uid + 9223372036854775807 > 0 && resource is Broker };\n";
+    let policy = load(&format!("{RULES}{guests_only}"), "");
+    let mut key = key();
+    key.for_simulation = false;
+    let denial = denied(&policy, &alice(&["officers"]), Act::Enable, Object::Key(&key));
+    assert_eq!((denial.code, rules_of(&denial)), (DenialCode::EvaluationFailed, vec!["ours/wrong"]));
+}
+
 #[test]
 fn whether_anybody_may_manage_is_known() {
     assert!(load(RULES, "").permits_some_act());
