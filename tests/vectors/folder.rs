@@ -41,11 +41,15 @@ pub struct Vector {
     pub expected: Value,
 }
 
+/// Where the vectors are, if they are anywhere.
+pub fn root() -> PathBuf {
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors"));
+    std::env::var_os("KEYFAST_VECTORS").map_or_else(beside, PathBuf::from)
+}
+
 /// The bytes of a file of the SNP vectors, or `None` where the folder is absent.
 pub fn read(path: &str) -> Option<Vec<u8>> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors"));
-    let root = std::env::var_os("KEYFAST_VECTORS").map_or_else(beside, PathBuf::from);
-    fs::read(root.join("snp").join(path)).ok()
+    fs::read(root().join("snp").join(path)).ok()
 }
 
 /// The vectors of these names, and a line on how many are missing.

@@ -7,8 +7,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod altered;
+mod container;
 mod decoded;
 mod folder;
 mod refused;
 mod revoked;
+mod table;
 mod verified;

@@ -1,5 +1,7 @@
 //! AMD's own revocation lists: what they list, when they count, and the intermediate that AMD revoked.
 
+use std::fs;
+
 use claims::UnixTime;
 use verify::{
     CrlPolicy, Endorsements, EndorsementsError, RevocationError, TrustAnchors, VerifyError, authenticate,
@@ -98,4 +100,18 @@ fn a_certificate_is_no_list() {
     let certificate = certificates_from_file(&file).unwrap().remove(0);
     let error = Endorsements::default().with_crls([certificate]).unwrap_err();
     assert!(matches!(error, EndorsementsError::Crl { index: 0, .. }), "{error}");
+}
+
+#[test]
+fn amds_published_roots_are_those_that_are_built_in() {
+    for product in ["Milan", "Genoa", "Turin"] {
+        let Some(file) = read(&format!("crl/ARK-{product}.pem")) else { continue };
+        let root = certificates_from_file(&file).unwrap().remove(0);
+        let built_in = fs::read(format!(
+            "{}/../crates/verify/data/{}-ark.der",
+            env!("CARGO_MANIFEST_DIR"),
+            product.to_lowercase()
+        ));
+        assert_eq!(root, built_in.unwrap(), "{product}");
+    }
 }

@@ -6,8 +6,9 @@
 //! | operation | `aws_lc` (feature `aws-lc`, default): does the work | `rust_crypto` (feature `rust-crypto`): the oracle |
 //! |-|-|-|
 //! | AES-256-GCM | `aws-lc-rs` | `aes-gcm` |
-//! | SHA-2, HMAC-SHA256, HKDF-SHA512 | `aws-lc-rs` | `sha2`, `hmac`, `hkdf` |
-//! | AES-128-CFB, for TPM credentials; KDFa is on HMAC | `aws-lc-rs` | `aes-gcm`'s `aes` |
+//! | SHA-2, HMAC-SHA256, HMAC-SHA384, HKDF-SHA512 | `aws-lc-rs` | `sha2`, `hmac`, `hkdf` |
+//! | AES-CFB, for TPM credentials; KDFa is on HMAC, KDFe on SHA-2 | `aws-lc-rs` | `aes-gcm`'s `aes` |
+//! | ECDH P-256 and P-384, for TPM credentials | `aws-lc-rs` | `p256`, `p384` |
 //! | AES-256 key wrap with padding | `aws-lc-rs` | `aes-kw` |
 //! | ECDSA P-384 with SHA-384, P-256 with SHA-256 (verifying) | `aws-lc-rs` | `p384`, `p256` |
 //! | Ed25519 | `aws-lc-rs` | `ed25519-dalek` |
@@ -30,7 +31,7 @@
 compile_error!("choose a back end: feature `aws-lc` (default) or `rust-crypto`");
 
 mod error;
-mod kdfa;
+mod kdf;
 mod rust_hpke;
 mod sec1;
 #[cfg(feature = "aws-lc")]
@@ -49,7 +50,7 @@ pub mod rust_crypto;
 
 pub use claims::Suite;
 pub use error::Error;
-pub use kdfa::kdfa_sha256;
+pub use kdf::{kdfa_sha256, kdfa_sha384, kdfe_sha256, kdfe_sha384};
 
 /// Bytes of an AES-GCM nonce.
 pub const NONCE_LEN: usize = 12;
@@ -81,6 +82,46 @@ pub enum RsaScheme {
     /// RSASSA-PSS with SHA-512.
     PssSha512,
 }
+
+/// A curve for ECDH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EcdhCurve {
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+}
+
+impl EcdhCurve {
+    /// Bytes of a coordinate: 32 or 48.
+    pub fn field_len(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+        }
+    }
+
+    /// The SubjectPublicKeyInfo in DER (RFC 5480, 2) of a point: its tag, x and y, each coordinate of
+    /// [`Self::field_len`] bytes. Whether it lies on the curve is not looked at.
+    pub fn spki(self, point: &[u8]) -> Vec<u8> {
+        let head = match self {
+            Self::P256 => P256_SPKI_HEAD,
+            Self::P384 => P384_SPKI_HEAD,
+        };
+        [head, point].concat()
+    }
+}
+
+/// What stands before the point in a SubjectPublicKeyInfo: ecPublicKey, prime256v1, and the head of the bit string.
+const P256_SPKI_HEAD: &[u8] = &[
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+/// The same with secp384r1.
+const P384_SPKI_HEAD: &[u8] = &[
+    0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81,
+    0x04, 0x00, 0x22, 0x03, 0x62, 0x00,
+];
 
 /// Compares secrets in a time that depends on their lengths only.
 #[must_use]

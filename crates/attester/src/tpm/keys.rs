@@ -2,23 +2,23 @@
 //!
 //! | key | where |
 //! |-|-|
-//! | endorsement key | template L-1 (TCG EK Credential Profile 2.5, B.3.3): at 0x81010001 if it is there, else made again, which gives the same key |
+//! | endorsement key | by the first template of [`endorsement::TEMPLATES`] that the TPM has a certificate for, else L-1: at its handle if it is there, else made again, which gives the same key |
 //! | attestation key | a child of it, made once, at a persistent handle: restricted, RSASSA, SHA-256 |
 //!
 //! What is found at a handle is compared before it is used, and never replaced.
 
-use tss_esapi::abstraction::{AsymmetricAlgorithmSelection, ak, ek};
 use tss_esapi::constants::SessionType;
 use tss_esapi::handles::{AuthHandle, KeyHandle, PersistentTpmHandle, SessionHandle};
-use tss_esapi::interface_types::algorithm::{HashingAlgorithm, SignatureSchemeAlgorithm};
+use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::dynamic_handles::Persistent;
 use tss_esapi::interface_types::key_bits::RsaKeyBits;
-use tss_esapi::interface_types::resource_handles::Provision;
+use tss_esapi::interface_types::resource_handles::{Hierarchy, Provision};
 use tss_esapi::interface_types::session_handles::{AuthSession, PolicySession};
 use tss_esapi::structures::{EncryptedSecret, HashScheme, IdObject, Public, RsaScheme, SymmetricDefinition};
 
 use super::TpmError;
 use super::device::{Tpm, sized_public};
+use super::endorsement::{self, Template};
 use crate::activate::{MAX_CERTIFICATE, MAX_CERTIFICATES, MAX_SECRET};
 use crate::{Credential, TpmKeys};
 
@@ -26,18 +26,12 @@ impl Tpm {
     /// Makes the attestation key, and keeps it at this handle.
     pub(super) fn make_ak(&mut self, handle: u32) -> Result<(), TpmError> {
         let during = || TpmError::during("make the attestation key");
-        let parent = self.endorsement_key()?;
-        let made = ak::create_ak_2(
-            &mut self.context,
-            parent,
-            HashingAlgorithm::Sha256,
-            RSA_2048,
-            SignatureSchemeAlgorithm::RsaSsa,
-            None,
-            None,
-        );
+        let public = endorsement::ak_template().map_err(during())?;
+        let (parent, template) = self.endorsement_key()?;
+        let made = self.under(template, |context| context.create(parent, public, None, None, None, None));
         let made = made.map_err(during())?;
-        let loaded = ak::load_ak(&mut self.context, parent, None, made.out_private, made.out_public);
+        let (private, public) = (made.out_private, made.out_public);
+        let loaded = self.under(template, |context| context.load(parent, private, public));
         let loaded = loaded.map_err(during())?;
         let place = Persistent::Persistent(PersistentTpmHandle::new(handle).map_err(during())?);
         let kept = self.context.execute_with_session(Some(AuthSession::Password), |context| {
@@ -56,9 +50,13 @@ impl Tpm {
 
     /// The keys and certificates that a broker enrols.
     pub(super) fn keys(&mut self, ak_handle: u32) -> Result<TpmKeys, TpmError> {
-        let (ek, ak) = (self.endorsement_key()?, self.child_ak(ak_handle)?.1);
+        let ((ek, template), ak) = (self.endorsement_key()?, self.child_ak(ak_handle)?.1);
         let (ek, _, _) = self.context.read_public(ek).map_err(TpmError::during("give a key"))?;
-        Ok(TpmKeys { ak: sized_public(&ak)?, ek: sized_public(&ek)?, certificates: self.certificates()? })
+        Ok(TpmKeys {
+            ak: sized_public(&ak)?,
+            ek: sized_public(&ek)?,
+            certificates: self.certificates(template)?,
+        })
     }
 
     /// TPM2_ActivateCredential, under the endorsement key's policy.
@@ -66,23 +64,51 @@ impl Tpm {
         let during = || TpmError::during("open the credential");
         let blob = IdObject::try_from(contents(&credential.blob)).map_err(during())?;
         let seed = EncryptedSecret::try_from(contents(&credential.encrypted_seed)).map_err(during())?;
-        let (ek, ak) = (self.endorsement_key()?, self.own_ak(ak_handle)?.0);
-        let session = self.context.execute_without_session(|context| {
-            let hash = HashingAlgorithm::Sha256;
-            let cipher = SymmetricDefinition::AES_128_CFB;
-            context.start_auth_session(None, None, None, SessionType::Policy, cipher, hash)
-        });
-        let session = session.map_err(during())?.ok_or(TpmError::BrokeOff)?;
-        let opened = self.with_policy(session, |context| {
-            let sessions = (Some(AuthSession::Password), Some(session), None);
-            context.execute_with_sessions(sessions, |context| context.activate_credential(ak, ek, blob, seed))
-        });
+        let ((ek, template), ak) = (self.endorsement_key()?, self.own_ak(ak_handle)?.0);
+        let opened = match self.policy_session(template).map_err(during())? {
+            None => self.context.execute_with_sessions(
+                (Some(AuthSession::Password), Some(AuthSession::Password), None),
+                |context| context.activate_credential(ak, ek, blob, seed),
+            ),
+            Some(session) => self.with_policy(session, |context| {
+                let sessions = (Some(AuthSession::Password), Some(session), None);
+                context.execute_with_sessions(sessions, |context| {
+                    context.activate_credential(ak, ek, blob, seed)
+                })
+            }),
+        };
         let secret = opened.map_err(during())?.value().to_vec();
         if !(1..=MAX_SECRET).contains(&secret.len()) {
             let (expected, got) = (format!("1 to {MAX_SECRET} bytes"), secret.len().to_string());
             return Err(TpmError::Answer { what: "length of a secret", expected, got });
         }
         Ok(secret)
+    }
+
+    /// Does something with the endorsement key: under its policy, or with its empty password.
+    fn under<T>(
+        &mut self,
+        template: &Template,
+        work: impl FnOnce(&mut tss_esapi::Context) -> tss_esapi::Result<T>,
+    ) -> tss_esapi::Result<T> {
+        match self.policy_session(template)? {
+            None => self.context.execute_with_session(Some(AuthSession::Password), work),
+            Some(session) => self.with_policy(session, |context| {
+                context.execute_with_session(Some(session), |context| work(context))
+            }),
+        }
+    }
+
+    /// A session for the endorsement key's policy, if its template has no password.
+    fn policy_session(&mut self, template: &Template) -> tss_esapi::Result<Option<AuthSession>> {
+        if template.has_password() {
+            return Ok(None);
+        }
+        self.context.execute_without_session(|context| {
+            let hash = HashingAlgorithm::Sha256;
+            let cipher = SymmetricDefinition::AES_128_CFB;
+            context.start_auth_session(None, None, None, SessionType::Policy, cipher, hash)
+        })
     }
 
     /// Does something under PolicySecret of the endorsement hierarchy, and ends the session.
@@ -105,7 +131,7 @@ impl Tpm {
 
     /// As [`Self::own_ak`]; and the key is a child of the endorsement key, as enrolment takes it to be.
     fn child_ak(&mut self, handle: u32) -> Result<(KeyHandle, Public), TpmError> {
-        let parent = self.endorsement_key()?;
+        let (parent, _) = self.endorsement_key()?;
         let read = self.context.read_public(parent).map_err(TpmError::during("give a key"))?;
         let (key, public, qualified) = self.key(handle)?;
         check_ak(&public).map_err(|expected| TpmError::OtherKey { handle, expected })?;
@@ -117,22 +143,32 @@ impl Tpm {
         Ok((key, public))
     }
 
-    /// The endorsement key, loaded.
-    fn endorsement_key(&mut self) -> Result<KeyHandle, TpmError> {
+    /// The endorsement key, loaded, and its template: the first that the TPM has a certificate for, else L-1.
+    fn endorsement_key(&mut self) -> Result<(KeyHandle, &'static Template), TpmError> {
         let during = || TpmError::during("give its endorsement key");
-        let template = ek::create_ek_public_from_default_template_2(RSA_2048, None).map_err(during())?;
-        if self.has(EK_HANDLE)? {
-            let (key, public, _) = self.key(EK_HANDLE)?;
-            if is_of_template(&public, &template) {
-                return Ok(key);
+        let [low_rsa, ..] = &endorsement::TEMPLATES;
+        let mut template = low_rsa;
+        for one in endorsement::TEMPLATES.iter().rev() {
+            if self.has(one.certificate)? {
+                template = one;
             }
         }
-        ek::create_ek_object_2(&mut self.context, RSA_2048, None).map_err(during())
+        let public = template.public().map_err(during())?;
+        if self.has(template.handle)? {
+            let (key, found, _) = self.key(template.handle)?;
+            if endorsement::is_of_template(&found, &public) {
+                return Ok((key, template));
+            }
+        }
+        let made = self.context.execute_with_session(Some(AuthSession::Password), |context| {
+            context.create_primary(Hierarchy::Endorsement, public, None, None, None, None)
+        });
+        made.map(|made| (made.key_handle, template)).map_err(during())
     }
 
     /// The endorsement key's certificate and those above it, as far as the TPM has them.
-    fn certificates(&mut self) -> Result<Vec<Vec<u8>>, TpmError> {
-        let Some(own) = self.index(EK_CERTIFICATE, MAX_CERTIFICATE)? else { return Ok(Vec::new()) };
+    fn certificates(&mut self, template: &Template) -> Result<Vec<Vec<u8>>, TpmError> {
+        let Some(own) = self.index(template.certificate, MAX_CERTIFICATE)? else { return Ok(Vec::new()) };
         let mut certificates = vec![first_element(&own).unwrap_or(&own).to_vec()];
         // One chain may be spread over the indices.
         let mut chain = Vec::new();
@@ -170,26 +206,6 @@ fn check_ak(public: &Public) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a key is of a template, but for the number that makes it this key.
-fn is_of_template(public: &Public, template: &Public) -> bool {
-    match (public, template) {
-        (
-            Public::Rsa { object_attributes, name_hashing_algorithm, auth_policy, parameters, .. },
-            Public::Rsa {
-                object_attributes: attributes,
-                name_hashing_algorithm: hash,
-                auth_policy: policy,
-                parameters: wanted,
-                ..
-            },
-        ) => {
-            (object_attributes, name_hashing_algorithm, auth_policy, parameters)
-                == (attributes, hash, policy, wanted)
-        }
-        _ => false,
-    }
-}
-
 /// A TPM2B without its length, which is checked where it comes from.
 fn contents(sized: &[u8]) -> Vec<u8> {
     sized.get(2..).unwrap_or_default().to_vec()
@@ -201,12 +217,7 @@ fn first_element(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(..usize::from(u16::from_be_bytes([*high, *low])).saturating_add(4))
 }
 
-const RSA_2048: AsymmetricAlgorithmSelection = AsymmetricAlgorithmSelection::Rsa(RsaKeyBits::Rsa2048);
 const SHA256: u16 = 0x000b;
-/// Where an endorsement key is kept (TCG TPM v2.0 Provisioning Guidance 1.0, 7.8).
-const EK_HANDLE: u32 = 0x8101_0001;
-/// Where the certificate of an endorsement key by template L-1 is (EK Credential Profile 2.5, 2.2.1.4).
-const EK_CERTIFICATE: u32 = 0x01c0_0002;
 /// Where the certificates above it are (the same, 2.2.1.5.2), as many indices as are read.
 const CHAIN: std::ops::RangeInclusive<u32> = 0x01c0_0100..=0x01c0_0103;
 

@@ -14,6 +14,7 @@
 //! TPM. What the TPM answers is hostile to whoever verifies it, not to this process: it is bounded and passed on.
 
 mod device;
+mod endorsement;
 mod error;
 mod keys;
 mod wait;

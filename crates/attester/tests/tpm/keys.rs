@@ -1,7 +1,10 @@
 //! The attestation key: made once, found again, never taken from somebody else; and credentials.
 
-use attester::{Activate, AttestError, Attester, Choice, Places, TpmAttester, TpmError, TpmPlaces};
+use attester::{
+    Activate, AttestError, Attester, Choice, Credential, Places, TpmAttester, TpmError, TpmPlaces,
+};
 use claims::EvidenceKind;
+use evidence::tpm::{Curve, KeyFields, Public};
 
 use crate::broker::{claims, credential, enrol, enrolling, report_data};
 use crate::swtpm::{AK_HANDLE, LIMIT, Swtpm};
@@ -63,6 +66,79 @@ fn an_endorsement_key_that_is_not_kept_is_made_again() {
     tpm.tool("tpm2_createprimary -C o -c other.ctx");
     tpm.tool("tpm2_evictcontrol -C o -c other.ctx 0x81010001");
     assert_eq!(tpm.attester().keys().unwrap(), kept);
+}
+
+/// Of each TPM, nothing but the certificate says which endorsement key it enrols with.
+#[test]
+fn a_tpm_whose_only_certificate_is_of_a_key_on_p384_enrols_with_that_key() {
+    let tpm = Swtpm::start();
+    tpm.tool("tpm2_nvundefine -C p 0x01c00002");
+    let keys = tpm.attester().keys().unwrap();
+    let ek = Public::parse_sized(&keys.ek).unwrap();
+    assert!(matches!(ek.fields().key, KeyFields::Ecc { curve: Curve::P384, .. }), "{:?}", ek.fields());
+    assert_eq!(keys.certificates.len(), 1);
+    let table = enrol(&mut tpm.attester(), &tpm.issuer());
+    // The quote's qualified signer is that of a key under this very endorsement key.
+    let mut attester = tpm.attester();
+    claims(&mut attester, &table);
+
+    let made = credential(&enrolling(&keys, &tpm.issuer()), b"secret");
+    for at in [4, made.blob.len() - 1] {
+        let mut altered = made.clone();
+        altered.blob[at] ^= 1;
+        assert_shut(attester.activate(&altered).unwrap_err());
+    }
+    // A point that lies on no curve, and the point of another credential.
+    let mut altered = made.clone();
+    *altered.encrypted_seed.last_mut().unwrap() ^= 1;
+    assert_shut(attester.activate(&altered).unwrap_err());
+    let other = credential(&enrolling(&keys, &tpm.issuer()), b"secret");
+    assert_shut(
+        attester.activate(&Credential { encrypted_seed: other.encrypted_seed, ..made.clone() }).unwrap_err(),
+    );
+    assert_eq!(attester.activate(&made).unwrap(), b"secret");
+}
+
+/// Templates L-2 and H-2, whose keys differ in policy and password.
+#[test]
+fn a_tpm_whose_only_certificate_is_of_a_key_on_p256_enrols_with_that_key() {
+    let mut names = Vec::new();
+    for index in [0x01c0_000a, 0x01c0_0014] {
+        let tpm = Swtpm::start();
+        tpm.tool("tpm2_nvundefine -C p 0x01c00002");
+        tpm.store(index, b"none yet");
+        let ek = Public::parse_sized(&tpm.attester().keys().unwrap().ek).unwrap();
+        let KeyFields::Ecc { curve: Curve::P256, x, y } = &ek.fields().key else { panic!("{ek:?}") };
+        let certificate = tpm.certificate_on_p256(x, y);
+        tpm.tool(&format!("tpm2_nvundefine -C o {index:#x}"));
+        tpm.store(index, &certificate);
+        let keys = tpm.attester().keys().unwrap();
+        assert_eq!(keys.certificates, [certificate]);
+        let table = enrol(&mut tpm.attester(), &tpm.issuer());
+        claims(&mut tpm.attester(), &table);
+        names.push(enrolling(&keys, &tpm.issuer()).ek_name().clone());
+    }
+    assert_ne!(names[0], names[1]);
+}
+
+/// The first certificate counts, so that a key that is enrolled stays the child of the same endorsement key.
+#[test]
+fn a_key_under_one_endorsement_key_is_not_enrolled_with_another() {
+    let tpm = Swtpm::start();
+    let ek = Public::parse_sized(&tpm.attester().keys().unwrap().ek).unwrap();
+    assert!(matches!(ek.fields().key, KeyFields::Rsa { .. }));
+    tpm.tool("tpm2_nvundefine -C p 0x01c00002");
+    let error = device_error(tpm.attester().keys().unwrap_err());
+    let expected = "a child of the endorsement key";
+    assert!(
+        matches!(error, TpmError::OtherKey { handle: AK_HANDLE, expected: e } if e == expected),
+        "{error}"
+    );
+}
+
+fn assert_shut(error: AttestError) {
+    let error = device_error(error);
+    assert!(matches!(error, TpmError::Command { what: "open the credential", .. }), "{error}");
 }
 
 #[test]

@@ -84,6 +84,31 @@ impl Swtpm {
         verify::certificates_from_file(&pem).unwrap().remove(0)
     }
 
+    /// A certificate of the same CA for an endorsement key on P-256 with these coordinates, in DER.
+    pub fn certificate_on_p256(&self, x: &[u8], y: &[u8]) -> Vec<u8> {
+        configure_ca(self.dir.path());
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let path = |name: &str| self.path(name).display().to_string();
+        let made = Command::new("swtpm_localca")
+            .args(["--type", "ek", "--tpm2", "--vmid", "keyfast", "--dir", &path("")])
+            .args(["--ek", &format!("x={},y={},id=secp256r1", hex(x), hex(y))])
+            .args(["--tpm-spec-family", "2.0", "--tpm-spec-level", "0", "--tpm-spec-revision", "164"])
+            .args(["--configfile", &path("ca.conf"), "--optsfile", &path("ca.options")])
+            .output()
+            .unwrap_or_else(|error| panic!("{MISSING}: `swtpm_localca`: {error}"));
+        let said = [made.stdout, made.stderr].concat();
+        assert!(made.status.success(), "swtpm_localca: {}", String::from_utf8_lossy(&said));
+        fs::read(self.path("ek.cert")).unwrap()
+    }
+
+    /// Puts a certificate into an NV index, as its vendor does.
+    pub fn store(&self, index: u32, certificate: &[u8]) {
+        fs::write(self.path("certificate"), certificate).unwrap();
+        let len = certificate.len();
+        self.tool(&format!("tpm2_nvdefine {index:#x} -C o -s {len} -a ownerread|ownerwrite"));
+        self.tool(&format!("tpm2_nvwrite {index:#x} -C o -i certificate"));
+    }
+
     /// Runs a tool in the directory, and empties the TPM's slots behind it.
     pub fn tool(&self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
@@ -138,20 +163,12 @@ fn manufactured(banks: &str) -> tempfile::TempDir {
     let path = |name: &str| dir.join(name).display().to_string();
     fs::create_dir(dir.join("ca")).unwrap();
     fs::create_dir(dir.join("state")).unwrap();
-    let ca = [
-        format!("statedir = {}", path("ca")),
-        format!("signingkey = {}", path("ca/signkey.pem")),
-        format!("issuercert = {}", path("ca/issuercert.pem")),
-        format!("certserial = {}", path("ca/certserial")),
-    ];
-    let options = "--platform-manufacturer keyfast\n--platform-version 1\n--platform-model test\n";
+    configure_ca(dir);
     let setup = [
         "create_certs_tool = /usr/bin/swtpm_localca".to_owned(),
         format!("create_certs_tool_config = {}", path("ca.conf")),
         format!("create_certs_tool_options = {}", path("ca.options")),
     ];
-    fs::write(dir.join("ca.conf"), ca.join("\n") + "\n").unwrap();
-    fs::write(dir.join("ca.options"), options).unwrap();
     fs::write(dir.join("setup.conf"), setup.join("\n") + "\n").unwrap();
     let state = path("state");
     let made = Command::new("swtpm_setup")
@@ -162,6 +179,20 @@ fn manufactured(banks: &str) -> tempfile::TempDir {
     let said = [made.stdout, made.stderr].concat();
     assert!(made.status.success(), "swtpm_setup: {}", String::from_utf8_lossy(&said));
     directory
+}
+
+/// Tells `swtpm_localca` where the CA of this directory is.
+fn configure_ca(dir: &Path) {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let ca = [
+        format!("statedir = {}", path("ca")),
+        format!("signingkey = {}", path("ca/signkey.pem")),
+        format!("issuercert = {}", path("ca/issuercert.pem")),
+        format!("certserial = {}", path("ca/certserial")),
+    ];
+    let options = "--platform-manufacturer keyfast\n--platform-version 1\n--platform-model test\n";
+    fs::write(dir.join("ca.conf"), ca.join("\n") + "\n").unwrap();
+    fs::write(dir.join("ca.options"), options).unwrap();
 }
 
 /// Waits until no other test has a TPM.

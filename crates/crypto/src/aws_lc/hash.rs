@@ -69,35 +69,46 @@ streaming_hash! {
     Sha384, digest::SHA384, 48;
 }
 
-/// A key for HMAC-SHA256.
-pub struct HmacKey(hmac::Key);
+macro_rules! hmac_key {
+    ($($(#[$doc:meta])* $name:ident, $algorithm:expr, $len:literal, $what:literal;)*) => {$(
+        $(#[$doc])*
+        pub struct $name(hmac::Key);
 
-impl HmacKey {
-    /// Takes a key of any length; 32 bytes are the rule.
-    pub fn new(key: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
-    }
+        impl $name {
+            /// Takes a key of any length; one as long as a tag is the rule.
+            pub fn new(key: &[u8]) -> Self {
+                Self(hmac::Key::new($algorithm, key))
+            }
 
-    /// HMAC-SHA256 of the concatenation of `parts`.
-    pub fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.0);
-        parts.iter().for_each(|part| context.update(part));
-        let mut out = [0; 32];
-        out.copy_from_slice(context.sign().as_ref());
-        out
-    }
+            /// The tag of the concatenation of `parts`.
+            pub fn tag(&self, parts: &[&[u8]]) -> [u8; $len] {
+                let mut context = hmac::Context::with_key(&self.0);
+                parts.iter().for_each(|part| context.update(part));
+                let mut out = [0; $len];
+                out.copy_from_slice(context.sign().as_ref());
+                out
+            }
 
-    /// Checks a tag in constant time.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] if it is another.
-    pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> Result<(), Error> {
-        if crate::ct_eq(&self.tag(parts), tag) {
-            Ok(())
-        } else {
-            Err(Error::Mismatch { what: "hmac-sha256 tag" })
+            /// Checks a tag in constant time.
+            ///
+            /// # Errors
+            /// [`Error::Mismatch`] if it is another.
+            pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> Result<(), Error> {
+                if crate::ct_eq(&self.tag(parts), tag) {
+                    Ok(())
+                } else {
+                    Err(Error::Mismatch { what: $what })
+                }
+            }
         }
-    }
+    )*};
+}
+
+hmac_key! {
+    /// A key for HMAC-SHA256.
+    HmacKey, hmac::HMAC_SHA256, 32, "hmac-sha256 tag";
+    /// A key for HMAC-SHA384.
+    Hmac384Key, hmac::HMAC_SHA384, 48, "hmac-sha384 tag";
 }
 
 /// HKDF-SHA512, extract and expand, into `out` (at most 255 * 64 bytes).

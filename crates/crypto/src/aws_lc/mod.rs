@@ -2,6 +2,7 @@
 
 mod aead;
 mod cfb;
+mod ecdh;
 mod ecdsa_der;
 mod hash;
 mod hpke;
@@ -11,8 +12,9 @@ mod sign;
 mod x_wing;
 
 pub use aead::Aes256Gcm;
-pub use cfb::{aes128_cfb_decrypt, aes128_cfb_encrypt};
-pub use hash::{HmacKey, Sha256, Sha384, hkdf_sha512, sha256, sha384, sha512};
+pub use cfb::{aes128_cfb_decrypt, aes128_cfb_encrypt, aes256_cfb_decrypt, aes256_cfb_encrypt};
+pub use ecdh::EcdhKey;
+pub use hash::{Hmac384Key, HmacKey, Sha256, Sha384, hkdf_sha512, sha256, sha384, sha512};
 pub use hpke::{hpke_generate, hpke_open, hpke_seal};
 pub use key_wrap::{kwp_unwrap, kwp_wrap};
 pub use rsa::{RsaPrivateKey, RsaPublicKey};

@@ -64,37 +64,48 @@ streaming_hash! {
     Sha384, sha2::Sha384, 48;
 }
 
-/// A key for HMAC-SHA256.
-pub struct HmacKey(Hmac<sha2::Sha256>);
+macro_rules! hmac_key {
+    ($($(#[$doc:meta])* $name:ident, $hash:ty, $digest:ident, $block:literal, $len:literal, $what:literal;)*) => {$(
+        $(#[$doc])*
+        pub struct $name(Hmac<$hash>);
 
-impl HmacKey {
-    /// Takes a key of any length; 32 bytes are the rule.
-    pub fn new(key: &[u8]) -> Self {
-        // RFC 2104, 2: a key longer than a block is hashed first, a shorter one is padded with zeros.
-        let long = (key.len() > 64).then(|| Zeroizing::new(sha256(&[key])));
-        let key = long.as_ref().map_or(key, |digest| digest.as_slice());
-        let mut block = Zeroizing::new([0; 64]);
-        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-        Self(Hmac::new(&(*block).into()))
-    }
+        impl $name {
+            /// Takes a key of any length; one as long as a tag is the rule.
+            pub fn new(key: &[u8]) -> Self {
+                // RFC 2104, 2: a key longer than a block is hashed first, a shorter one is padded with zeros.
+                let long = (key.len() > $block).then(|| Zeroizing::new($digest(&[key])));
+                let key = long.as_ref().map_or(key, |digest| digest.as_slice());
+                let mut block = Zeroizing::new([0; $block]);
+                block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+                Self(Hmac::new(&(*block).into()))
+            }
 
-    /// HMAC-SHA256 of the concatenation of `parts`.
-    pub fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mac = parts.iter().fold(self.0.clone(), |mac, part| mac.chain_update(part));
-        mac.finalize().into_bytes().into()
-    }
+            /// The tag of the concatenation of `parts`.
+            pub fn tag(&self, parts: &[&[u8]]) -> [u8; $len] {
+                let mac = parts.iter().fold(self.0.clone(), |mac, part| mac.chain_update(part));
+                mac.finalize().into_bytes().into()
+            }
 
-    /// Checks a tag in constant time.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] if it is another.
-    pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> Result<(), Error> {
-        if crate::ct_eq(&self.tag(parts), tag) {
-            Ok(())
-        } else {
-            Err(Error::Mismatch { what: "hmac-sha256 tag" })
+            /// Checks a tag in constant time.
+            ///
+            /// # Errors
+            /// [`Error::Mismatch`] if it is another.
+            pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> Result<(), Error> {
+                if crate::ct_eq(&self.tag(parts), tag) {
+                    Ok(())
+                } else {
+                    Err(Error::Mismatch { what: $what })
+                }
+            }
         }
-    }
+    )*};
+}
+
+hmac_key! {
+    /// A key for HMAC-SHA256.
+    HmacKey, sha2::Sha256, sha256, 64, 32, "hmac-sha256 tag";
+    /// A key for HMAC-SHA384.
+    Hmac384Key, sha2::Sha384, sha384, 128, 48, "hmac-sha384 tag";
 }
 
 /// HKDF-SHA512, extract and expand, into `out` (at most 255 * 64 bytes).

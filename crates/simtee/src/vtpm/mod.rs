@@ -7,6 +7,7 @@
 //!
 //! The encoder is this crate's own (TCG TPM 2.0 Library 1.59, part 2; TCG PC Client Platform Firmware Profile 1.06).
 
+mod credential;
 pub mod ek;
 pub mod evidence;
 pub mod guest;
@@ -15,15 +16,16 @@ pub mod log;
 use core::fmt;
 use std::sync::Arc;
 
-use crypto::{HmacKey, RsaPrivateKey, RsaScheme};
+use crypto::{EcdhCurve, RsaPrivateKey, RsaScheme};
 
 use crate::SimError;
+use credential::EndorsementKey;
 use log::EventLog;
 
 /// A vTPM's attestation key and endorsement key.
 pub struct KeyPair {
     ak: RsaPrivateKey,
-    ek: RsaPrivateKey,
+    ek: EndorsementKey,
 }
 
 /// A vTPM.
@@ -95,7 +97,16 @@ impl KeyPair {
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn generate() -> Result<Self, SimError> {
-        Ok(Self { ak: RsaPrivateKey::generate(2048)?, ek: RsaPrivateKey::generate(2048)? })
+        let (ak, ek) = (RsaPrivateKey::generate(2048)?, RsaPrivateKey::generate(2048)?);
+        Ok(Self { ak, ek: EndorsementKey::Rsa(ek) })
+    }
+
+    /// As [`Self::generate`], with an endorsement key on a curve: template L-2 on P-256, H-3 on P-384.
+    ///
+    /// # Errors
+    /// [`SimError::Crypto`] if the library fails.
+    pub fn generate_on(curve: EcdhCurve) -> Result<Self, SimError> {
+        Ok(Self { ak: RsaPrivateKey::generate(2048)?, ek: EndorsementKey::generate_on(curve)? })
     }
 }
 
@@ -115,7 +126,7 @@ impl VTpm {
 
     /// The endorsement key as a SubjectPublicKeyInfo in DER.
     pub fn ek_spki(&self) -> &[u8] {
-        self.keys.ek.public().spki()
+        self.keys.ek.spki()
     }
 
     /// Extends a PCR without a trace in the log.
@@ -154,39 +165,19 @@ impl VTpm {
         .concat())
     }
 
-    /// TPMT_PUBLIC of the endorsement key (TCG EK Credential Profile 2.5, template L-1).
+    /// TPMT_PUBLIC of the endorsement key (TCG EK Credential Profile 2.5; template L-1, or that of its curve).
     ///
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn ek_public(&self) -> Result<Vec<u8>, SimError> {
-        let symmetric = [AES, 128, CFB].map(u16::to_be_bytes).concat();
-        Ok([
-            &RSA.to_be_bytes()[..],
-            &SHA256.to_be_bytes(),
-            &EK_ATTRIBUTES.to_be_bytes(),
-            &sized(&EK_POLICY),
-            &symmetric,
-            &NULL.to_be_bytes(),
-            &rsa_numbers(&self.keys.ek)?,
-        ]
-        .concat())
+        self.keys.ek.public()
     }
 
     /// TPM2_ActivateCredential: the secret of a credential that was made for this endorsement key and the Name of this
     /// attestation key, or `None` (part 1, 24). Takes a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET.
     pub fn activate(&self, blob: &[u8], encrypted_seed: &[u8]) -> Option<Vec<u8>> {
-        let seed =
-            self.keys.ek.decrypt_oaep_sha256_labelled(unsized_bytes(encrypted_seed)?, b"IDENTITY\0").ok()?;
         let name = name(&self.ak_public().ok()?);
-        let (mac_len, rest) = unsized_bytes(blob)?.split_first_chunk::<2>()?;
-        let (mac, hidden) = rest.split_at_checked(usize::from(u16::from_be_bytes(*mac_len)))?;
-        let (mut cipher_key, mut mac_key) = ([0; 16], [0; 32]);
-        crypto::kdfa_sha256(seed.expose(), "STORAGE", &name, &[], &mut cipher_key);
-        crypto::kdfa_sha256(seed.expose(), "INTEGRITY", &[], &[], &mut mac_key);
-        HmacKey::new(&mac_key).verify(&[hidden, &name], mac).ok()?;
-        let mut opened = hidden.to_vec();
-        crypto::aes128_cfb_decrypt(&cipher_key, &mut opened).ok()?;
-        unsized_bytes(&opened).map(<[u8]>::to_vec)
+        self.keys.ek.open(&name, unsized_bytes(blob)?, unsized_bytes(encrypted_seed)?)
     }
 
     /// Modulus and exponent of the attestation key, big-endian.
@@ -282,17 +273,25 @@ impl QuoteSpec {
     }
 }
 
-/// The Name of a public area, with SHA-256.
+/// The Name of a public area, with the hash that it states: SHA-384, else SHA-256.
 pub fn name(public: &[u8]) -> Vec<u8> {
-    [&SHA256.to_be_bytes()[..], &crypto::sha256(&[public])].concat()
+    match public.get(2..4) {
+        Some([0x00, 0x0c]) => [&SHA384.to_be_bytes()[..], &crypto::sha384(&[public])].concat(),
+        _ => [&SHA256.to_be_bytes()[..], &crypto::sha256(&[public])].concat(),
+    }
 }
 
-/// The qualified Name of a key under an endorsement key, with SHA-256.
+/// The qualified Name of a key under an endorsement key, each step with the hash of its own Name.
 pub fn qualified_name(ek_public: &[u8], ak_public: &[u8]) -> Vec<u8> {
-    let algorithm = SHA256.to_be_bytes();
-    let parent = crypto::sha256(&[&ENDORSEMENT_HIERARCHY.to_be_bytes(), &name(ek_public)]);
-    let digest = crypto::sha256(&[&algorithm, &parent, &name(ak_public)]);
-    [&algorithm[..], &digest].concat()
+    let parent = qualify(&ENDORSEMENT_HIERARCHY.to_be_bytes(), &name(ek_public));
+    qualify(&parent, &name(ak_public))
+}
+
+fn qualify(parent: &[u8], name: &[u8]) -> Vec<u8> {
+    match name {
+        [0x00, 0x0c, ..] => [&SHA384.to_be_bytes()[..], &crypto::sha384(&[parent, name])].concat(),
+        _ => [&SHA256.to_be_bytes()[..], &crypto::sha256(&[parent, name])].concat(),
+    }
 }
 
 /// keyBits, exponent 0 (65537) and modulus.
@@ -314,16 +313,8 @@ fn unsized_bytes(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 const RSA: u16 = 0x0001;
-const AES: u16 = 0x0006;
 const SHA256: u16 = 0x000b;
+const SHA384: u16 = 0x000c;
 const NULL: u16 = 0x0010;
 const RSASSA: u16 = 0x0014;
-const CFB: u16 = 0x0043;
 const ENDORSEMENT_HIERARCHY: u32 = 0x4000_000b;
-/// fixedTPM, fixedParent, sensitiveDataOrigin, adminWithPolicy, restricted, decrypt.
-const EK_ATTRIBUTES: u32 = 0x0003_00b2;
-/// PolicyA of the EK Credential Profile: PolicySecret of the endorsement hierarchy, SHA-256.
-const EK_POLICY: [u8; 32] = [
-    0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24, 0xfd,
-    0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa,
-];

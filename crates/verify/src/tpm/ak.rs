@@ -170,7 +170,7 @@ fn describe(scheme: SignatureScheme, hash: HashAlgorithm, key: &KeyFields) -> St
 }
 
 /// An uncompressed point of two numbers, which are filled up to `N` bytes.
-fn point<const N: usize>(x: &[u8], y: &[u8]) -> Vec<u8> {
+pub(super) fn point<const N: usize>(x: &[u8], y: &[u8]) -> Vec<u8> {
     let numbers = [x, y].map(padded::<N>);
     let [Some(x), Some(y)] = numbers else { return Vec::new() };
     [&[4][..], &x, &y].concat()

@@ -2,15 +2,17 @@
 //! attestation key of the given Name is loaded there (TCG TPM 2.0 Library 1.59, part 1, 24; part 3, 12.6).
 //!
 //! The Name covers the attestation key's attributes, so a TPM that opens the credential vouches for those too; whoever
-//! enrols a key checks them ([`Enrolling::check`]) before making one.
+//! enrols a key checks them ([`Enrolling::check`]) before making one. The endorsement key is by one of the templates of
+//! [`super::template`]; the hash and the cipher that protect the credential are those of its template.
 
-use claims::tpm::{HashAlgorithm, ObjectName};
-use crypto::{HmacKey, RsaPublicKey};
-use evidence::tpm::{KeyFields, Public, Symmetric};
+use claims::tpm::ObjectName;
+use crypto::{EcdhKey, Hmac384Key, HmacKey};
+use evidence::tpm::Public;
 
 use super::TpmVerifyError;
 use super::ak::{AttestationKey, check_attributes, name_of, qualified_name, telling_name};
 use super::ek::{EkError, EkRoots};
+use super::template::{EkKey, EndorsementKey, Protection};
 
 /// A credential: two structures that TPM2_ActivateCredential takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub struct Credential {
 /// An attestation key and an endorsement key that fit the rules of enrolment. Nothing says yet that one TPM has both.
 #[derive(Debug)]
 pub struct Enrolling {
-    ek: RsaPublicKey,
+    ek: EndorsementKey,
     ek_name: ObjectName,
     ak_name: ObjectName,
     qualified_name: ObjectName,
@@ -37,9 +39,11 @@ pub enum EnrolError {
     /// The attestation key is not fit for quotes.
     #[error(transparent)]
     Ak(#[from] TpmVerifyError),
-    /// The endorsement key is none by the TCG's template.
-    #[error("the endorsement key is not of the template L-1: expected {expected}")]
+    /// The endorsement key is none by the TCG's templates.
+    #[error("the endorsement key is not of the template {template}: expected {expected}")]
     Ek {
+        /// The template that it comes nearest to.
+        template: &'static str,
         /// What it should have.
         expected: &'static str,
     },
@@ -72,7 +76,7 @@ impl Enrolling {
     ) -> Result<(Self, super::ek::VerifiedEk), EnrolError> {
         let enrolling = Self::without_certificate(ak, ek)?;
         let verified = roots.verify(certificates, now)?;
-        if verified.spki() != enrolling.ek.spki() {
+        if verified.spki() != enrolling.ek.spki {
             return Err(EkError::OtherKey.into());
         }
         Ok((enrolling, verified))
@@ -86,7 +90,7 @@ impl Enrolling {
     pub fn without_certificate(ak: &Public, ek: &Public) -> Result<Self, EnrolError> {
         check_attributes(ak.fields().attributes, &mut |_, _| ())?;
         AttestationKey::of_public(ak)?;
-        let key = check_template(ek)?;
+        let key = EndorsementKey::of_public(ek)?;
         let (ek_name, ak_name) = (name_of(ek), telling_name(ak)?);
         let parent = qualified_name(&ENDORSEMENT_HIERARCHY.to_be_bytes(), &ek_name);
         let qualified_name = qualified_name(&parent.to_bytes(), &ak_name);
@@ -114,55 +118,64 @@ impl Enrolling {
     /// # Errors
     /// [`EnrolError::Secret`] for a longer secret; [`EnrolError::Crypto`] if the system gives no randomness.
     pub fn credential(&self, secret: &[u8]) -> Result<Credential, EnrolError> {
-        self.credential_with_seed(secret, &crypto::random_array()?)
-    }
-
-    fn credential_with_seed(&self, secret: &[u8], seed: &[u8; 32]) -> Result<Credential, EnrolError> {
         if secret.len() > 32 {
             return Err(EnrolError::Secret { got: secret.len() });
         }
+        let (seed, encrypted) = self.seed()?;
         let name = self.ak_name.to_bytes();
-        let (mut cipher_key, mut mac_key) = ([0; 16], [0; 32]);
-        crypto::kdfa_sha256(seed, "STORAGE", &name, &[], &mut cipher_key);
-        crypto::kdfa_sha256(seed, "INTEGRITY", &[], &[], &mut mac_key);
         let mut hidden = sized(secret);
-        crypto::aes128_cfb_encrypt(&cipher_key, &mut hidden)?;
-        let mac = HmacKey::new(&mac_key).tag(&[&hidden, &name]);
-        let encrypted = self.ek.encrypt_oaep_sha256_labelled(seed, b"IDENTITY\0")?;
+        let mac = match self.ek.protection {
+            Protection::Sha256Aes128 => {
+                let (mut cipher_key, mut mac_key) = ([0; 16], [0; 32]);
+                crypto::kdfa_sha256(&seed, "STORAGE", &name, &[], &mut cipher_key);
+                crypto::kdfa_sha256(&seed, "INTEGRITY", &[], &[], &mut mac_key);
+                crypto::aes128_cfb_encrypt(&cipher_key, &mut hidden)?;
+                HmacKey::new(&mac_key).tag(&[&hidden, &name]).to_vec()
+            }
+            Protection::Sha384Aes256 => {
+                let (mut cipher_key, mut mac_key) = ([0; 32], [0; 48]);
+                crypto::kdfa_sha384(&seed, "STORAGE", &name, &[], &mut cipher_key);
+                crypto::kdfa_sha384(&seed, "INTEGRITY", &[], &[], &mut mac_key);
+                crypto::aes256_cfb_encrypt(&cipher_key, &mut hidden)?;
+                Hmac384Key::new(&mac_key).tag(&[&hidden, &name]).to_vec()
+            }
+        };
         let blob = sized(&[sized(&mac), hidden].concat());
         Ok(Credential { blob, encrypted_seed: sized(&encrypted) })
     }
+
+    /// A seed as long as the endorsement key's hash, and what tells it to the TPM: encrypted with RSA, or a fresh point
+    /// (TPMS_ECC_POINT) from which both derive it (part 1, 24.2, B.10.3 and C.6.1).
+    fn seed(&self) -> Result<(Vec<u8>, Vec<u8>), EnrolError> {
+        match &self.ek.key {
+            EkKey::Rsa(key) => {
+                let seed: [u8; 32] = crypto::random_array()?;
+                let encrypted = key.encrypt_oaep_sha256_labelled(&seed, b"IDENTITY\0")?;
+                Ok((seed.to_vec(), encrypted))
+            }
+            EkKey::Ecc { curve, point } => {
+                let own = EcdhKey::generate(*curve)?;
+                let (shared, sent) = (own.agree(point)?, own.public_sec1()?);
+                let ([own_x, own_y], [ek_x, _]) = (coordinates(&sent), coordinates(point));
+                let seed = match self.ek.protection {
+                    Protection::Sha256Aes128 => {
+                        crypto::kdfe_sha256(shared.expose(), "IDENTITY", own_x, ek_x).to_vec()
+                    }
+                    Protection::Sha384Aes256 => {
+                        crypto::kdfe_sha384(shared.expose(), "IDENTITY", own_x, ek_x).to_vec()
+                    }
+                };
+                Ok((seed, [sized(own_x), sized(own_y)].concat()))
+            }
+        }
+    }
 }
 
-/// Template L-1 of the EK Credential Profile: RSA-2048, SHA-256, a restricted decryption key with PolicyA and AES-128.
-fn check_template(ek: &Public) -> Result<RsaPublicKey, EnrolError> {
-    let fields = ek.fields();
-    let wrong = |expected| EnrolError::Ek { expected };
-    let attributes = fields.attributes;
-    if fields.name_algorithm != HashAlgorithm::Sha256 {
-        return Err(wrong("sha256 as its name algorithm"));
-    }
-    if !(attributes.restricted()
-        && attributes.decrypt()
-        && attributes.fixed_tpm()
-        && attributes.fixed_parent())
-        || attributes.sign()
-        || !attributes.sensitive_data_origin()
-    {
-        return Err(wrong("the attributes of a restricted decryption key"));
-    }
-    if fields.auth_policy != POLICY_A {
-        return Err(wrong("PolicyA"));
-    }
-    if fields.symmetric != Some(Symmetric { key_bits: 128 }) || fields.scheme.is_some() {
-        return Err(wrong("aes-128-cfb and no scheme"));
-    }
-    match &fields.key {
-        KeyFields::Rsa { bits: 2048, exponent: 65537, modulus } if modulus.len() == 256 => {
-            RsaPublicKey::from_components(modulus, &[1, 0, 1]).map_err(|_| wrong("an rsa key of 2048 bits"))
-        }
-        _ => Err(wrong("an rsa key of 2048 bits")),
-    }
+/// x and y of an uncompressed point.
+fn coordinates(point: &[u8]) -> [&[u8]; 2] {
+    let both = point.get(1..).unwrap_or_default();
+    let (x, y) = both.split_at_checked(both.len() / 2).unwrap_or_default();
+    [x, y]
 }
 
 /// TPM2B of at most 64 KiB.
@@ -172,8 +185,3 @@ fn sized(bytes: &[u8]) -> Vec<u8> {
 }
 
 const ENDORSEMENT_HIERARCHY: u32 = 0x4000_000b;
-/// PolicySecret of the endorsement hierarchy (EK Credential Profile 2.5, B.3.3), SHA-256.
-const POLICY_A: [u8; 32] = [
-    0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24, 0xfd,
-    0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa,
-];

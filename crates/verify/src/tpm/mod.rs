@@ -30,6 +30,7 @@ mod error;
 pub(crate) mod examine;
 mod quote;
 pub(crate) mod svsm;
+mod template;
 pub mod ticket;
 
 use claims::tpm::{AkBinding, ObjectName, TpmClaims};

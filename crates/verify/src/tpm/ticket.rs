@@ -3,13 +3,13 @@
 //!
 //! A ticket is authenticated under the brokers' [`ChallengeKey`], as challenges are, with another label: 32 bytes of
 //! HMAC-SHA256 over the rest; the expiry and the key's end (8 each, big-endian seconds since 1970); one byte of flags
-//! (1 simulated, 2 vouched for by a certificate); SHA-256 of the secret (32); Name of the endorsement key (34); Name of
-//! the attestation key (34, 50 or 66). It holds nothing that its bearer may not read.
+//! (1 simulated, 2 vouched for by a certificate); SHA-256 of the secret (32); Name of the endorsement key (34 or 50);
+//! Name of the attestation key (34, 50 or 66), each as long as its algorithm says. It holds nothing that its bearer may not read.
 //!
 //! Whoever brings it back with the secret has had the TPM of that endorsement key load that attestation key
 //! ([`super::credential`]). A ticket opens as often as it is sent: enrolling a key again changes nothing.
 
-use claims::tpm::ObjectName;
+use claims::tpm::{HashAlgorithm, ObjectName};
 use claims::{Fields, Sha256Digest, UnixTime};
 
 use super::credential::{Credential, EnrolError, Enrolling};
@@ -57,7 +57,7 @@ pub enum TicketError {
 
 impl Ticket {
     /// Most bytes of a token.
-    pub const MAX_LEN: usize = 32 + CHECKED + 66;
+    pub const MAX_LEN: usize = 32 + CHECKED + 66 + 66;
 }
 
 impl ChallengeKey {
@@ -99,8 +99,8 @@ impl ChallengeKey {
     pub fn activated(&self, token: &[u8], secret: &[u8], now: UnixTime) -> Result<Activated, TicketError> {
         let (tag, body) = token.split_first_chunk::<32>().ok_or(TicketError::Forged)?;
         self.0.verify(&[&authenticated(body)], tag).map_err(|_| TicketError::Forged)?;
-        let (checked, name) = body.split_first_chunk::<CHECKED>().ok_or(TicketError::Forged)?;
-        let ticket = Body::read(checked, name).ok_or(TicketError::Forged)?;
+        let (checked, names) = body.split_first_chunk::<CHECKED>().ok_or(TicketError::Forged)?;
+        let ticket = Body::read(checked, names).ok_or(TicketError::Forged)?;
         if now > ticket.expires {
             return Err(TicketError::Expired { expires: ticket.expires, now });
         }
@@ -131,11 +131,14 @@ struct Body {
 }
 
 impl Body {
-    fn read(checked: &[u8; CHECKED], name: &[u8]) -> Option<Self> {
+    fn read(checked: &[u8; CHECKED], names: &[u8]) -> Option<Self> {
         let (expires, rest) = checked.split_first_chunk::<8>()?;
         let (not_after, rest) = rest.split_first_chunk::<8>()?;
         let (&flags, rest) = rest.split_first()?;
-        let (secret, ek) = rest.split_first_chunk::<32>()?;
+        let (secret, _) = rest.split_first_chunk::<32>()?;
+        let (algorithm, _) = names.split_first_chunk::<2>()?;
+        let algorithm = HashAlgorithm::from_id(u16::from_be_bytes(*algorithm))?;
+        let (ek, name) = names.split_at_checked(algorithm.digest_len().saturating_add(2))?;
         let vouched = flags & 2 != 0;
         let key = EnrolledKey {
             enrolment: if vouched { Enrolment::EkCertificate } else { Enrolment::Activated },
@@ -158,5 +161,5 @@ fn authenticated(body: &[u8]) -> Vec<u8> {
     Fields::labelled("keyfast/1 enrolment").bytes(body).finish()
 }
 
-/// Bytes of a ticket between its tag and the Name of the attestation key.
-const CHECKED: usize = 8 + 8 + 1 + 32 + 34;
+/// Bytes of a ticket between its tag and the Names.
+const CHECKED: usize = 8 + 8 + 1 + 32;

@@ -261,10 +261,36 @@ fn secure_boot_variables_stand_in_their_order_once_each() {
 fn an_authority_that_signed_what_ran_is_in_db() {
     const AUTHORITY: u32 = 0x8000_00e0;
     let authority = |contents: &[u8]| proven(7, AUTHORITY, &variable(IMAGE_SECURITY, "db", contents));
-    let within = measured(|events| events.insert(7, authority(b"web db")));
-    assert!(verify(&within, &quoted(&within)).is_ok());
-    for contents in [&b"another"[..], b""] {
-        let error = log_refusal(|events| events.insert(7, authority(contents)));
+    let (owner, certificate) = ([0x6b; 16], b"a certificate");
+    let entry = [&owner[..], certificate].concat();
+    let entry_len = u32::try_from(entry.len()).unwrap();
+    let list =
+        |len: u32| [&[0xa1; 16][..], &len.to_le_bytes(), &[0; 4], &entry_len.to_le_bytes(), &entry].concat();
+    let db = |events: &mut Vec<Vec<u8>>, contents: &[u8]| {
+        events[4] = proven(7, VARIABLE_DRIVER_CONFIG, &variable(IMAGE_SECURITY, "db", contents));
+    };
+    let whole = list(28 + entry_len);
+    for contents in [&entry[..], certificate] {
+        let within = measured(|events| {
+            db(events, &whole);
+            events.insert(7, authority(contents));
+        });
+        assert!(verify(&within, &quoted(&within)).is_ok());
+    }
+    // Parts of an entry, the owner alone, several entries' worth of bytes: none of these signed anything.
+    for contents in [&b"another"[..], b"", &entry[1..], &certificate[1..], &owner, &whole] {
+        let error = log_refusal(|events| {
+            db(events, &whole);
+            events.insert(7, authority(contents));
+        });
+        assert_eq!(error, BootError::Authority { event: 7 });
+    }
+    // A db that is no list has no entries.
+    for broken in [list(29 + entry_len), entry.clone()] {
+        let error = log_refusal(|events| {
+            db(events, &broken);
+            events.insert(7, authority(&entry));
+        });
         assert_eq!(error, BootError::Authority { event: 7 });
     }
 }

@@ -1,9 +1,12 @@
 //! Enrolment: genuine endorsement certificates of swtpm's own CA, and credentials that a simulated TPM opens.
 
+use std::sync::Arc;
+
 use claims::UnixTime;
+use crypto::EcdhCurve;
 use evidence::tpm::Public;
-use simtee::vtpm::KeySpec;
 use simtee::vtpm::log::BootSpec;
+use simtee::vtpm::{KeyPair, KeySpec, VTpm};
 use verify::TpmVerifyError;
 use verify::certificates_from_file;
 use verify::tpm::credential::{EnrolError, Enrolling};
@@ -88,7 +91,7 @@ fn certificates_of_others_are_refused() {
 #[test]
 fn a_credential_opens_in_the_tpm_of_both_keys_and_nowhere_else() {
     let mut vtpm = boot(&BootSpec::new("web"));
-    let keys = |vtpm: &simtee::vtpm::VTpm| {
+    let keys = |vtpm: &VTpm| {
         let public = |bytes: Vec<u8>| Public::parse(&bytes).unwrap();
         (public(vtpm.ak_public().unwrap()), public(vtpm.ek_public().unwrap()))
     };
@@ -113,6 +116,137 @@ fn a_credential_opens_in_the_tpm_of_both_keys_and_nowhere_else() {
     let unrestricted = Enrolling::without_certificate(&keys(&vtpm).0, &ek).unwrap_err();
     let attribute = TpmVerifyError::AkAttribute { attribute: "restricted", expected: true };
     assert_eq!(unrestricted, EnrolError::Ak(attribute));
+}
+
+const CURVES: [EcdhCurve; 2] = [EcdhCurve::P256, EcdhCurve::P384];
+
+/// A vTPM with an endorsement key on a curve, and both public areas.
+fn on_curve(curve: EcdhCurve) -> (VTpm, Public, Vec<u8>) {
+    let vtpm = VTpm::with_keys(Arc::new(KeyPair::generate_on(curve).unwrap()));
+    let ak = Public::parse(&vtpm.ak_public().unwrap()).unwrap();
+    let ek = vtpm.ek_public().unwrap();
+    (vtpm, ak, ek)
+}
+
+#[test]
+fn a_credential_for_a_key_on_a_curve_opens_in_its_tpm_and_nowhere_else() {
+    for curve in CURVES {
+        let (vtpm, ak, ek) = on_curve(curve);
+        let enrolling = Enrolling::without_certificate(&ak, &Public::parse(&ek).unwrap()).unwrap();
+        assert_eq!(enrolling.ek_name().to_bytes(), simtee::vtpm::name(&ek));
+        let qualified = simtee::vtpm::qualified_name(&ek, &vtpm.ak_public().unwrap());
+        assert_eq!(enrolling.qualified_name().to_bytes(), qualified);
+        let secret = [7; 32];
+        let made = enrolling.credential(&secret).unwrap();
+        assert_eq!(vtpm.activate(&made.blob, &made.encrypted_seed), Some(secret.to_vec()));
+        let again = enrolling.credential(&secret).unwrap();
+        assert_ne!(again.encrypted_seed, made.encrypted_seed, "each has a point of its own");
+        assert_eq!(vtpm.activate(&made.blob, &again.encrypted_seed), None);
+        for at in 0..made.blob.len() {
+            let mut altered = made.clone();
+            altered.blob[at] ^= 1;
+            assert_eq!(vtpm.activate(&altered.blob, &altered.encrypted_seed), None, "{curve:?} byte {at}");
+        }
+        for at in 0..made.encrypted_seed.len() {
+            let mut altered = made.clone();
+            altered.encrypted_seed[at] ^= 1;
+            assert_eq!(vtpm.activate(&altered.blob, &altered.encrypted_seed), None, "{curve:?} seed {at}");
+        }
+        let (other, ..) = on_curve(curve);
+        assert_eq!(other.activate(&made.blob, &made.encrypted_seed), None);
+        assert_eq!(enrolling.credential(&[0; 33]), Err(EnrolError::Secret { got: 33 }));
+    }
+}
+
+/// Each public area differs in one thing from its template.
+#[test]
+fn keys_on_curves_are_of_their_templates_in_every_field() {
+    let attributes = "the attributes of a restricted decryption key";
+    for (curve, template, hash, cipher, point) in [
+        (
+            EcdhCurve::P256,
+            "L-2",
+            "sha256 as its name algorithm",
+            "aes-128-cfb and no scheme",
+            "a point on p-256",
+        ),
+        (
+            EcdhCurve::P384,
+            "H-3",
+            "sha384 as its name algorithm",
+            "aes-256-cfb and no scheme",
+            "a point on p-384",
+        ),
+    ] {
+        let (_, ak, ek) = on_curve(curve);
+        let refusal = |alter: &dyn Fn(&mut Vec<u8>)| {
+            let mut altered = ek.clone();
+            alter(&mut altered);
+            Enrolling::without_certificate(&ak, &Public::parse(&altered).unwrap()).unwrap_err()
+        };
+        let wrong = |expected| EnrolError::Ek { template, expected };
+        // type 2, nameAlg 2, attributes 4, policy 2 and more, cipher 6, scheme 2, curve 2, kdf 2, x, y.
+        let symmetric = 10 + usize::from(ek[9]);
+        let x = symmetric + 12;
+        let other_hash = if curve == EcdhCurve::P256 { 0x0c } else { 0x0b };
+        assert_eq!(refusal(&|ek| ek[3] = other_hash), wrong(hash));
+        for bit in [1, 4, 5, 16, 17, 18] {
+            assert_eq!(refusal(&|ek| ek[7 - bit / 8] ^= 1 << (bit % 8)), wrong(attributes), "bit {bit}");
+        }
+        let policy = if curve == EcdhCurve::P256 { "PolicyA" } else { "PolicyB" };
+        for at in 10..symmetric {
+            assert_eq!(refusal(&|ek| ek[at] ^= 1), wrong(policy));
+        }
+        let other_bits = if curve == EcdhCurve::P256 { [1, 0] } else { [0, 128] };
+        assert_eq!(
+            refusal(&|ek| ek[symmetric + 2..symmetric + 4].copy_from_slice(&other_bits)),
+            wrong(cipher)
+        );
+        let no_cipher = |ek: &mut Vec<u8>| drop(ek.splice(symmetric..symmetric + 6, [0, 0x10]));
+        assert_eq!(refusal(&no_cipher), wrong(cipher));
+        let signs = |ek: &mut Vec<u8>| drop(ek.splice(symmetric + 6..symmetric + 8, [0, 0x18, 0, 0x0b]));
+        assert_eq!(refusal(&signs), wrong(cipher));
+        // Neither coordinate fits the other any more; then x is longer than the field, and y is missing.
+        for at in [x + 2, x + 20, ek.len() - 1] {
+            assert_eq!(refusal(&|ek| ek[at] ^= 1), wrong(point), "byte {at}");
+        }
+        let longer = |ek: &mut Vec<u8>| {
+            ek[x + 1] += 1;
+            ek.insert(x + 2, 1);
+        };
+        if curve == EcdhCurve::P256 {
+            assert_eq!(refusal(&longer), wrong(point));
+        }
+        let no_y = |ek: &mut Vec<u8>| {
+            let y = x + 2 + curve.field_len();
+            ek.truncate(y);
+            ek.extend([0, 0]);
+        };
+        assert_eq!(refusal(&no_y), wrong(point));
+        let error = wrong(point).to_string();
+        assert!(
+            error.starts_with(&format!("the endorsement key is not of the template {template}: ")),
+            "{error}"
+        );
+    }
+}
+
+/// The policy of the high range, which is told apart by its value.
+#[test]
+fn a_key_on_p256_of_the_high_range_is_of_template_h2() {
+    let (vtpm, ak, mut ek) = on_curve(EcdhCurve::P256);
+    ek[10..42].copy_from_slice(&hex_32("ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0"));
+    let enrolling = Enrolling::without_certificate(&ak, &Public::parse(&ek).unwrap()).unwrap();
+    let made = enrolling.credential(b"secret").unwrap();
+    assert_eq!(vtpm.activate(&made.blob, &made.encrypted_seed), Some(b"secret".to_vec()));
+    ek[3] = 0x0c;
+    let error = Enrolling::without_certificate(&ak, &Public::parse(&ek).unwrap()).unwrap_err();
+    assert_eq!(error, EnrolError::Ek { template: "H-2", expected: "sha256 as its name algorithm" });
+}
+
+fn hex_32(text: &str) -> [u8; 32] {
+    let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    std::array::from_fn(|at| digits(2 * at))
 }
 
 /// Certificates of [`p256-chain.pem`](p256-chain.pem), in its order.

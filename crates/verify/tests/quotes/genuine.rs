@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use claims::tpm::{AkBinding, HashAlgorithm};
 use claims::{EvidenceKind, GuestIdentity, OsBinding};
 use evidence::Evidence;
-use evidence::tpm::Public;
+use evidence::tpm::{KeyFields, Public};
 use simtee::vtpm::evidence::sections;
 use verify::tpm::{name_of, qualified_name};
 use verify::{NoEnrolledKeys, TpmVerifyError, TrustAnchors, VerifyError};
@@ -180,4 +180,23 @@ fn a_resettable_pcr_is_never_read_as_another() {
     let pcrs = &spoof.tpm().unwrap().pcrs;
     assert!(!pcrs.contains_key(&11) && !pcrs.contains_key(&16));
     assert!(!pcrs.values().any(|value| *value == dirty));
+}
+
+/// The same key as `tpm2-tools` print it: its numbers stand in the public area.
+#[test]
+fn public_areas_are_of_the_keys_that_lie_beside_them() {
+    for folder in ["attack-swtpm", "qemu-ovmf/tcg-crb", "qemu-ovmf/tcg-tis", "qemu-ovmf/tcg-snakeoil-uki"] {
+        let file = |name: &str| read(&format!("tpm/{folder}/{name}"));
+        let (Some(ak), Some(pem)) = (file("ak.tss"), file("ak.pem")) else { continue };
+        let text = String::from_utf8(pem).unwrap();
+        let spki =
+            crate::published::base64(&text.lines().filter(|line| !line.starts_with('-')).collect::<String>());
+        let numbers = match &Public::parse_sized(&ak).unwrap().fields().key {
+            KeyFields::Rsa { modulus, .. } => vec![modulus.clone()],
+            KeyFields::Ecc { x, y, .. } => vec![x.clone(), y.clone()],
+        };
+        let stands =
+            |number: &Vec<u8>| number.len() >= 32 && spki.windows(number.len()).any(|part| part == *number);
+        assert!(numbers.iter().all(stands), "{folder}");
+    }
 }

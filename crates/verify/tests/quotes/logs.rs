@@ -2,7 +2,7 @@
 
 use claims::Sha256Digest;
 use claims::tpm::{Digest, HashAlgorithm};
-use evidence::tpm::{EventLog, LogError, PcrValue};
+use evidence::tpm::{EventLog, LogError, PcrValue, SignatureEntry, UefiVariable};
 use serde_json::Value;
 use verify::tpm::boot::{BootError, appraise};
 
@@ -171,3 +171,139 @@ fn the_databases_of_a_genuine_log_are_those_of_its_firmware() {
     assert_eq!(facts.kek, contents("KEK"));
     assert_eq!((facts.db, facts.dbx.is_some()), (contents("db"), true));
 }
+
+/// Certificates of `tpm/secureboot-wellknown`.
+const KEK_CA: &str = "MicCorKEKCA2011_2011-06-24.crt";
+const UEFI_CA: &str = "MicCorUEFCA2011_2011-06-27.crt";
+const WINDOWS_CA: &str = "MicWinProPCA2011_2011-10-19.crt";
+const REVOKED: [&str; 3] = ["canonical-boothole.crt", "cisco-boothole.crt", "debian-boothole.crt"];
+
+fn certificate(name: &str) -> Option<Vec<u8>> {
+    let bytes = read(&format!("tpm/secureboot-wellknown/{name}"))?;
+    // Another project published the same ones.
+    if let Some(copy) = read(&format!("tpm/go-tpm-tools-securebootcerts/{name}")) {
+        assert_eq!(bytes, copy, "{name}");
+    }
+    assert_eq!(verify::certificates_from_file(&bytes).unwrap(), [bytes.clone()], "{name} is a certificate");
+    Some(bytes)
+}
+
+/// What a log says of a database, whose entries are whole.
+fn database<'a>(log: &'a EventLog, name: &str) -> Vec<SignatureEntry<'a>> {
+    let mut variables =
+        log.events.iter().filter(|event| event.pcr == 7).filter_map(|event| UefiVariable::parse(&event.data));
+    let variable = variables.find(|variable| variable.name == name).unwrap();
+    SignatureEntry::parse_all(variable.contents).unwrap_or_else(|| panic!("{name}"))
+}
+
+#[test]
+fn databases_of_genuine_logs_hold_the_certificates_that_were_published() {
+    for (path, revoked) in [
+        ("go-eventlog-legacy/coreos_36_shielded_vm_no_secure_boot_eventlog", true),
+        ("go-eventlog-legacy/ubuntu_2104_shielded_vm_no_secure_boot_eventlog", true),
+        ("go-eventlog-tpm/ubuntu-2104-no-dbx.bin", false),
+        ("go-eventlog-tpm/ubuntu-2104-no-secure-boot.bin", true),
+        ("go-tpm-tools-eventlogs/ubuntu-2404-amd-sevsnp.bin", false),
+    ] {
+        let (Some(bytes), Some(pk)) = (read(&format!("tpm/{path}")), certificate("GcePk.crt")) else {
+            continue;
+        };
+        let log = EventLog::parse(&bytes).unwrap();
+        for (name, expected) in [
+            ("PK", vec![pk]),
+            ("KEK", vec![certificate(KEK_CA).unwrap()]),
+            ("db", vec![certificate(UEFI_CA).unwrap(), certificate(WINDOWS_CA).unwrap()]),
+        ] {
+            let entries = database(&log, name);
+            assert!(entries.iter().all(|entry| entry.kind == SignatureEntry::X509), "{path}: {name}");
+            let found: Vec<_> = entries.iter().map(|entry| entry.data.to_vec()).collect();
+            assert_eq!(found, expected, "{path}: {name}");
+        }
+        let dbx = database(&log, "dbx");
+        for name in REVOKED {
+            let certificate = certificate(name).unwrap();
+            assert_eq!(dbx.iter().any(|entry| entry.data == certificate), revoked, "{path}: {name}");
+        }
+        let digests = dbx.iter().filter(|entry| entry.kind == SignatureEntry::SHA256);
+        assert!(digests.clone().all(|entry| entry.data.len() == 32 && entry.owner == MICROSOFT), "{path}");
+    }
+}
+
+#[test]
+fn the_one_certificate_of_a_machine_of_ours_is_in_each_of_its_databases() {
+    let (Some(bytes), Some(pem)) =
+        (read("tpm/qemu-ovmf/tcg-snakeoil-uki/eventlog.bin"), read("tpm/qemu-ovmf/PkKek-1-snakeoil.pem"))
+    else {
+        return;
+    };
+    let (log, certificate) =
+        (EventLog::parse(&bytes).unwrap(), verify::certificates_from_file(&pem).unwrap());
+    for name in ["PK", "KEK", "db"] {
+        let entries = database(&log, name);
+        assert_eq!(
+            entries.iter().map(|entry| entry.data).collect::<Vec<_>>(),
+            [&certificate[0][..]],
+            "{name}"
+        );
+    }
+}
+
+/// `tpm2_eventlog` prints each event with its PCR and digests.
+#[test]
+fn another_parser_reads_the_same_events() {
+    for name in ["tcg-crb", "tcg-tis", "tcg-snakeoil-uki"] {
+        let Some(bytes) = read(&format!("tpm/qemu-ovmf/{name}/eventlog.bin")) else { continue };
+        let Some(text) = read_text(&format!("tpm/qemu-ovmf/{name}/eventlog.tpm2-tools.yaml")) else {
+            continue;
+        };
+        let log = EventLog::parse(&bytes).unwrap();
+        let value = |line: &str, field: &str| {
+            line.trim_start().strip_prefix(field).map(|rest| rest.trim().trim_matches('"').to_owned())
+        };
+        // The event that only describes the log is printed, and is none of ours.
+        let pcrs: Vec<_> = text.lines().filter_map(|line| value(line, "PCRIndex:")).skip(1).collect();
+        assert_eq!(pcrs, log.events.iter().map(|event| event.pcr.to_string()).collect::<Vec<_>>(), "{name}");
+        let sizes: Vec<_> = text.lines().filter_map(|line| value(line, "EventSize:")).skip(1).collect();
+        let lengths: Vec<_> = log.events.iter().map(|event| event.data.len().to_string()).collect();
+        assert_eq!(sizes, lengths, "{name}");
+        let digests: Vec<_> = text.lines().filter_map(|line| value(line, "Digest:")).skip(1).collect();
+        let of = |event: &evidence::tpm::Event| -> Vec<_> {
+            event.digests.iter().map(|(_, digest)| hex::encode(digest)).collect()
+        };
+        assert_eq!(digests, log.events.iter().flat_map(of).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+/// EFI_VARIABLE_AUTHENTICATION_2 in front, then what firmware adds to dbx. Its signature is for firmware to check.
+#[test]
+fn updates_of_dbx_hold_whole_lists_behind_their_signature() {
+    for (name, digests, certificates) in [
+        ("dbxupdate-2014-08-11.bin", 13, 0),
+        ("dbxupdate_x64-2020-10-12.bin", 183, 3),
+        ("dbxupdate_x64-2021-04-29.bin", 211, 0),
+    ] {
+        let Some(update) = read(&format!("tpm/secureboot-wellknown/{name}")) else { continue };
+        assert_eq!(SignatureEntry::parse_all(&update), None, "{name}: the signature is no list");
+        let signature = u32::from_le_bytes(update[16..20].try_into().unwrap());
+        let lists = &update[16 + signature as usize..];
+        let entries = SignatureEntry::parse_all(lists).unwrap();
+        let of = |kind| entries.iter().filter(|entry| entry.kind == kind).count();
+        assert_eq!((of(SignatureEntry::SHA256), of(SignatureEntry::X509)), (digests, certificates), "{name}");
+        assert_eq!(entries.len(), digests + certificates, "{name}");
+        assert!(entries.iter().all(|entry| entry.owner == MICROSOFT), "{name}");
+        let listed: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.kind == SignatureEntry::X509)
+            .map(|entry| entry.data)
+            .collect();
+        for (revoked, listed) in REVOKED.iter().zip(listed) {
+            assert_eq!(listed, certificate(revoked).unwrap(), "{name}: {revoked}");
+        }
+        for cut in 1..28 {
+            assert_eq!(SignatureEntry::parse_all(&lists[..lists.len() - cut]), None, "{name}");
+        }
+    }
+}
+
+/// 77fa9abd-0359-4d32-bd60-28f4e78f784b.
+const MICROSOFT: [u8; 16] = 0xbd9a_fa77_5903_324d_bd60_28f4_e78f_784b_u128.to_be_bytes();

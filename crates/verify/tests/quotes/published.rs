@@ -1,9 +1,9 @@
 //! Quotes and logs of machines that other projects published: each is verified, or refused for what is wrong with it.
 
 use claims::EvidenceKind;
-use claims::tpm::{Digest, HashAlgorithm, ObjectName};
+use claims::tpm::{HashAlgorithm, ObjectName};
 use evidence::azure::{HclBlob, RuntimeData};
-use evidence::tpm::{Attest, EventLog, Public, Signature};
+use evidence::tpm::{Attest, EventLog, Public, Signature, TpmError};
 use evidence::{Evidence, EvidenceError};
 use simtee::vtpm::evidence::sections;
 use verify::tpm::boot::{BootError, appraise};
@@ -137,8 +137,24 @@ fn a_quote_of_windows_with_sha1_is_refused_by_its_key() {
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::AkScheme { got }));
 }
 
+/// TPMT_PUBLIC of a restricted RSASSA key with SHA-256, as most attestation keys are.
+fn rsa_key(modulus: &[u8]) -> Vec<u8> {
+    let head = hex::decode("0001000b0005007200000010001400 0b080000000000".replace(' ', "")).unwrap();
+    [&head[..], &sized(modulus)].concat()
+}
+
+/// The key of keylime's quote: `test-data/files/akpub.pem` of github.com/keylime/keylime at commit
+/// 8a680fb9b6d34295e9a7b4bcf83ef0d1026e19cc (Apache-2.0), its modulus.
+const KEYLIME_AK: &str = "\
+    ab8888d40000768748495a6a54285945a46dc970edbcac04afefd8a151a4c6d7f0a6571aaa80c29335433615846937f7\
+    48d9ce71b22fcc8f8137398efb006e826c9541c24811aa4d02047a4f32c6eec17fa5e859648371028f2c7a6dcf037f5e\
+    2a079ce05c85129d070fbad38cf38b5d9bdb2176429cc63f02ecfb1df2243d60d272a120fa2479723595bb75ebbe1b34\
+    f86e2a66b1d52c12d19c0762d4dcdf7a348988eb2f4c7ca47918a256d0eca3a8f58561c3e38c539d50eb1efdb36fc21e\
+    1f52491aa613a5f115852bdc0552d77d71ee2587be1f36cd62d7411f2d47d4d545dfe3fa5b697cf3d266e735ab613e7b\
+    764ce8b6d100d3b7bc33fe91a1ee405b";
+
 #[test]
-fn a_quote_of_keylimes_is_read_and_its_digest_is_of_its_values() {
+fn a_quote_of_keylimes_verifies_under_its_key_and_no_other() {
     let part = |name: &str| read(&format!("tpm/keylime-quote/{name}"));
     let (Some(quote), Some(signature), Some(pcrs)) =
         (part("quote.out"), part("quotesig.out"), part("quotepcr.out"))
@@ -151,9 +167,54 @@ fn a_quote_of_keylimes_is_read_and_its_digest_is_of_its_values() {
     assert_eq!(fields.selection[0].indices().collect::<Vec<_>>(), [15, 16, 22]);
     assert_eq!((fields.clock_ms, fields.firmware_version), (5994, 0x2016_0511_0016_2800));
     assert_eq!(Signature::parse(&signature).unwrap().hash, HashAlgorithm::Sha256);
-    let values = [0, 1, 2].map(|at| pcrs[140 + at * 66 + 2..][..32].to_vec());
-    let digest = crypto::sha256(&values.each_ref().map(Vec::as_slice));
-    assert_eq!(fields.pcr_digest, Digest(digest.to_vec()));
+    let values: Vec<_> = [0, 1, 2].map(|at| pcrs[140 + at * 66 + 2..][..32].to_vec()).into();
+    let named = |values: &[Vec<u8>]| -> Vec<u8> {
+        let value = |(index, value): (&u8, &Vec<u8>)| [&[0, 0x0b, *index][..], value].concat();
+        [15, 16, 22].iter().zip(values).flat_map(value).collect()
+    };
+    let modulus = hex::decode(KEYLIME_AK).unwrap();
+    let whole = (quote, signature, named(&values));
+    let done = verify(&rsa_key(&modulus), &whole, &[]).unwrap().unwrap();
+    let claimed = &done.tpm().unwrap().pcrs;
+    assert!(claimed.keys().all(|index| *index == 15), "16 and 22 can be reset: {claimed:?}");
+
+    let refusal = |ak: &[u8], quote: &(Vec<u8>, Vec<u8>, Vec<u8>)| match verify(ak, quote, &[]).unwrap() {
+        Err(VerifyError::Tpm(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let mut other = modulus.clone();
+    other[100] ^= 1;
+    assert_eq!(refusal(&rsa_key(&other), &whole), TpmVerifyError::Signature);
+    let mut altered = whole.clone();
+    // clock, which nothing else covers.
+    altered.0[0x47] ^= 1;
+    assert_eq!(refusal(&rsa_key(&modulus), &altered), TpmVerifyError::Signature);
+    let mut swapped = values.clone();
+    swapped[0][0] ^= 1;
+    let altered = (whole.0.clone(), whole.1.clone(), named(&swapped));
+    let error = refusal(&rsa_key(&modulus), &altered);
+    assert!(matches!(error, TpmVerifyError::PcrDigest { .. }), "{error}");
+}
+
+/// A TPM 1.2 has structures of its own, which nothing here reads, and a log of SHA-1 alone.
+#[test]
+fn a_tpm_of_version_1_2_is_refused_in_every_part() {
+    let Some(json) = read("tpm/go-eventlog-legacy/linux_tpm12.json") else { return };
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["Static"]["TPMVersion"], 1);
+    let bytes = |part: &str, field: &str| base64(json[part][field].as_str().unwrap());
+    let error = Public::parse(&bytes("AK", "Public")).unwrap_err();
+    // TPM_PUBKEY begins with TPM_ALG_RSA in 32 bits, whose end stands where the algorithm of the Name should.
+    assert!(matches!(error, TpmError::Algorithm { field: "name algorithm", got: 1, .. }), "{error}");
+    let error = Attest::parse(&bytes("Quote", "Quote")).unwrap_err();
+    // TPM_QUOTE_INFO: version 1.1.0.0, and `QUOT`.
+    assert!(matches!(error, TpmError::Magic { got: 0x0101_0000 }), "{error}");
+    let log = EventLog::parse(&bytes("Log", "Raw")).unwrap();
+    assert!(!log.crypto_agile && log.algorithms == [HashAlgorithm::Sha1] && log.events.len() > 10);
+    let sha1_only = BootError::Bank { expected: HashAlgorithm::Sha256, crypto_agile: false };
+    assert_eq!(appraise(&log, HashAlgorithm::Sha256, &[]), Err(sha1_only));
+    let sha1 = appraise(&log, HashAlgorithm::Sha1, &[]);
+    assert!(sha1.is_err(), "sha1 is believed nowhere");
 }
 
 /// Runtime data of one machine, the blob of another, and the public key of a third: none of them is another's.
@@ -177,9 +238,7 @@ fn azures_runtime_data_name_their_own_key() {
         assert!(!spki.windows(256).any(|window| window == modulus));
     }
     // The third is the key of the quote: a modulus between the SubjectPublicKeyInfo's head and its exponent.
-    let (head, modulus) =
-        (hex::decode("0001000b0005007200000010001400 0b080000000000".replace(' ', "")), &spki[33..289]);
-    let ak = [&head.unwrap()[..], &sized(modulus)].concat();
+    let ak = rsa_key(&spki[33..289]);
     let Some(quote) = file("quote.bin") else { return };
     let quote = crate::azure::bincode(&quote);
     assert_eq!(Attest::parse(&quote.attest).unwrap().fields().extra_data, b"challenge");
@@ -203,7 +262,7 @@ fn logs_of_more_machines_obey_the_rules_or_break_one_by_name() {
     }
 }
 
-fn base64(text: &str) -> Vec<u8> {
+pub fn base64(text: &str) -> Vec<u8> {
     let value = |byte: u8| match byte {
         b'A'..=b'Z' => byte - b'A',
         b'a'..=b'z' => byte - b'a' + 26,

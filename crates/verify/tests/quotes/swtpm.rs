@@ -136,3 +136,18 @@ fn a_tpm_opens_our_credentials_and_its_quotes_answer_our_challenge() {
     let claims = authenticated.bind(challenge(), &transcript, NOW).unwrap();
     assert!(claims.record().tpm.as_ref().unwrap().pcrs.is_empty(), "nothing was measured");
 }
+
+#[test]
+fn a_tpm_opens_our_credentials_for_a_key_on_a_curve() {
+    let tpm = Tpm::start("curve");
+    assert!(tpm.run("tpm2_createek -c ek.ctx -G ecc -u ek.pub"));
+    assert!(tpm.run("tpm2_createak -C ek.ctx -c ak.ctx -G rsa -s rsassa -g sha256 -u ak.pub -n ak.name"));
+    let public = |file| Public::parse_sized(&tpm.read(file)).unwrap();
+    let enrolling = Enrolling::without_certificate(&public("ak.pub"), &public("ek.pub")).unwrap();
+    let file = |blob: &[u8], seed: &[u8]| [&[0xba, 0xdc, 0xc0, 0xde, 0, 0, 0, 1], blob, seed].concat();
+    // Each has a point of its own, one in 128 of which has a coordinate that begins with a zero.
+    for secret in [&b"a secret for this tpm"[..], &[7; 32]] {
+        let made = enrolling.credential(secret).unwrap();
+        assert_eq!(tpm.activate(&file(&made.blob, &made.encrypted_seed)).as_deref(), Some(secret));
+    }
+}

@@ -1,10 +1,13 @@
 //! Enrolment in two steps: what a ticket brings back, and what it does not.
 
+use std::sync::Arc;
+
 use claims::UnixTime;
 use claims::tpm::ObjectName;
+use crypto::EcdhCurve;
 use evidence::tpm::Public;
-use simtee::vtpm::VTpm;
 use simtee::vtpm::log::BootSpec;
+use simtee::vtpm::{KeyPair, VTpm};
 use verify::Enrolment;
 use verify::challenge::ChallengeKey;
 use verify::tpm::credential::Enrolling;
@@ -15,11 +18,15 @@ use crate::table::NOW;
 
 fn issued(key: &ChallengeKey) -> (VTpm, Ticket) {
     let vtpm = boot(&BootSpec::new("web"));
+    let ticket = ticket(key, &vtpm);
+    (vtpm, ticket)
+}
+
+fn ticket(key: &ChallengeKey, vtpm: &VTpm) -> Ticket {
     let public = |bytes: Vec<u8>| Public::parse(&bytes).unwrap();
     let (ak, ek) = (public(vtpm.ak_public().unwrap()), public(vtpm.ek_public().unwrap()));
     let enrolling = Enrolling::without_certificate(&ak, &ek).unwrap();
-    let ticket = key.ticket(&enrolling, None, NOW, 60).unwrap();
-    (vtpm, ticket)
+    key.ticket(&enrolling, None, NOW, 60).unwrap()
 }
 
 #[test]
@@ -35,6 +42,20 @@ fn ticket_and_opened_secret_make_an_activated_key() {
     assert_eq!((known.enrolment, known.simulated), (Enrolment::Activated, false));
     assert_eq!(known.ek, Some(name(&vtpm.ek_public().unwrap())));
     assert_eq!(known.not_after, UnixTime(253_402_300_799));
+}
+
+#[test]
+fn a_ticket_carries_the_longer_name_of_a_key_on_p384() {
+    let key = ChallengeKey::new(&[7; 32]);
+    let vtpm = VTpm::with_keys(Arc::new(KeyPair::generate_on(EcdhCurve::P384).unwrap()));
+    let ticket = ticket(&key, &vtpm);
+    assert!(ticket.token.len() <= Ticket::MAX_LEN);
+    let secret = vtpm.activate(&ticket.credential.blob, &ticket.credential.encrypted_seed).unwrap();
+    let activated = key.activated(&ticket.token, &secret, NOW).unwrap();
+    let name = |public: &[u8]| ObjectName::from_bytes(&simtee::vtpm::name(public)).unwrap();
+    let ek = name(&vtpm.ek_public().unwrap());
+    assert_eq!((ek.to_bytes().len(), &activated.key().ek), (50, &Some(ek.clone())));
+    assert_eq!(activated.name(), &name(&vtpm.ak_public().unwrap()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! They come first in PCR 7, so that nothing an operating system measures later can pass for one.
 
 use claims::Sha256Digest;
-use evidence::tpm::{Event, EventLog};
+use evidence::tpm::{Event, EventLog, SignatureEntry};
 
 use super::BootError;
 use super::event::*;
@@ -78,11 +78,15 @@ fn further(log: &EventLog, at: usize, event: &Event, separated: bool) -> Result<
     prove(log, at, event)
 }
 
-/// An authority out of db is in db. Loaders (shim) also measure others, with digests of something else.
+/// An authority out of db is an entry of db, with its owner or, as loaders have it, without. Loaders (shim) also measure
+/// others, with digests of something else.
 fn authority(log: &EventLog, at: usize, event: &Event, db: &[u8]) -> Result<(), BootError> {
     let Some((vendor, name, contents)) = variable(&event.data) else { return Ok(()) };
     let from_db = name == "db" && vendor == IMAGE_SECURITY.to_be_bytes();
-    let is_in_db = || !contents.is_empty() && db.windows(contents.len()).any(|part| part == contents);
+    let is_entry = |entry: &SignatureEntry<'_>| {
+        contents == entry.data || contents.strip_prefix(&entry.owner) == Some(entry.data)
+    };
+    let is_in_db = || SignatureEntry::parse_all(db).is_some_and(|entries| entries.iter().any(is_entry));
     if from_db && prove(log, at, event).is_ok() && !is_in_db() {
         return Err(BootError::Authority { event: at });
     }
