@@ -4,9 +4,11 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use claims::snp::Product;
-use claims::{EvidenceKind, Operation, UnixTime};
+use claims::{EvidenceKind, Operation, ReportData, UnixTime};
+use simtee::control::GuestRequest;
+use simtee::vtpm::guest::{Platform, VtpmGuest, VtpmSpec};
 use simtee::vtpm::log::BootSpec;
-use simtee::vtpm::{QuoteSpec, VTpm, evidence as parts};
+use simtee::vtpm::{KeyPair, QuoteSpec, VTpm, evidence as parts};
 use simtee::{HostKeys, SimHost};
 use wire::{
     ENROL_PATH, ENROL_PROOF_PATH, EnrolChallenge, EnrolProof, EnrolRequest, Enrolled, ProblemCode,
@@ -198,6 +200,68 @@ fn a_tpm_that_was_put_back_to_an_earlier_state_is_refused() {
         assert_eq!(ask(exchange, put_back).problem(), ProblemCode::EvidenceRefused, "{put_back:?}");
     }
     assert_eq!(ask(exchange, (0, 4, 0, 1)).codes(), [None], "after a reset the clock may be anything");
+}
+
+/// The simulated host of a set-up, in this test's hands: the same keys, so that the broker believes it.
+fn host_of(setup: &Setup) -> SimHost {
+    let copy = setup.path("host");
+    std::fs::create_dir(&copy).unwrap();
+    for file in std::fs::read_dir(setup.dev("simtee")).unwrap().map(Result::unwrap) {
+        if file.file_type().unwrap().is_file() {
+            std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+        }
+    }
+    SimHost::open_or_create(&copy, Product::Genoa, UnixTime(1_790_000_000)).unwrap()
+}
+
+/// Nobody enrols the key of Azure's vTPM: the report names it, and the broker knows it by that.
+#[test]
+fn a_vtpm_of_azures_that_was_put_back_is_refused() {
+    let setup = Setup::up();
+    setup.create_key("db", &["--simulation"]);
+    let host = host_of(&setup);
+    let spec = GuestRequest::new("cloud".parse().unwrap()).spec(Product::Genoa);
+    let keys = Arc::new(KeyPair::generate().unwrap());
+    let exchange = &mut Exchange::with(&setup.url());
+    let launch = |image: &str, resets: u32, keys: &Arc<KeyPair>| {
+        let how = VtpmSpec { resets, ..VtpmSpec::new(Platform::Azure, image) };
+        let vm_id = "baefd3e1-184b-4c4c-ab88-0bdad260505f";
+        host.launch_with_vtpm(&spec, vm_id, VTpm::with_keys(keys.clone()), &how).unwrap()
+    };
+    let ask = |exchange: &mut Exchange, guest: &VtpmGuest| {
+        let challenge = exchange.challenge();
+        let (_, recipient) = crypto::hpke_generate(claims::Suite::XWing).unwrap();
+        let mut message = ReleaseRequest {
+            token: challenge.token,
+            kind: EvidenceKind::AzureVtpm,
+            evidence: Vec::new(),
+            suite: recipient.suite,
+            recipient: recipient.public,
+            config: claims::ConfigDigest([7; 32]),
+            requests: vec![request(Operation::Renew, "db")],
+            known_checkpoint_size: 0,
+        };
+        let transcript = message.transcript(setup.identity(), challenge.nonce, sha256).encode();
+        message.evidence = guest.attest(&ReportData(crypto::sha512(&[&transcript]))).unwrap();
+        exchange.release(&message)
+    };
+    const KNOWN: &str = "simulated guest image 1";
+    // What no policy grants anything is not remembered.
+    let unknown = launch("another image", 9, &keys);
+    assert_eq!(ask(exchange, &unknown).codes(), [Some("policy-denied".to_owned())]);
+    let (first, second) = (launch(KNOWN, 3, &keys), launch(KNOWN, 4, &keys));
+    assert_eq!(ask(exchange, &first).codes(), [None]);
+    assert_eq!(ask(exchange, &second).codes(), [None]);
+    assert_eq!(ask(exchange, &first).problem(), ProblemCode::EvidenceRefused);
+    assert_eq!(ask(exchange, &unknown).codes(), [Some("policy-denied".to_owned())]);
+    // Another machine's key has a past of its own.
+    let other = launch(KNOWN, 1, &Arc::new(KeyPair::generate().unwrap()));
+    assert_eq!(ask(exchange, &other).codes(), [None]);
+    // The counters outlive the broker.
+    setup.reconfigure(str::to_owned);
+    let exchange = &mut Exchange::with(&setup.url());
+    assert_eq!(ask(exchange, &first).problem(), ProblemCode::EvidenceRefused);
+    assert_eq!(ask(exchange, &second).codes(), [None]);
 }
 
 #[test]

@@ -87,9 +87,11 @@ impl AppError {
             Self::NoPreflight => ProblemCode::NotFound,
             Self::Refused(refusal) => refusal.code(),
             Self::Enrol(refusal) => refusal.code(),
-            Self::Commit(CommitError::TpmPutBack { .. } | CommitError::AttestationKeyWithdrawn { .. }) => {
-                ProblemCode::EvidenceRefused
-            }
+            Self::Commit(
+                CommitError::TpmPutBack { .. }
+                | CommitError::TpmSigner { .. }
+                | CommitError::AttestationKeyWithdrawn { .. },
+            ) => ProblemCode::EvidenceRefused,
             Self::Commit(CommitError::ChallengeSpent) => ProblemCode::ChallengeSpent,
             Self::Commit(CommitError::KeyChanged { .. }) => ProblemCode::KeyChanged,
             Self::Commit(CommitError::PolicyChanged { .. }) => ProblemCode::PolicyChanged,

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use claims::tpm::TpmClaims;
+use claims::tpm::{ObjectName, TpmClaims};
 use claims::{BrokerId, ClaimsRecord, KeyId, RequestId, Sha256Digest, TpmCounters, UnixTime};
 use endorsements::FindError;
 use evidence::{Evidence, EvidenceError};
@@ -19,12 +19,12 @@ use journal::Salts;
 use policy::case::Kept;
 use policy::{Circumstances, Policy};
 use release::{RootKey, UnwrapInput};
-use store::{ClaimsRow, KeyUnchanged, SeenTpm, SpentNonce, Transaction};
+use store::{ClaimsRow, KeyUnchanged, SeenTpm, SeenVouchedTpm, SpentNonce, Transaction};
 use verify::challenge::{Challenge, ChallengeKey};
 use verify::tpm::ek::EkRoots;
 use verify::{
     Authenticated, BindError, BoundRequest, ChallengeError, Endorsements, EndorsementsError, TpmVerifyError,
-    TrustAnchors, VerifiedClaims, VerifyError, authenticate_enrolled,
+    TrustAnchors, VerifiedClaims, VerifyError, VouchedTpm, authenticate_enrolled,
 };
 use wire::{ProblemCode, ReleaseRequest};
 
@@ -157,7 +157,7 @@ impl Core {
         let nonce = SpentNonce { nonce: challenge.nonce(), expires: challenge.expires() };
         let claims = self.believe(message, challenge, fetched, now)?;
         let guest = Launch::of(claims.record());
-        let mut transaction = self.transaction(nonce, claims.record(), policy, now);
+        let mut transaction = self.transaction(nonce, claims.record(), claims.vouched_tpm(), policy, now);
         let mut decisions = Vec::with_capacity(message.requests.len());
         let mut kept = Kept::new(claims.record(), now);
         for (index, request) in message.requests.iter().enumerate() {
@@ -176,6 +176,8 @@ impl Core {
             PendingAnswer::stage(&bound, decided, request_id, policy.digest(), salt, now)
         };
         let answers: Vec<_> = decisions.into_iter().map(stage).collect::<Result<_, _>>()?;
+        let served = answers.iter().any(|answer| matches!(answer, PendingAnswer::Permit { .. }));
+        transaction.vouched_tpm.iter_mut().for_each(|seen| seen.served = served);
         transaction.leaves = answers.iter().map(PendingAnswer::row).collect();
         transaction.claims = beside_leaves;
         let known_size = message.known_checkpoint_size;
@@ -201,12 +203,16 @@ impl Core {
         &self,
         nonce: SpentNonce,
         record: &ClaimsRecord,
+        vouched: Option<&VouchedTpm>,
         policy: &Policy,
         now: UnixTime,
     ) -> Transaction {
         let mut transaction = Transaction::new(now);
         transaction.nonce = Some(nonce);
         transaction.tpm = record.tpm.as_ref().and_then(|tpm| self.seen(tpm));
+        if transaction.tpm.is_none() {
+            transaction.vouched_tpm = record.tpm.as_ref().zip(vouched).map(|(tpm, of)| seen_vouched(tpm, of));
+        }
         transaction.policy = Some(policy.digest());
         transaction
     }
@@ -249,10 +255,19 @@ impl Core {
     /// What the transaction checks of a TPM whose key is durable.
     fn seen(&self, tpm: &TpmClaims) -> Option<SeenTpm> {
         let ak = self.attestation_keys.durable(tpm.ak_name.as_ref()?)?.name;
-        let (resets, restarts) = (tpm.reset_count, tpm.restart_count);
-        let counters = TpmCounters { ak, resets, restarts, clock_ms: tpm.clock_ms };
-        Some(SeenTpm { counters, slack_ms: CHALLENGE_MAX_MS })
+        Some(SeenTpm { counters: counters(tpm, ak), slack_ms: CHALLENGE_MAX_MS })
     }
+}
+
+/// What the transaction checks of a TPM that a report vouches for. It is not served yet.
+fn seen_vouched(tpm: &TpmClaims, vouched: &VouchedTpm) -> SeenVouchedTpm {
+    let VouchedTpm { key, signer } = vouched.clone();
+    SeenVouchedTpm { counters: counters(tpm, key), signer, slack_ms: CHALLENGE_MAX_MS, served: false }
+}
+
+fn counters(tpm: &TpmClaims, ak: ObjectName) -> TpmCounters {
+    let (resets, restarts) = (tpm.reset_count, tpm.restart_count);
+    TpmCounters { ak, resets, restarts, clock_ms: tpm.clock_ms }
 }
 
 /// What is kept beside the leaves of a request, and the salts that commit to it. What is too long is not kept, and the

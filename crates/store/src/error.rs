@@ -139,6 +139,17 @@ pub enum CommitError {
         /// Those of this quote.
         got: Box<TpmCounters>,
     },
+    /// A key that a report vouches for quotes from another place in its TPM's hierarchy than before.
+    #[error(
+        "the vtpm of the key {ak} signs under another qualified name than before: expected {}, got {}",
+        names.0, names.1
+    )]
+    TpmSigner {
+        /// What tells the key apart.
+        ak: ObjectName,
+        /// qualifiedSigner of the first quote that was answered, and of this one.
+        names: Box<(ObjectName, ObjectName)>,
+    },
     /// Another policy is active than the one that the request was decided under; decide again.
     #[error("the policy changed: expected {expected}, found {found:?}")]
     PolicyChanged {

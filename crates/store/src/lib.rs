@@ -23,6 +23,7 @@ mod open;
 mod read;
 mod row;
 mod schema;
+mod vouched;
 mod write;
 
 pub use committed::Committed;
@@ -31,7 +32,7 @@ pub use group::{GroupCommit, SequenceError, Sequencer};
 pub use open::{Options, Store};
 pub use read::{Counts, Reader};
 pub use row::{
-    Activation, ClaimsRow, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SpentNonce,
-    StoredClaims, StoredLeaf, Transaction,
+    Activation, ClaimsRow, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Refusal, SeenTpm, SeenVouchedTpm,
+    SpentNonce, StoredClaims, StoredLeaf, Transaction,
 };
 pub use schema::SCHEMA_VERSION;

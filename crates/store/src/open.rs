@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::schema::{APPLICATION_ID, CREATE, CREATE_2, CREATE_3, CREATE_4, SCHEMA_VERSION, TABLES};
+use crate::schema::{APPLICATION_ID, CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, SCHEMA_VERSION, TABLES};
 use crate::{OpenError, Reader, StorageError};
 
 /// How much the store keeps.
@@ -24,13 +24,21 @@ pub struct Options {
     pub refusals_kept: u64,
     /// Leaves, the newest ones, beside which claims are kept; what was decided stays in the journal without them.
     pub claims_kept: u64,
+    /// TPMs that reports vouch for and whose counters are kept: those that were served last.
+    pub vouched_tpms_kept: u64,
     /// Requests that may wait to be written; those beyond are turned away.
     pub queue: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nonces_kept: 65_536, refusals_kept: 10_000, claims_kept: 250_000, queue: 4096 }
+        Self {
+            nonces_kept: 65_536,
+            refusals_kept: 10_000,
+            claims_kept: 250_000,
+            vouched_tpms_kept: 65_536,
+            queue: 4096,
+        }
     }
 }
 
@@ -139,9 +147,10 @@ fn check_identity(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
         connection.query_row("SELECT version FROM version", [], |row| row.get(0)).map_err(blame)?;
     match version {
         SCHEMA_VERSION => Ok(()),
-        1 => upgrade(connection, &[CREATE_2, CREATE_3, CREATE_4]).map_err(blame),
-        2 => upgrade(connection, &[CREATE_3, CREATE_4]).map_err(blame),
-        3 => upgrade(connection, &[CREATE_4]).map_err(blame),
+        1 => upgrade(connection, &[CREATE_2, CREATE_3, CREATE_4, CREATE_5]).map_err(blame),
+        2 => upgrade(connection, &[CREATE_3, CREATE_4, CREATE_5]).map_err(blame),
+        3 => upgrade(connection, &[CREATE_4, CREATE_5]).map_err(blame),
+        4 => upgrade(connection, &[CREATE_5]).map_err(blame),
         0 => Err(OpenError::Damaged { path: path.to_owned(), what: "version 0".to_owned() }),
         found => Err(OpenError::Newer { path: path.to_owned(), found, supported: SCHEMA_VERSION }),
     }
@@ -149,7 +158,7 @@ fn check_identity(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
 
 fn create_tables(connection: &mut Connection) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
-    let all = [CREATE, CREATE_2, CREATE_3, CREATE_4];
+    let all = [CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5];
     all.into_iter().try_for_each(|sql| transaction.execute_batch(sql))?;
     transaction.execute("INSERT INTO version (version) VALUES (?1)", [SCHEMA_VERSION])?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -1,6 +1,7 @@
 //! What goes into the store and comes out of it: plain data.
 
 use claims::leaf::{Entry, LeafKind, Salt};
+use claims::tpm::ObjectName;
 use claims::{
     AttestationKey, KeyAttributes, KeyId, KeyVersion, Nonce, PolicyDigest, RequestId, TpmCounters, UnixTime,
 };
@@ -116,6 +117,19 @@ pub struct SeenTpm {
     pub slack_ms: u64,
 }
 
+/// A TPM that a report vouches for, whose quote is about to be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenVouchedTpm {
+    /// What it says of its past; `ak` is whatever tells its key apart from others.
+    pub counters: TpmCounters,
+    /// qualifiedSigner of its quote, which does not change as long as the key is the same.
+    pub signer: ObjectName,
+    /// As [`SeenTpm::slack_ms`].
+    pub slack_ms: u64,
+    /// Whether it is to be remembered: it gets something.
+    pub served: bool,
+}
+
 /// A policy that becomes the active one, and how new it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Activation {
@@ -138,6 +152,8 @@ pub struct Transaction {
     pub keys_unchanged: Vec<KeyUnchanged>,
     /// The TPM that must not have been put back, of an attestation key that must be believed still.
     pub tpm: Option<SeenTpm>,
+    /// The TPM that must not have been put back, of a key that a report vouches for.
+    pub vouched_tpm: Option<SeenVouchedTpm>,
     /// The policy that must be the active one.
     pub policy: Option<PolicyDigest>,
     /// A policy to make the active one, unless it is older than that.
@@ -162,6 +178,7 @@ impl Transaction {
             nonce: None,
             keys_unchanged: Vec::new(),
             tpm: None,
+            vouched_tpm: None,
             policy: None,
             activate: None,
             keys: Vec::new(),

@@ -1,12 +1,12 @@
-//! The tables, version 4: claims are new. Version 2 brought attestation keys, version 3 rings, regions and policies of
-//! keys, and serial numbers of policies.
+//! The tables, version 5: counters of TPMs that reports vouch for are new. Version 2 brought attestation keys, version 3
+//! rings, regions and policies of keys, and serial numbers of policies, version 4 claims.
 //!
 //! `leaf` is the journal: never updated, never deleted from. `nonce.seq` and `refusal.seq` are in order of arrival,
 //! so that the oldest can be forgotten. `claims` lie beside the leaves of a request, under the place of the first; the
 //! oldest are forgotten too.
 
 /// The version of the tables that this code writes, and the newest that it reads.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// Marks the file as keyfast's: "KFST".
 pub(crate) const APPLICATION_ID: u32 = 0x4b46_5354;
@@ -97,6 +97,28 @@ CREATE TABLE claims (
 CREATE INDEX claims_at ON claims (at);
 ";
 
+/// Makes what version 5 has and version 4 has not.
+pub(crate) const CREATE_5: &str = "
+CREATE TABLE vouched_tpm (
+    key      BLOB PRIMARY KEY,
+    signer   BLOB NOT NULL,
+    resets   INTEGER NOT NULL,
+    restarts INTEGER NOT NULL,
+    clock    INTEGER NOT NULL,
+    at       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX vouched_tpm_at ON vouched_tpm (at);
+";
+
 /// The tables that a database of this version has.
-pub(crate) const TABLES: [&str; 8] =
-    ["version", "leaf", "nonce", "key", "policy_epoch", "refusal", "attestation_key", "claims"];
+pub(crate) const TABLES: [&str; 9] = [
+    "version",
+    "leaf",
+    "nonce",
+    "key",
+    "policy_epoch",
+    "refusal",
+    "attestation_key",
+    "claims",
+    "vouched_tpm",
+];

@@ -1,7 +1,7 @@
 //! Writing one group: many requests in one SQLite transaction, each all or nothing.
 //!
 //! For each request, in order: 1. the policy is still the active one, 2. the keys are as they were, the attestation
-//! key is believed and its TPM was not put back, 3. the challenge was not used, 4. keys, policy, leaves, claims and
+//! key is believed and no TPM was put back, 3. the challenge was not used, 4. keys, policy, leaves, claims and
 //! refusals are written. A request that is refused leaves nothing and the next one goes on: up to 3 nothing but the
 //! challenge is written, and that last; one that writes keys, which may be refused later, has a savepoint. If the
 //! database itself fails, the whole group does.
@@ -13,7 +13,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use crate::columns::{encode_operations, encode_tags, int, uint};
 use crate::{
     Activation, ClaimsRow, CommitError, KeyRow, KeyUnchanged, KeyWrite, LeafRow, Options, Refusal,
-    SpentNonce, StorageError, Transaction, attestation,
+    SpentNonce, StorageError, Transaction, attestation, vouched,
 };
 
 /// What became of a group.
@@ -65,7 +65,7 @@ fn requests<'a>(
             cached(connection, "SAVEPOINT request")?.execute([])?;
         }
         let next = first_index.saturating_add(written.entries.len() as u64);
-        let outcome = match request(connection, transaction, next) {
+        let outcome = match request(connection, options, transaction, next) {
             Ok(()) => {
                 written.entries.extend(transaction.leaves.iter().map(|leaf| leaf.entry));
                 Ok(transaction.leaves.len())
@@ -87,18 +87,27 @@ fn requests<'a>(
     Ok(written)
 }
 
-fn request(connection: &Connection, transaction: &Transaction, next: u64) -> Result<(), CommitError> {
+fn request(
+    connection: &Connection,
+    options: &Options,
+    transaction: &Transaction,
+    next: u64,
+) -> Result<(), CommitError> {
     // 1. and 2. before anything is written.
     check_policy(connection, transaction.policy)?;
     transaction.activate.iter().try_for_each(|new| check_newer(connection, new))?;
     transaction.keys_unchanged.iter().try_for_each(|key| check_key(connection, key))?;
     transaction.tpm.iter().try_for_each(|seen| attestation::check(connection, seen))?;
+    transaction.vouched_tpm.iter().try_for_each(|seen| vouched::check(connection, seen))?;
     // 3.
     transaction.nonce.iter().try_for_each(|nonce| spend(connection, nonce))?;
     // 4.
     transaction.keys.iter().try_for_each(|key| write_key(connection, key))?;
     transaction.attestation_keys.iter().try_for_each(|key| attestation::put(connection, key))?;
     transaction.tpm.iter().try_for_each(|seen| attestation::keep(connection, &seen.counters))?;
+    let served = transaction.vouched_tpm.iter().filter(|seen| seen.served);
+    let limit = options.vouched_tpms_kept;
+    served.into_iter().try_for_each(|seen| vouched::keep(connection, seen, transaction.now, limit))?;
     transaction.activate.iter().try_for_each(|policy| activate(connection, policy, transaction.now))?;
     (next..).zip(&transaction.leaves).try_for_each(|(index, leaf)| append(connection, index, leaf))?;
     let claims = transaction.claims.iter().filter(|_| !transaction.leaves.is_empty());

@@ -15,7 +15,8 @@ use claims::{
 };
 use store::{
     Activation, ClaimsRow, CommitError, Committed, Counts, GroupCommit, KeyRow, KeyUnchanged, KeyWrite,
-    LeafRow, Options, Reader, Refusal, SeenTpm, SequenceError, Sequencer, SpentNonce, Store, Transaction,
+    LeafRow, Options, Reader, Refusal, SeenTpm, SeenVouchedTpm, SequenceError, Sequencer, SpentNonce, Store,
+    Transaction,
 };
 
 /// Remembers how many entries each group had; refuses the group that begins at `fail_at`.
@@ -420,4 +421,57 @@ fn a_tpm_is_answered_while_its_key_is_believed_and_it_does_not_go_back() {
     bench.submit(quoted(3, 3, 0)).unwrap();
     put(false);
     assert!(withdrawn(bench.submit(quoted(4, 3, 1))));
+}
+
+/// A quote of the `n`th vTPM that a report vouches for.
+fn vouched(n: u8, tpm: u8, resets: u32, clock_ms: u64, served: bool) -> Transaction {
+    let name = |byte: u8| format!("000b{}", format!("{byte:02x}").repeat(32)).parse().unwrap();
+    let counters = TpmCounters { ak: name(tpm), resets, restarts: 0, clock_ms };
+    let seen = SeenVouchedTpm { counters, signer: name(0xee), slack_ms: 100, served };
+    Transaction { vouched_tpm: Some(seen), now: UnixTime(n.into()), ..transaction(n) }
+}
+
+#[test]
+fn a_vtpm_that_was_served_does_not_go_back_and_stays_under_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = Bench::open(directory.path(), Options::default(), Counting::default());
+    // What gets nothing is not remembered, so that nobody fills the table with it.
+    bench.submit(vouched(1, 7, 9, 9000, false)).unwrap();
+    bench.submit(vouched(2, 7, 2, 1000, true)).unwrap();
+    bench.submit(vouched(3, 7, 2, 900, true)).unwrap();
+    for (resets, clock_ms, lower) in [(2, 899, "clock"), (1, 5000, "resetCount")] {
+        for served in [true, false] {
+            let refused = bench.submit(vouched(4, 7, resets, clock_ms, served)).unwrap_err();
+            assert!(
+                matches!(refused, CommitError::TpmPutBack { counter, .. } if counter == lower),
+                "{refused}"
+            );
+        }
+    }
+    let mut elsewhere = vouched(4, 7, 2, 1000, true);
+    elsewhere.vouched_tpm.as_mut().unwrap().signer = attestation_key(true).name;
+    let error = bench.submit(elsewhere.clone()).unwrap_err();
+    let names = Box::new((vouched(4, 7, 0, 0, true).vouched_tpm.unwrap().signer, attestation_key(true).name));
+    assert!(matches!(&error, CommitError::TpmSigner { names: found, .. } if *found == names), "{error}");
+    // Refused challenges were not spent; another vTPM has a past of its own; a higher count of resets counts.
+    bench.submit(vouched(4, 8, 1, 0, true)).unwrap();
+    bench.submit(vouched(5, 7, 3, 0, false)).unwrap();
+    bench.submit(vouched(6, 7, 2, 1000, true)).unwrap();
+}
+
+#[test]
+fn the_vtpms_that_were_served_last_are_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { vouched_tpms_kept: 2, ..Options::default() };
+    let bench = Bench::open(directory.path(), options, Counting::default());
+    bench.submit(vouched(1, 1, 5, 0, true)).unwrap();
+    bench.submit(vouched(2, 2, 5, 0, true)).unwrap();
+    bench.submit(vouched(3, 1, 5, 0, true)).unwrap();
+    // 2 makes place for 3.
+    bench.submit(vouched(4, 3, 5, 0, true)).unwrap();
+    for tpm in [1, 3] {
+        let refused = bench.submit(vouched(5, tpm, 4, 0, false)).unwrap_err();
+        assert!(matches!(refused, CommitError::TpmPutBack { .. }), "{tpm}: {refused}");
+    }
+    bench.submit(vouched(5, 2, 4, 0, false)).unwrap();
 }

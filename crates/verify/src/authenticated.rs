@@ -5,7 +5,7 @@
 //! a [`BoundRequest`], which a grant is made of, and so none to a sealed key: what such a guest learns is words.
 
 use claims::snp::SnpClaims;
-use claims::tpm::TpmClaims;
+use claims::tpm::{ObjectName, TpmClaims};
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, EvidenceKind, GuestIdentity, MAX_REQUESTS, Nonce, Operation,
     OsBinding, PreflightTranscript, RecipientKey, ReportData, Sha256Digest, Suite, Transcript,
@@ -25,14 +25,26 @@ pub struct Authenticated {
     pub(crate) guest_identity: GuestIdentity,
     pub(crate) snp: Option<SnpClaims>,
     pub(crate) tpm: Option<TpmClaims>,
+    pub(crate) vouched: Option<VouchedTpm>,
     pub(crate) binding: Binding,
     pub(crate) not_after: UnixTime,
+}
+
+/// A TPM whose key a report vouches for and nobody enrolled durably: what tells it apart from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VouchedTpm {
+    /// Name of its attestation key. On Azure, whose runtime data give a key without attributes, SHA-256 of the key's
+    /// SubjectPublicKeyInfo stands in the Name's digest.
+    pub key: ObjectName,
+    /// qualifiedSigner of its quote.
+    pub signer: ObjectName,
 }
 
 /// Genuine evidence that answers our challenge, for this recipient and these requests.
 #[derive(Debug)]
 pub struct VerifiedClaims {
     record: ClaimsRecord,
+    vouched: Option<VouchedTpm>,
     recipient: RecipientKey,
     requests: Vec<AttestedRequest>,
     transcript: Vec<u8>,
@@ -48,6 +60,7 @@ pub struct VerifiedClaims {
 #[derive(Debug)]
 pub struct PreflightClaims {
     record: ClaimsRecord,
+    vouched: Option<VouchedTpm>,
     requests: Vec<AttestedRequest>,
     transcript_hash: TranscriptHash,
     broker: BrokerId,
@@ -215,6 +228,7 @@ impl Authenticated {
             nonce: transcript.nonce,
             broker: transcript.broker,
             valid_until: now.plus(CLAIMS_LIFETIME_S).min(self.not_after),
+            vouched: self.vouched.clone(),
             record: self.into_record(transcript),
         })
     }
@@ -238,6 +252,7 @@ impl Authenticated {
             requests: transcript.asked.requests.clone(),
             transcript_hash: hash,
             broker: transcript.asked.broker,
+            vouched: self.vouched.clone(),
             record: self.into_record(&transcript.asked),
         })
     }
@@ -304,6 +319,11 @@ impl VerifiedClaims {
         &self.record
     }
 
+    /// The TPM that a report vouches for, if its quote is part of the evidence.
+    pub fn vouched_tpm(&self) -> Option<&VouchedTpm> {
+        self.vouched.as_ref()
+    }
+
     /// Whom keys are sealed to, as the evidence binds it.
     pub fn recipient(&self) -> &RecipientKey {
         &self.recipient
@@ -350,6 +370,11 @@ impl PreflightClaims {
     /// What the evidence says, before anything is supposed.
     pub fn record(&self) -> &ClaimsRecord {
         &self.record
+    }
+
+    /// As [`VerifiedClaims::vouched_tpm`].
+    pub fn vouched_tpm(&self) -> Option<&VouchedTpm> {
+        self.vouched.as_ref()
     }
 
     /// The requests that the evidence binds, in order: 1 to 32.

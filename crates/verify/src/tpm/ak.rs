@@ -114,6 +114,14 @@ impl AttestationKey {
         Ok(Self { scheme: SignatureScheme::RsaSsa, hash: HashAlgorithm::Sha256, key })
     }
 
+    /// The SubjectPublicKeyInfo in DER of a key on RSA.
+    pub(super) fn rsa_spki(&self) -> Option<&[u8]> {
+        match &self.key {
+            Key::Rsa(key, _) => Some(key.spki()),
+            Key::P256(_) | Key::P384(_) => None,
+        }
+    }
+
     /// The scheme that the key is bound to, in words.
     pub(super) fn scheme(&self) -> String {
         format!("{} with {}", self.scheme.name(), self.hash)

@@ -18,7 +18,8 @@
 //!    Name that is not made with SHA-1. A key that only the guest names is refused;
 //! 10. the event log, where there is one, replays into the quoted values ([`boot`]).
 //!
-//! Clock, counters and firmware version are claims; whether they go back is for whoever keeps them by key.
+//! Clock, counters and firmware version are claims; whether they go back is for whoever keeps them by key: the Name of an
+//! enrolled key, or what tells a key apart that a report vouches for ([`crate::VouchedTpm`]).
 
 mod ak;
 pub(crate) mod azure;
@@ -68,6 +69,7 @@ pub(crate) fn authenticate(
         snp: None,
         binding: Binding::of_quote(&evidence.quote, &[]),
         tpm: Some(tpm),
+        vouched: None,
         not_after: trusted.known.not_after,
     })
 }

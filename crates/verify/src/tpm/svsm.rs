@@ -21,7 +21,7 @@ use super::azure::requester;
 use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, enrolled};
 use crate::binding::Binding;
 use crate::check::OnCheck;
-use crate::{Authenticated, Check, VerifyError};
+use crate::{Authenticated, Check, VerifyError, VouchedTpm};
 
 /// Checks what `snp`, the authenticated report, binds.
 pub(crate) fn authenticate(
@@ -37,6 +37,8 @@ pub(crate) fn authenticate(
     endorsement_key(&evidence.manifest, &trusted.known, on_check)?; // V2
     let signer = Signer::of_public(&evidence.ak, &trusted, on_check)?;
     let tpm = signer.claims(&evidence.quote, on_check)?;
+    let signer = evidence.quote.attest.fields().qualified_signer.clone();
+    let vouched = VouchedTpm { key: trusted.name, signer };
     let known = trusted.known;
     let identity = match snp.guest_identity {
         GuestIdentity::None => GuestIdentity::Enrolled,
@@ -48,6 +50,7 @@ pub(crate) fn authenticate(
         guest_identity: identity,
         binding: Binding::of_service(&evidence),
         tpm: Some(tpm),
+        vouched: Some(vouched),
         not_after: snp.not_after.min(known.not_after),
         simulated: snp.simulated || known.simulated,
         snp: snp.snp,

@@ -77,6 +77,13 @@ fn a_quote_under_a_bound_key_becomes_claims() {
     let bytes = azure.evidence(&azure.quote(&azure.report));
     let transcript = transcript(EvidenceKind::AzureVtpm);
     let claims = verify(&bytes).unwrap().bind(challenge(), &transcript, NOW).unwrap();
+    // What its counters are kept by: no Name, since nobody tells the key's attributes.
+    let vouched = claims.vouched_tpm().unwrap();
+    let (modulus, exponent) = booted().ak_numbers().unwrap();
+    let spki = crypto::RsaPublicKey::from_components(&modulus, &exponent).unwrap().spki().to_vec();
+    assert_eq!(vouched.key.digest.0, crypto::sha256(&[&spki]));
+    let (ek, ak) = (booted().ek_public().unwrap(), booted().ak_public().unwrap());
+    assert_eq!(vouched.signer.to_bytes(), simtee::vtpm::qualified_name(&ek, &ak));
     let record = claims.record();
     assert_eq!((record.evidence, record.os_binding), (EvidenceKind::AzureVtpm, OsBinding::InTeeVtpm));
     assert_eq!((record.guest_identity, record.snp_fresh), (GuestIdentity::VmId, false));
