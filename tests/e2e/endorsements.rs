@@ -266,8 +266,61 @@ fn imported_elsewhere(setup: &Setup, dir: &str, roots: &[&str]) {
     assert_eq!(fs::read(Path::new(&elsewhere).join(name)).unwrap(), fs::read(vcek).unwrap());
     // With the issuer in the directory the chip's certificate is enough.
     setup.keyfast(&[&import[..], roots].concat()).success();
-    let nothing = "keyfast: nothing to import: expected certificates of VCEKs, VLEKs, ASKs or ASVKs under a trusted root";
+    let nothing = "keyfast: nothing to import: expected certificates of VCEKs, VLEKs, ASKs or ASVKs, or revocation \
+                   lists, under a trusted root";
     setup.keyfast(&["endorsements", "import", &chain, "--dir", &elsewhere]).fails(2, nothing);
+}
+
+/// Lists by themselves, in DER and PEM; nobody else's, and none that is older than what is there.
+#[test]
+fn revocation_lists_are_carried_too() {
+    let (setup, host) = set_up();
+    let twin = host.twin(&setup);
+    let dir = setup.path("parcel").display().to_string();
+    host.trusted_by(&setup, &format!("directory = {dir:?}"));
+    let ark = host.dir.join("ark.pem").display().to_string();
+    let roots = ["--simulated-root", &ark, "--simulated-root-sha256", &host.root];
+    let write = |name: &str, bytes: &[u8]| {
+        let path = setup.path(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let list = |later: u64| twin.sign_crl(&twin.crl_spec(twin.created().plus(later))).unwrap();
+    let (old, new) = (write("old.crl", &list(0)), list(60));
+    let pem = endorsements_pem(&new);
+    let new_pem = write("new.pem", pem.as_bytes());
+    let import = |file: &str, roots: &[&str]| {
+        setup.keyfast(&[&["endorsements", "import", file, "--dir", &dir], roots].concat())
+    };
+    let said = format!(
+        "keyfast: `{old}` does not verify: the revocation list of `ARK-Genoa` is not signed by the trusted key of \
+         that name; nothing was written"
+    );
+    import(&old, &[]).fails(1, &said);
+    assert!(!Path::new(&dir).exists());
+    let run = import(&old, &roots).success();
+    assert!(run.stdout.contains("next one due"), "{run}");
+    import(&new_pem, &roots).success();
+    let kept = |kind: &str| fs::read(format!("{dir}/{kind}/Genoa/crl.der")).unwrap();
+    assert_eq!((kept("vcek"), kept("vlek")), (new.clone(), new.clone()));
+    let run = import(&old, &roots);
+    assert!(
+        run.code == Some(1) && run.stderr.contains("is older than the revocation list of the ASK of Genoa"),
+        "{run}"
+    );
+    assert_eq!(kept("vcek"), new, "the newer one stays");
+    let mut altered = list(120);
+    *altered.last_mut().unwrap() ^= 1;
+    assert_eq!(import(&write("altered.crl", &altered), &roots).code, Some(1));
+    assert_eq!(kept("vcek"), new);
+    let rubbish = write("rubbish.der", &[0x30, 3, 2, 1, 1]);
+    assert!(import(&rubbish, &roots).stderr.contains("does not verify: "));
+}
+
+fn endorsements_pem(der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN X509 CRL-----\n{text}\n-----END X509 CRL-----\n")
 }
 
 #[test]
@@ -300,6 +353,29 @@ fn azures_evidence_gets_its_certificates_found_too() {
     let answer = ask_with(&setup, kind, &web, |hash| evidence(&runtime, hash));
     assert_eq!(answer.codes(), [Some("policy-denied".to_owned())]);
     assert_eq!(host.lookups(1), 2);
+    fetched_for_azure(
+        &setup,
+        &host,
+        &evidence(&runtime, TranscriptHash([7; 64])),
+        &parts::hcl(&report, &runtime),
+    );
+}
+
+/// The report in evidence of Azure's, and in the blob that a guest's NV index has, name their key.
+fn fetched_for_azure(setup: &Setup, host: &Host, evidence: &[u8], blob: &[u8]) {
+    let ark = host.dir.join("ark.pem").display().to_string();
+    for (name, bytes) in [("azure.bin", evidence), ("blob.bin", blob)] {
+        let (file, dir) = (setup.path(name), setup.path(&format!("{name}.d")).display().to_string());
+        fs::write(&file, bytes).unwrap();
+        let file = file.to_str().unwrap();
+        let fetch = ["endorsements", "fetch", "--report", file, "--dir", &dir, "--url", &host.url];
+        let roots = ["--simulated-root", &ark, "--simulated-root-sha256", &host.root];
+        let run = setup.keyfast(&[&fetch[..], &roots].concat()).success();
+        assert!(run.stdout.contains("the VCEK of Genoa chip"), "{run}");
+        fs::write(file, &bytes[..bytes.len().min(600)]).unwrap();
+        let run = setup.keyfast(&[&fetch[..], &roots].concat());
+        assert!(run.code == Some(1) && run.stderr.contains(file), "{run}");
+    }
 }
 
 #[test]
@@ -392,6 +468,23 @@ fn a_service_that_does_not_answer_keeps_nobody_out() {
         drop((asked, silent));
         assert_eq!(waits.join().unwrap().problem(), ProblemCode::Unavailable);
     });
+}
+
+/// What the service asks the broker for, the guest hears, within a bound.
+#[test]
+fn a_guest_waits_as_long_as_the_service_asks() {
+    let (setup, host) = set_up();
+    host.trusted_by(&setup, &format!("services = [\"kds\"]\nkds_url = \"{}\"\npatience_s = 1", host.url));
+    setup.create_key("db", &["--simulation", "--operations", "release"]);
+    for (guest, snp, asked, told) in [("web", 0x1b, 17, 17..=17), ("db", 0x1c, 3600, 50..=60)] {
+        let guest = host.guest(guest, snp);
+        host.turn_away(1000, asked);
+        let problem = ask(&setup, &guest).ok().unwrap_err();
+        assert_eq!(problem.code, ProblemCode::Unavailable);
+        assert!(problem.retry_after_s.is_some_and(|told_s| told.contains(&told_s)), "{problem:?}");
+        // A broker that starts anew has not been asked to wait.
+        setup.reconfigure(str::to_owned);
+    }
 }
 
 /// Lists come from the service and from the directory, and get in force without a restart.

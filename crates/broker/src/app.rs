@@ -101,6 +101,13 @@ impl AppError {
         }
     }
 
+    /// For how long asking again is of no use, in seconds, where the services that have certificates said so.
+    pub(crate) fn wait_s(&self) -> Option<u64> {
+        let Self::Refused(Refusal::NotEndorsed { error, .. }) = self else { return None };
+        // A part of a second is a whole one.
+        error.retry_after().map(|wait| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)))
+    }
+
     /// Which step refused, for the operator.
     pub fn step(&self) -> &'static str {
         match self {

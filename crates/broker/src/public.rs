@@ -24,6 +24,8 @@ use crate::served::Arrival;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Seconds that a guest is asked to wait when the broker is busy.
 const RETRY_AFTER_S: u64 = 2;
+/// The longest wait that a guest is told, whatever a service asked the broker for.
+const MAX_RETRY_AFTER_S: u64 = 60;
 
 /// The address at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +131,7 @@ fn respond(app: &App, id: RequestId, answer: Result<Vec<u8>, AppError>) -> Respo
             let code = error.code();
             tracing::info!(request = %id, code = code.as_str(), step = error.step(), %error, "refused");
             app.refused(id, now(), &error);
-            problem(code, Some(id))
+            problem_after(code, Some(id), error.wait_s())
         }
     }
 }
@@ -140,8 +142,14 @@ fn bytes(media: &'static str, body: Vec<u8>) -> Response {
 
 /// An error as problem details (RFC 9457).
 pub(crate) fn problem(code: ProblemCode, request_id: Option<RequestId>) -> Response {
+    problem_after(code, request_id, None)
+}
+
+/// As [`problem`]; where the guest is to wait, for so many seconds, within bounds.
+fn problem_after(code: ProblemCode, request_id: Option<RequestId>, wait_s: Option<u64>) -> Response {
     let wait = code.remedy() == wire::Remedy::Wait;
-    let retry_after_s = wait.then_some(RETRY_AFTER_S);
+    let wait_s = wait_s.unwrap_or(RETRY_AFTER_S).clamp(RETRY_AFTER_S, MAX_RETRY_AFTER_S);
+    let retry_after_s = wait.then_some(wait_s);
     let body = Problem { code, detail: None, request_id, retry_after_s }.to_json();
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, [(header::CONTENT_TYPE, PROBLEM_MEDIA_TYPE)], body).into_response();

@@ -28,7 +28,7 @@ pub enum Command {
     #[command(
         long_about = "Fetch the certificate (VCEK) of the key that signs a chip's reports, and its issuer's, into a \
         directory that brokers read.\n\n\
-        The key is named by a report, or by product, chip id and TCB: another TCB has another key. What comes is \
+        The key is named by a report, alone or in evidence of a vTPM (Azure's too), or by product, chip id and TCB: another TCB has another key. What comes is \
         verified under AMD's roots before it is written. A key that is in the directory is not asked for again; its \
         certificate does not change but for its dates. AMD answers seldom for the same key, so this waits as it is \
         asked to. A cloud provider's key (VLEK) is given to nobody but the provider: its certificate comes with the \
@@ -39,20 +39,25 @@ pub enum Command {
         configuration: `[endorsements]`, `directory = \"...\"`.",
         after_help = "Examples:\n  \
         keyfast endorsements fetch --report report.bin --dir endorsements\n  \
+        keyfast endorsements fetch --report azure-evidence.bin --dir endorsements --from azure-cache,kds\n  \
         keyfast endorsements fetch --product Genoa --chip 0a1b... \\\n    \
         --tcb bootloader=10,tee=0,snp=27,microcode=88 --dir endorsements\n  \
         keyfast endorsements fetch --crl --product Genoa --dir endorsements"
     )]
     Fetch(fetch::Fetch),
-    /// Verify certificate files and put them into a directory under the names that brokers look for
+    /// Verify files of certificates and revocation lists, and put them into a directory as brokers look for them
     #[command(
-        long_about = "Verify certificate files, DER or PEM, and put them into a directory under the names that \
-        brokers look for.\n\n\
+        long_about = "Verify files of certificates and revocation lists, DER or PEM, and put them into a directory \
+        under the names that brokers look for.\n\n\
         Give the certificate of each chip's (VCEK) or cloud provider's key (VLEK) and those of their issuers (ASK, \
         ASVK), in any order; or those of issuers alone. Unless each key's certificate has its issuer's among the \
         files, or in the directory, up to one of AMD's roots, nothing is written. A root among the files is not \
-        believed, and not written.",
-        after_help = "Example:\n  keyfast endorsements import vcek.der cert_chain.pem --dir endorsements"
+        believed, and not written.\n\n\
+        A revocation list must be signed by one of AMD's roots. It is put beside both chains of its product, and \
+        never in the place of a newer one. Whether it is too old, brokers say.",
+        after_help = "Examples:\n  \
+        keyfast endorsements import vcek.der cert_chain.pem --dir endorsements\n  \
+        keyfast endorsements import genoa.crl --dir endorsements"
     )]
     Import(import::Import),
     /// List the certificates and revocation lists of a directory, and whether they verify now
@@ -124,8 +129,27 @@ pub enum Failure {
         reason: String,
     },
     /// There is nothing to import.
-    #[error("nothing to import: expected certificates of VCEKs, VLEKs, ASKs or ASVKs under a trusted root")]
+    #[error(
+        "nothing to import: expected certificates of VCEKs, VLEKs, ASKs or ASVKs, or revocation lists, under a \
+         trusted root"
+    )]
     NothingToImport,
+    /// A newer revocation list is there.
+    #[error(
+        "`{}` is older than the revocation list of {authority} in the directory: expected one issued at {kept} or \
+         later, got {got}; nothing was written",
+        path.display()
+    )]
+    OlderList {
+        /// The file.
+        path: PathBuf,
+        /// Beside whose chain the newer one is.
+        authority: Authority,
+        /// When that one was issued.
+        kept: UnixTime,
+        /// When this one was.
+        got: UnixTime,
+    },
     /// A service gave a revocation list that does not verify.
     #[error("the revocation list of {authority} does not verify: {source}")]
     List {
@@ -143,7 +167,7 @@ impl Failure {
     /// The process's exit code: 1 for what does not verify, 4 for files, 2 for what keeps it from being judged.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unverified { .. } | Self::Report { .. } | Self::List { .. } => 1,
+            Self::Unverified { .. } | Self::Report { .. } | Self::List { .. } | Self::OlderList { .. } => 1,
             Self::NotFound(error) if refused(error) => 1,
             Self::File { .. } | Self::Contents(_) => 4,
             _ => 2,

@@ -1,8 +1,9 @@
 //! Certificates out of a file's bytes: one in DER, or any number in PEM (RFC 7468).
 //!
 //! Strict where RFC 7468 lets parsers choose: a block's lines are base64 with padding and nothing else, labels
-//! match, and there is no label but `CERTIFICATE`. Text around blocks is allowed, as section 2 says. What is in a
-//! certificate is not looked at, except that it is one DER SEQUENCE and nothing after it.
+//! match, and there is no label but `CERTIFICATE`, and `X509 CRL` where revocation lists are looked for too. Text around
+//! blocks is allowed, as section 2 says. What is in a certificate or list is not looked at, except that it is one DER
+//! SEQUENCE and nothing after it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,8 @@ use der::{Decode, Tag, Tagged};
 
 /// Most bytes of a certificate; AMD's are below 2 KiB.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
+/// Most bytes of a revocation list; AMD's are below 1 KiB.
+pub const MAX_LIST: usize = 8 * MAX_CERTIFICATE;
 
 /// Why bytes are no certificates. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,26 +29,32 @@ pub enum CertificatesError {
         index: usize,
     },
     /// A certificate of too many bytes.
-    #[error("certificate {index} too long: expected at most {MAX_CERTIFICATE} bytes, got {got}")]
+    #[error("certificate {index} too long: expected at most {limit} bytes, got {got}")]
     TooLong {
         /// Which, from 1.
         index: usize,
+        /// Most bytes allowed.
+        limit: usize,
         /// Bytes found.
         got: usize,
     },
     /// A PEM block of something else.
-    #[error("line {line}: expected a block `CERTIFICATE`, got `{}`", got.escape_debug())]
+    #[error("line {line}: expected a block `{expected}`, got `{}`", got.escape_debug())]
     Label {
         /// The line that opens it.
         line: usize,
+        /// The label that it should have, or one of them.
+        expected: &'static str,
         /// The label, cut to 64 characters.
         got: String,
     },
     /// A PEM block that does not end, or ends as another.
-    #[error("line {line}: the block is not closed by `-----END CERTIFICATE-----`")]
+    #[error("line {line}: the block is not closed by `-----END {label}-----`")]
     Unclosed {
         /// The line that opens it.
         line: usize,
+        /// Its label.
+        label: &'static str,
     },
     /// A PEM block's contents are no base64.
     #[error("line {line}: the block does not hold padded base64")]
@@ -60,8 +69,21 @@ pub enum CertificatesError {
 /// # Errors
 /// [`CertificatesError`], for the first defect.
 pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificatesError> {
+    read(bytes, &[CERTIFICATE], MAX_CERTIFICATE)
+}
+
+/// As [`read_certificates`], with revocation lists among them, of at most [`MAX_LIST`] bytes each; which is which, their
+/// contents say.
+///
+/// # Errors
+/// [`CertificatesError`], for the first defect.
+pub fn read_certificates_and_lists(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificatesError> {
+    read(bytes, &[CERTIFICATE, LIST], MAX_LIST)
+}
+
+fn read(bytes: &[u8], labels: &[&'static str], limit: usize) -> Result<Vec<Vec<u8>>, CertificatesError> {
     if bytes.first() == Some(&DER_SEQUENCE) {
-        return Ok(vec![whole(bytes, 1)?]);
+        return Ok(vec![whole(bytes, 1, limit)?]);
     }
     let text = core::str::from_utf8(bytes).map_err(|_| CertificatesError::Neither)?;
     let mut lines = (1..).zip(text.lines().map(str::trim_end));
@@ -70,11 +92,12 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CertificatesError
         let Some(label) = text.strip_prefix("-----BEGIN ").and_then(|l| l.strip_suffix("-----")) else {
             continue;
         };
-        if label != LABEL {
-            return Err(CertificatesError::Label { line, got: label.chars().take(64).collect() });
-        }
-        let der = block(line, lines.by_ref().map(|(_, text)| text))?;
-        found.push(whole(&der, found.len().saturating_add(1))?);
+        let Some(label) = labels.iter().copied().find(|known| *known == label) else {
+            let got = label.chars().take(64).collect();
+            return Err(CertificatesError::Label { line, expected: CERTIFICATE, got });
+        };
+        let der = block(line, label, lines.by_ref().map(|(_, text)| text))?;
+        found.push(whole(&der, found.len().saturating_add(1), limit)?);
     }
     if found.is_empty() { Err(CertificatesError::Neither) } else { Ok(found) }
 }
@@ -93,12 +116,16 @@ pub fn to_pem(certificates: &[Vec<u8>]) -> String {
     text
 }
 
-/// The contents of the block that line `opened` opens, up to its end line.
-fn block<'a>(opened: usize, lines: impl Iterator<Item = &'a str>) -> Result<Vec<u8>, CertificatesError> {
+/// The contents of the block of this label that line `opened` opens, up to its end line.
+fn block<'a>(
+    opened: usize,
+    label: &'static str,
+    lines: impl Iterator<Item = &'a str>,
+) -> Result<Vec<u8>, CertificatesError> {
     let mut base64 = String::new();
     for line in lines {
-        if let Some(label) = line.strip_prefix("-----END ").and_then(|l| l.strip_suffix("-----")) {
-            if label != LABEL {
+        if let Some(end) = line.strip_prefix("-----END ").and_then(|l| l.strip_suffix("-----")) {
+            if end != label {
                 break;
             }
             return STANDARD.decode(base64).map_err(|_| CertificatesError::Base64 { line: opened });
@@ -108,13 +135,13 @@ fn block<'a>(opened: usize, lines: impl Iterator<Item = &'a str>) -> Result<Vec<
         }
         base64.push_str(line);
     }
-    Err(CertificatesError::Unclosed { line: opened })
+    Err(CertificatesError::Unclosed { line: opened, label })
 }
 
 /// `bytes` if they are one DER SEQUENCE.
-fn whole(bytes: &[u8], index: usize) -> Result<Vec<u8>, CertificatesError> {
-    if bytes.len() > MAX_CERTIFICATE {
-        return Err(CertificatesError::TooLong { index, got: bytes.len() });
+fn whole(bytes: &[u8], index: usize, limit: usize) -> Result<Vec<u8>, CertificatesError> {
+    if bytes.len() > limit {
+        return Err(CertificatesError::TooLong { index, limit, got: bytes.len() });
     }
     match AnyRef::from_der(bytes) {
         Ok(any) if any.tag() == Tag::Sequence => Ok(bytes.to_vec()),
@@ -122,7 +149,8 @@ fn whole(bytes: &[u8], index: usize) -> Result<Vec<u8>, CertificatesError> {
     }
 }
 
-const LABEL: &str = "CERTIFICATE";
+const CERTIFICATE: &str = "CERTIFICATE";
+const LIST: &str = "X509 CRL";
 const DER_SEQUENCE: u8 = 0x30;
 
 #[cfg(test)]
@@ -159,11 +187,17 @@ mod tests {
         for (text, error) in [
             (String::new(), Neither),
             ("plain text".to_owned(), Neither),
-            (key.to_owned(), Label { line: 2, got: "PRIVATE KEY".to_owned() }),
-            (format!("{}{key}", pem(1)), Label { line: 5, got: "PRIVATE KEY".to_owned() }),
-            (format!("{begin}MAMCAQE=\n"), Unclosed { line: 1 }),
-            (format!("{begin}MAMCAQE=\n-----END PRIVATE KEY-----\n"), Unclosed { line: 1 }),
-            (format!("{begin}{}", pem(1)), Unclosed { line: 1 }),
+            (key.to_owned(), Label { line: 2, expected: "CERTIFICATE", got: "PRIVATE KEY".to_owned() }),
+            (
+                format!("{}{key}", pem(1)),
+                Label { line: 5, expected: "CERTIFICATE", got: "PRIVATE KEY".to_owned() },
+            ),
+            (format!("{begin}MAMCAQE=\n"), Unclosed { line: 1, label: "CERTIFICATE" }),
+            (
+                format!("{begin}MAMCAQE=\n-----END PRIVATE KEY-----\n"),
+                Unclosed { line: 1, label: "CERTIFICATE" },
+            ),
+            (format!("{begin}{}", pem(1)), Unclosed { line: 1, label: "CERTIFICATE" }),
             (format!("{begin}MAMCAQE\n{end}"), Base64 { line: 1 }),
             (format!("{begin}MAMC AQE=\n{end}"), Base64 { line: 1 }),
             (format!("{begin}Proc-Type: 4,ENCRYPTED\n\nMAMCAQE=\n{end}"), Base64 { line: 1 }),
@@ -177,6 +211,25 @@ mod tests {
         assert_eq!(read_certificates(&trailing), Err(Der { index: 1 }));
         assert_eq!(read_certificates(&[0x30, 0x80, 0, 0]), Err(Der { index: 1 }));
         assert_eq!(read_certificates(&[0xff, 0xfe]), Err(Neither));
-        assert_eq!(read_certificates(&vec![0x30; 16_385]), Err(TooLong { index: 1, got: 16_385 }));
+        assert_eq!(
+            read_certificates(&vec![0x30; 16_385]),
+            Err(TooLong { index: 1, limit: 16_384, got: 16_385 })
+        );
+    }
+
+    #[test]
+    fn lists_are_read_where_they_are_looked_for() {
+        use CertificatesError::*;
+        let list = pem(2).replace("CERTIFICATE", "X509 CRL");
+        let both = format!("{}{list}", pem(1));
+        assert_eq!(read_certificates_and_lists(both.as_bytes()), Ok(vec![der(1), der(2)]));
+        assert_eq!(read_certificates_and_lists(&der(3)), Ok(vec![der(3)]));
+        let label = Label { line: 4, expected: "CERTIFICATE", got: "X509 CRL".to_owned() };
+        assert_eq!(read_certificates(both.as_bytes()), Err(label));
+        let mixed = "-----BEGIN X509 CRL-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+        let unclosed = Unclosed { line: 1, label: "X509 CRL" };
+        assert_eq!(read_certificates_and_lists(mixed.as_bytes()), Err(unclosed));
+        let long = read_certificates_and_lists(&vec![0x30; MAX_LIST + 1]);
+        assert_eq!(long, Err(TooLong { index: 1, limit: MAX_LIST, got: MAX_LIST + 1 }));
     }
 }

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::{CertificatesError, read_certificates};
+use crate::{CertificatesError, read_certificates, read_certificates_and_lists};
 
 /// Most entries of a directory, of whatever name.
 pub const MAX_ENTRIES: usize = 65_536;
@@ -86,6 +86,20 @@ pub fn read_directory(path: &Path) -> Result<Vec<Vec<u8>>, DirectoryError> {
 /// # Errors
 /// [`DirectoryError`]: unreadable, no regular file, too long, or no certificate.
 pub fn read_file(path: &Path) -> Result<Vec<Vec<u8>>, DirectoryError> {
+    let contents = |source| DirectoryError::Contents { path: path.to_owned(), source };
+    read_certificates(&bytes_of(path)?).map_err(contents)
+}
+
+/// As [`read_file`], with revocation lists among them.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_file_with_lists(path: &Path) -> Result<Vec<Vec<u8>>, DirectoryError> {
+    let contents = |source| DirectoryError::Contents { path: path.to_owned(), source };
+    read_certificates_and_lists(&bytes_of(path)?).map_err(contents)
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, DirectoryError> {
     let read = |source| DirectoryError::Read { path: path.to_owned(), source };
     // Looked at before it is opened, because opening a pipe waits for its writer.
     if !fs::metadata(path).map_err(read)?.is_file() {
@@ -97,7 +111,7 @@ pub fn read_file(path: &Path) -> Result<Vec<Vec<u8>>, DirectoryError> {
     if bytes.len() > MAX_FILE {
         return Err(DirectoryError::TooLong { path: path.to_owned() });
     }
-    read_certificates(&bytes).map_err(|source| DirectoryError::Contents { path: path.to_owned(), source })
+    Ok(bytes)
 }
 
 /// The files to read, sorted by name.

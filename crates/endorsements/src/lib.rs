@@ -32,8 +32,12 @@ mod vcek;
 mod vlek;
 
 pub use authority::Authority;
-pub use certificates::{CertificatesError, MAX_CERTIFICATE, read_certificates, to_pem};
-pub use directory::{DirectoryError, MAX_ENTRIES, MAX_FILE, MAX_TOTAL, read_directory, read_file};
+pub use certificates::{
+    CertificatesError, MAX_CERTIFICATE, MAX_LIST, read_certificates, read_certificates_and_lists, to_pem,
+};
+pub use directory::{
+    DirectoryError, MAX_ENTRIES, MAX_FILE, MAX_TOTAL, read_directory, read_file, read_file_with_lists,
+};
 pub use find_error::{Failure, FindError};
 pub use rate::Limits;
 pub use service::{Service, Shape};

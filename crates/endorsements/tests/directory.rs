@@ -42,7 +42,10 @@ fn a_bad_file_is_named_and_not_passed_over() {
     match read_directory(folder.path()) {
         Err(DirectoryError::Contents { path, source }) => {
             assert_eq!(path, key);
-            assert_eq!(source, CertificatesError::Label { line: 1, got: "PRIVATE KEY".to_owned() });
+            assert_eq!(
+                source,
+                CertificatesError::Label { line: 1, expected: "CERTIFICATE", got: "PRIVATE KEY".to_owned() }
+            );
         }
         other => panic!("{other:?}"),
     }

@@ -9,7 +9,8 @@ use claims::snp::{Product, SigningKey, Tcb};
 use claims::{EvidenceKind, UnixTime};
 use clap::Args;
 use endorsements::{Authority, FindError, Found, Service, Shape, Sources, Store, VcekName, Wanted, WebUrl};
-use evidence::Evidence;
+use evidence::azure::HclBlob;
+use evidence::{Evidence, EvidenceError};
 use verify::{NoEnrolledKeys, TrustAnchors, precheck, signed_list};
 
 use super::{Failure, Roots, bad_report, clock, file_error, read_evidence, vouched, vouched_issuer};
@@ -17,8 +18,9 @@ use super::{Failure, Roots, bad_report, clock, file_error, read_evidence, vouche
 /// Arguments of `keyfast endorsements fetch`.
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// A report of the chip, 1184 bytes, with or without a certificate table; of one signed by a VLEK, whose
-    /// certificate only comes with the evidence, the chain above it is fetched
+    /// A report of the chip, with or without a certificate table; evidence of another kind that holds one
+    /// (azure-vtpm, svsm); or Azure's HCL blob. Of a report signed by a VLEK, whose certificate only comes with the
+    /// evidence, the chain above it is fetched
     #[arg(
         long,
         value_name = "FILE",
@@ -165,8 +167,8 @@ fn wanted(args: &Fetch) -> Result<Vec<Wanted>, Failure> {
         return Ok(vec![Wanted::Vcek(name.ok_or(Failure::NoSuchKey(unfit))?)]);
     };
     let report = |reason: String| Failure::Report { path: path.clone(), reason };
-    let evidence = Evidence::parse(EvidenceKind::SevSnp, &read_evidence(path)?);
-    let needed = precheck(&evidence.map_err(|e| report(e.to_string()))?, &NoEnrolledKeys, clock()?);
+    let evidence = report_alone(&read_evidence(path)?).map_err(|e| report(e.to_string()))?;
+    let needed = precheck(&evidence, &NoEnrolledKeys, clock()?);
     let needed = needed.map_err(bad_report(path))?;
     let products = needed.products.iter().copied();
     if needed.kind == SigningKey::Vlek {
@@ -178,6 +180,20 @@ fn wanted(args: &Fetch) -> Result<Vec<Wanted>, Failure> {
         return Err(report("no key can have its chip id and reported tcb".to_owned()));
     }
     Ok(names)
+}
+
+/// The report in evidence of any kind, or in an HCL blob by itself, as if it had come alone: that names the key. Whether
+/// a quote beside it is right, nobody asks here.
+fn report_alone(bytes: &[u8]) -> Result<Evidence, EvidenceError> {
+    if bytes.starts_with(HclBlob::MAGIC) {
+        let blob = HclBlob::parse(bytes)?;
+        return Evidence::parse(EvidenceKind::SevSnp, blob.report.as_bytes());
+    }
+    let evidence = Evidence::parse(Evidence::guess_kind(bytes), bytes)?;
+    match evidence.snp() {
+        Some(snp) => Evidence::parse(EvidenceKind::SevSnp, snp.report.as_bytes()),
+        None => Ok(evidence),
+    }
 }
 
 fn sources(args: &Fetch) -> Result<Sources, Failure> {

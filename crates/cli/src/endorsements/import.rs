@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use claims::UnixTime;
 use claims::snp::Tcb;
 use clap::Args;
-use endorsements::{Authority, Store, VcekName, VlekName, read_file};
-use verify::{EndorsedKey, TrustAnchors, is_leaf};
+use endorsements::{Authority, Store, VcekName, VlekName, read_file_with_lists};
+use verify::{EndorsedKey, ListError, SignedList, TrustAnchors, is_leaf, signed_list};
 
 use super::{Failure, Roots, clock, file_error, vouched, vouched_issuer};
 
 /// Arguments of `keyfast endorsements import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Certificates, DER or PEM, in any order
+    /// Certificates and revocation lists, DER or PEM, in any order
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The directory to put them into
@@ -66,13 +66,19 @@ impl fmt::Display for Name {
 
 pub(super) fn run(args: &Import) -> Result<(), Failure> {
     let (anchors, now, store) = (args.roots.anchors()?, clock()?, Store::new(&args.dir));
-    let Sorted { leaves, issuers } = read(&args.files)?;
+    let Sorted { leaves, issuers, lists } = read(&args.files, &anchors)?;
+    lists.iter().try_for_each(|list| list.check_newest(&store, &anchors))?;
     if leaves.is_empty() {
-        return import_issuers(&issuers, &store, &anchors, now);
+        let found = import_issuers(&issuers, &store, &anchors, now)?;
+        if !found && lists.is_empty() {
+            return Err(Failure::NothingToImport);
+        }
+        return lists.iter().try_for_each(|list| list.put(&store));
     }
     // All of them first, so that a bad one leaves the directory as it was.
     let verify = |(path, leaf): &(PathBuf, Vec<u8>)| verified(path, leaf, &issuers, &store, &anchors, now);
     let all = leaves.iter().map(verify).collect::<Result<Vec<_>, _>>()?;
+    lists.iter().try_for_each(|list| list.put(&store))?;
     for Verified { name, leaf, issuer } in all {
         add_issuer(&store, name.authority(), issuer)?;
         let path = match &name {
@@ -84,13 +90,51 @@ pub(super) fn run(args: &Import) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Issuers without a key below them: the one above a VLEK that comes with evidence, for one.
+/// A revocation list that one of the roots signed.
+struct List {
+    path: PathBuf,
+    der: Vec<u8>,
+    signed: SignedList,
+}
+
+impl List {
+    /// Both authorities of a product have a list under its root, each beside its own chain.
+    fn authorities(&self) -> impl Iterator<Item = Authority> {
+        Authority::all().filter(|authority| authority.product == self.signed.product)
+    }
+
+    /// An older list in the place of a newer one would make what was revoked since good again.
+    fn check_newest(&self, store: &Store, anchors: &TrustAnchors) -> Result<(), Failure> {
+        for authority in self.authorities() {
+            let kept = store.crl(authority).ok().flatten();
+            let kept = kept.and_then(|der| signed_list(&der, anchors).ok());
+            // That of another root of the same product (a simulated one) is as if it were not there.
+            let kept = kept.filter(|kept| kept.root == self.signed.root).map(|kept| kept.this_update);
+            if let Some(kept) = kept.filter(|kept| *kept > self.signed.this_update) {
+                let (path, got) = (self.path.clone(), self.signed.this_update);
+                return Err(Failure::OlderList { path, authority, kept, got });
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, store: &Store) -> Result<(), Failure> {
+        for authority in self.authorities() {
+            let path = store.put_crl(authority, &self.der).map_err(file_error("write in", store.root()))?;
+            println!("list     {}", path.display());
+        }
+        println!("         issued {}, next one due {}", self.signed.this_update, self.signed.next_update);
+        Ok(())
+    }
+}
+
+/// Issuers without a key below them: the one above a VLEK that comes with evidence, for one. Whether there was any.
 fn import_issuers(
     issuers: &[Vec<u8>],
     store: &Store,
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let mut found = false;
     for issuer in issuers {
         let verifies = |authority: &Authority| vouched_issuer([issuer], *authority, anchors, now).is_ok();
@@ -100,7 +144,7 @@ fn import_issuers(
             found = true;
         }
     }
-    if found { Ok(()) } else { Err(Failure::NothingToImport) }
+    Ok(found)
 }
 
 /// The issuer that was there before stays behind it: AMD has replaced one, and chips have either's.
@@ -113,24 +157,32 @@ fn add_issuer(store: &Store, authority: Authority, issuer: Vec<u8>) -> Result<()
     store.put_chain(authority, &chain).map(drop).map_err(file_error("write in", store.root()))
 }
 
-/// Certificates by what they may be, in DER.
+/// Certificates and lists by what they may be, in DER.
 #[derive(Default)]
 struct Sorted {
-    /// Those of chips and providers, each with its file.
+    /// Certificates of chips and providers, each with its file.
     leaves: Vec<(PathBuf, Vec<u8>)>,
-    /// All others.
+    /// All other certificates.
     issuers: Vec<Vec<u8>>,
+    lists: Vec<List>,
 }
 
-fn read(files: &[PathBuf]) -> Result<Sorted, Failure> {
+fn read(files: &[PathBuf], anchors: &TrustAnchors) -> Result<Sorted, Failure> {
     let mut sorted = Sorted::default();
     for path in files {
-        for der in read_file(path)? {
+        for der in read_file_with_lists(path)? {
             let unverified = |reason: String| Failure::Unverified { path: path.clone(), reason };
-            if is_leaf(&der).map_err(|e| unverified(e.to_string()))? {
-                sorted.leaves.push((path.clone(), der));
-            } else {
-                sorted.issuers.push(der);
+            match is_leaf(&der) {
+                Ok(true) => sorted.leaves.push((path.clone(), der)),
+                Ok(false) => sorted.issuers.push(der),
+                Err(error) => match signed_list(&der, anchors) {
+                    Ok(signed) => sorted.lists.push(List { path: path.clone(), der, signed }),
+                    // Neither one nor the other: a certificate is what it should be most likely.
+                    Err(ListError::Crl(verify::CrlError::Malformed { .. })) => {
+                        return Err(unverified(error.to_string()));
+                    }
+                    Err(error) => return Err(unverified(error.to_string())),
+                },
             }
         }
     }
