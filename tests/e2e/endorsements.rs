@@ -309,10 +309,14 @@ fn revocation_lists_are_carried_too() {
         "{run}"
     );
     assert_eq!(kept("vcek"), new, "the newer one stays");
-    let mut altered = list(120);
+    let newest = list(180);
+    let both = endorsements_pem(&newest) + &endorsements_pem(&list(150));
+    import(&write("both.pem", both.as_bytes()), &roots).success();
+    assert_eq!(kept("vlek"), newest);
+    let mut altered = list(240);
     *altered.last_mut().unwrap() ^= 1;
     assert_eq!(import(&write("altered.crl", &altered), &roots).code, Some(1));
-    assert_eq!(kept("vcek"), new);
+    assert_eq!(kept("vcek"), newest);
     let rubbish = write("rubbish.der", &[0x30, 3, 2, 1, 1]);
     assert!(import(&rubbish, &roots).stderr.contains("does not verify: "));
 }

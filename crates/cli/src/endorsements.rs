@@ -28,11 +28,12 @@ pub enum Command {
     #[command(
         long_about = "Fetch the certificate (VCEK) of the key that signs a chip's reports, and its issuer's, into a \
         directory that brokers read.\n\n\
-        The key is named by a report, alone or in evidence of a vTPM (Azure's too), or by product, chip id and TCB: another TCB has another key. What comes is \
-        verified under AMD's roots before it is written. A key that is in the directory is not asked for again; its \
-        certificate does not change but for its dates. AMD answers seldom for the same key, so this waits as it is \
-        asked to. A cloud provider's key (VLEK) is given to nobody but the provider: its certificate comes with the \
-        evidence, or from `import`, and only the chain above it is fetched here.\n\n\
+        The key is named by a report, alone or in evidence of a vTPM (Azure's too), or by product, chip id and TCB: \
+        another TCB has another key. What comes is verified under AMD's roots before it is written. A key that is in \
+        the directory is not asked for again; its certificate does not change but for its dates. AMD answers seldom \
+        for the same key, so this waits as it is asked to. A cloud provider's key (VLEK) is given to nobody but the \
+        provider: its certificate comes with the evidence, or from `import`, and only the chain above it is fetched \
+        here.\n\n\
         With --crl the revocation lists of the product's root come along; --crl alone fetches lists and nothing else. \
         A broker takes up newer ones in its directory without a restart.\n\n\
         For a site without a network, run this elsewhere, carry the directory there, and name it in the broker's \

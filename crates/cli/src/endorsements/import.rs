@@ -8,7 +8,7 @@ use claims::UnixTime;
 use claims::snp::Tcb;
 use clap::Args;
 use endorsements::{Authority, Store, VcekName, VlekName, read_file_with_lists};
-use verify::{EndorsedKey, ListError, SignedList, TrustAnchors, is_leaf, signed_list};
+use verify::{CrlError, EndorsedKey, ListError, SignedList, TrustAnchors, is_leaf, signed_list};
 
 use super::{Failure, Roots, clock, file_error, vouched, vouched_issuer};
 
@@ -177,15 +177,17 @@ fn read(files: &[PathBuf], anchors: &TrustAnchors) -> Result<Sorted, Failure> {
                 Ok(false) => sorted.issuers.push(der),
                 Err(error) => match signed_list(&der, anchors) {
                     Ok(signed) => sorted.lists.push(List { path: path.clone(), der, signed }),
-                    // Neither one nor the other: a certificate is what it should be most likely.
-                    Err(ListError::Crl(verify::CrlError::Malformed { .. })) => {
+                    // Neither one nor the other: most likely it should be a certificate.
+                    Err(ListError::Crl(CrlError::Malformed { .. })) => {
                         return Err(unverified(error.to_string()));
                     }
-                    Err(error) => return Err(unverified(error.to_string())),
+                    Err(refused) => return Err(unverified(refused.to_string())),
                 },
             }
         }
     }
+    // Of several the newest is written last.
+    sorted.lists.sort_by_key(|list| list.signed.this_update);
     Ok(sorted)
 }
 
