@@ -93,6 +93,15 @@ impl Swtpm {
             .args(["--type", "ek", "--tpm2", "--vmid", "keyfast", "--dir", &path("")])
             .args(["--ek", &format!("x={},y={},id=secp256r1", hex(x), hex(y))])
             .args(["--tpm-spec-family", "2.0", "--tpm-spec-level", "0", "--tpm-spec-revision", "164"])
+            .args([
+                "--tpm-manufacturer",
+                "id:00001014",
+                "--tpm-model",
+                "swtpm",
+                "--tpm-version",
+                "id:20191023",
+            ])
+            .arg("--decryption")
             .args(["--configfile", &path("ca.conf"), "--optsfile", &path("ca.options")])
             .output()
             .unwrap_or_else(|error| panic!("{MISSING}: `swtpm_localca`: {error}"));

@@ -231,6 +231,19 @@ fn keys_on_curves_are_of_their_templates_in_every_field() {
     }
 }
 
+#[test]
+fn a_certificate_is_of_the_very_key_on_its_curve() {
+    let host = crate::azure::host();
+    let roots = EkRoots::default().with_root(host.ek_root_der(), true).unwrap();
+    for curve in CURVES {
+        let ((vtpm, ak, ek), (other, ..)) = (on_curve(curve), on_curve(curve));
+        let ek = Public::parse(&ek).unwrap();
+        let check = |of: &VTpm| Enrolling::check(&ak, &ek, &[host.certify_ek(of).unwrap()], &roots, LATER);
+        assert!(check(&vtpm).unwrap().1.simulated());
+        assert_eq!(check(&other).unwrap_err(), EnrolError::Certificate(EkError::OtherKey));
+    }
+}
+
 /// The policy of the high range, which is told apart by its value.
 #[test]
 fn a_key_on_p256_of_the_high_range_is_of_template_h2() {
