@@ -1,5 +1,5 @@
-//! Templates of endorsement keys that this attester enrols with (TCG EK Credential Profile 2.5, B.3 and B.4), and that of
-//! its attestation key.
+//! Templates of endorsement keys that this attester enrols with (TCG EK Credential Profile 2.5, B.3 and B.4), and that
+//! of its attestation key.
 //!
 //! | template | certificate | kept at | key |
 //! |-|-|-|-|

@@ -182,8 +182,8 @@ fn wanted(args: &Fetch) -> Result<Vec<Wanted>, Failure> {
     Ok(names)
 }
 
-/// The report in evidence of any kind, or in an HCL blob by itself, as if it had come alone: that names the key. Whether
-/// a quote beside it is right, nobody asks here.
+/// The report in evidence of any kind, or in an HCL blob by itself, as if it had come alone: that names the key.
+/// Whether a quote beside it is right, nobody asks here.
 fn report_alone(bytes: &[u8]) -> Result<Evidence, EvidenceError> {
     if bytes.starts_with(HclBlob::MAGIC) {
         let blob = HclBlob::parse(bytes)?;
