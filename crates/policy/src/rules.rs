@@ -188,7 +188,7 @@ impl Rule {
 /// The rule without its conditions, which may err where they cannot hold: only what its head rules out never errs.
 fn head(policy: &Policy) -> Result<Policy, String> {
     let mut json = policy.to_json().map_err(|error| error.to_string())?;
-    json["conditions"] = serde_json::json!([]);
+    json.as_object_mut().and_then(|whole| whole.insert("conditions".to_owned(), serde_json::json!([])));
     Policy::from_json(None, json).map_err(|error| error.to_string())
 }
 

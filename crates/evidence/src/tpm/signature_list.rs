@@ -56,7 +56,7 @@ mod tests {
 
     /// A list of entries of 4 bytes, under an owner of nines.
     fn list(entries: &[[u8; 4]]) -> Vec<u8> {
-        let size = u32::try_from(30 + 20 * entries.len()).unwrap().to_le_bytes();
+        let size = u32::try_from(entries.len()).unwrap().wrapping_mul(20).wrapping_add(30).to_le_bytes();
         let head = [&[7; 16][..], &size, &2_u32.to_le_bytes(), &20_u32.to_le_bytes(), b"hd"].concat();
         entries.iter().fold(head, |list, entry| [&list[..], &[9; 16], entry].concat())
     }

@@ -184,7 +184,11 @@ fn certificate(name: &str) -> Option<Vec<u8>> {
     if let Some(copy) = read(&format!("tpm/go-tpm-tools-securebootcerts/{name}")) {
         assert_eq!(bytes, copy, "{name}");
     }
-    assert_eq!(verify::certificates_from_file(&bytes).unwrap(), [bytes.clone()], "{name} is a certificate");
+    assert_eq!(
+        verify::certificates_from_file(&bytes).unwrap(),
+        std::slice::from_ref(&bytes),
+        "{name} is a certificate"
+    );
     Some(bytes)
 }
 
