@@ -9,7 +9,7 @@ use simtee::control::GuestRequest;
 use simtee::vtpm::guest::{Platform, VtpmGuest, VtpmSpec};
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{KeyPair, QuoteSpec, VTpm, evidence as parts};
-use simtee::{HostKeys, SimHost};
+use simtee::{GuestSpec, HostKeys, SimHost};
 use wire::{
     ENROL_PATH, ENROL_PROOF_PATH, EnrolChallenge, EnrolProof, EnrolRequest, Enrolled, ProblemCode,
     ReleaseRequest,
@@ -221,6 +221,7 @@ fn a_vtpm_of_azures_that_was_put_back_is_refused() {
     setup.create_key("db", &["--simulation"]);
     let host = host_of(&setup);
     let spec = GuestRequest::new("cloud".parse().unwrap()).spec(Product::Genoa);
+    let spec = GuestSpec { measurement: GuestSpec::default_paravisor(), ..spec };
     let keys = Arc::new(KeyPair::generate().unwrap());
     let exchange = &mut Exchange::with(&setup.url());
     let launch = |image: &str, resets: u32, keys: &Arc<KeyPair>| {
