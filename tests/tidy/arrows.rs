@@ -9,7 +9,7 @@ use crate::Violation;
 use crate::members::Members;
 
 /// Each crate with the crates that it may name; `claims` may be named by all.
-const MAY_NAME: [(&str, &str); 22] = [
+const MAY_NAME: [(&str, &str); 23] = [
     ("claims", ""),
     ("secret", ""),
     ("evidence", ""),
@@ -31,6 +31,7 @@ const MAY_NAME: [(&str, &str); 22] = [
     ("endorsements", "transport"),
     ("attester", "crypto"),
     ("simtee", "attester crypto"),
+    ("skr", ""),
     ("agent", "attester crypto envelope evidence keys measure secret tlog transport wire"),
     // secret: the process is hardened and the root key read before anything else.
     (
@@ -40,7 +41,7 @@ const MAY_NAME: [(&str, &str); 22] = [
     // secret: the process is hardened before plaintext comes into it.
     (
         "cli",
-        "endorsements envelope evidence journal keys measure policy prove secret simtee tlog transport verify wire",
+        "endorsements envelope evidence journal keys measure policy prove secret simtee skr tlog transport verify wire",
     ),
 ];
 

@@ -5,23 +5,10 @@
 //! policy did not, unless its user says so: what has no counterpart makes rules stricter, or there are none. It prints
 //! nothing that does not load.
 //!
-//! | module | does |
-//! |-|-|
-//! | `json` | JSON as written, members that are there twice included |
-//! | `grammar` | the grammar of release policies, with the place of each mistake |
-//! | `claim` | what stands for each claim of a token |
-//! | `condition` | a condition in Cedar's terms, and what must be asked before it |
-//! | `translate` | what is dropped, what becomes one rule, what becomes several |
-//! | `rules` | rules as text |
-//! | `report` | what is otherwise than there, and what an author here would add |
+//! The grammar and the translation are in `skr`; `report` says what is otherwise than there, and what an author here
+//! would add.
 
-mod claim;
-mod condition;
-mod grammar;
-mod json;
 mod report;
-mod rules;
-mod translate;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -29,6 +16,7 @@ use std::path::{Path, PathBuf};
 use claims::KeyId;
 use clap::Args;
 use policy::{Bundle, Policy};
+use skr::{Effect, Naming, Problem};
 
 use super::PolicyFailure;
 use super::diagnostics::{self, Sources};
@@ -36,9 +24,7 @@ use super::folder::{self, FolderError};
 use crate::evidence::{Style, wrap};
 use crate::file::{self, FileError};
 use crate::output::write_public;
-use grammar::{MAX_TEXT, Problem};
-use report::{Effect, Report};
-use rules::Naming;
+use report::Report;
 
 /// Arguments of `keyfast policy import-skr`.
 #[derive(Debug, Args)]
@@ -132,23 +118,23 @@ pub fn run(args: &ImportSkr, out: &mut dyn Write) -> Result<(), PolicyFailure> {
         return Err(ImportFailure::OneOutput.into());
     }
     let name = name(args)?;
-    let limit = u64::try_from(MAX_TEXT).unwrap_or(u64::MAX);
+    let limit = u64::try_from(skr::MAX_TEXT).unwrap_or(u64::MAX);
     let text = file::read(&args.file, limit).map_err(ImportFailure::from)?;
     let translation = read(&text)
-        .and_then(|document| translate::translate(&document, args.allow_looser))
+        .and_then(|document| skr::translate(&document, args.allow_looser))
         .or_else(|problems| Err(wrong(&args.file, &problems, err)?))?;
     let references = args.references.clone().unwrap_or_else(|| args.dir.join(Bundle::REFERENCES));
     let references = folder::read(&references)?;
     let split = translation.split();
     let looser = translation.findings.iter().any(|finding| finding.effect == Effect::Looser);
     let naming = Naming { name: &name, key: args.key.as_ref(), looser };
-    let ids = (0..split.len()).map(|at| rules::id(&naming, at, split.len())).collect();
+    let ids = (0..split.len()).map(|at| skr::id(&naming, at, split.len())).collect();
     let report = Report::new(&translation, &split, ids, args.key.is_some(), granted(&references));
     let rules = if split.is_empty() {
         None
     } else {
         let schema = folder::read(&args.dir.join(Bundle::SCHEMA))?;
-        Some(loaded(&rules::text(&split, &naming), &name, Bundle::new(schema, references), err)?)
+        Some(loaded(&skr::text(&split, &naming), &name, Bundle::new(schema, references), err)?)
     };
     report.print(err)?;
     if let Some(path) = args.report.as_deref().filter(|_| !to_stdout) {
@@ -166,10 +152,10 @@ pub fn run(args: &ImportSkr, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     }
 }
 
-fn read(bytes: &[u8]) -> Result<grammar::Document, Vec<Problem>> {
+fn read(bytes: &[u8]) -> Result<skr::Document, Vec<Problem>> {
     let text = core::str::from_utf8(bytes);
     let not_text = |_| vec![Problem { place: "$".to_owned(), message: "not UTF-8".to_owned() }];
-    grammar::parse(text.map_err(not_text)?)
+    skr::parse(text.map_err(not_text)?)
 }
 
 /// Prints what is wrong with a policy.

@@ -6,65 +6,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::claim::Token;
-use super::condition::{Condition, Guard, Test};
-use super::grammar::{ClaimCondition, printable};
-use super::translate::{Rule, Translation};
+use skr::condition::{Condition, Guard, Test};
+use skr::{Effect, Finding, Rule, Token, Translation};
+
 use crate::evidence::wrap;
-
-/// What becomes of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Effect {
-    /// Nothing stands for it, and so nothing is written.
-    Missing,
-    /// No guest of Keyfast's ever meets it, and so nothing is written.
-    Nobody,
-    /// It was left out, as was asked for: rules permit more than the policy.
-    Looser,
-    /// The alternative that it stands in was dropped: rules permit less.
-    Dropped,
-    /// What stands for it asks more.
-    Stricter,
-}
-
-impl Effect {
-    fn heading(self) -> &'static str {
-        match self {
-            Self::Missing => "missing: nothing stands for it, and without it rules would be looser",
-            Self::Nobody => "met by nobody: a rule would permit no guest",
-            Self::Looser => "LOOSER: left out, so that rules permit what the policy did not",
-            Self::Dropped => "dropped: an alternative that nobody gets in by any more",
-            Self::Stricter => "stricter: what stands for it asks more",
-        }
-    }
-}
-
-/// A condition that is not said as it is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What becomes of it.
-    pub effect: Effect,
-    /// Where it stands; `None` if it is about all of them.
-    pub place: Option<String>,
-    /// The claim with its value, in printable ASCII; `None` if it is about conditions together.
-    pub condition: Option<String>,
-    /// Why.
-    pub why: String,
-}
-
-impl Finding {
-    /// About one condition.
-    pub fn of(condition: &ClaimCondition, effect: Effect, why: &str) -> Self {
-        let text = format!("{} = {}", printable(&condition.claim), condition.value);
-        Self { effect, place: Some(condition.place.clone()), condition: Some(text), why: why.to_owned() }
-    }
-
-    /// About conditions together: those of the authority there, or all.
-    pub fn of_all(place: Option<&str>, effect: Effect, why: &str) -> Self {
-        Self { effect, place: place.map(str::to_owned), condition: None, why: why.to_owned() }
-    }
-}
 
 /// One finding for all places where the same is found.
 #[derive(Debug, Serialize)]
@@ -143,7 +88,7 @@ impl Report {
         for effect in [Effect::Missing, Effect::Nobody, Effect::Looser, Effect::Dropped, Effect::Stricter] {
             let of_effect: Vec<&Found> = self.found.iter().filter(|found| found.effect == effect).collect();
             if !of_effect.is_empty() {
-                writeln!(out, "\n{}", effect.heading())?;
+                writeln!(out, "\n{}", heading(effect))?;
             }
             of_effect.into_iter().try_for_each(|found| found.print(out))?;
         }
@@ -184,6 +129,16 @@ fn item(out: &mut dyn Write, text: &str) -> io::Result<()> {
         mark = ' ';
     }
     Ok(())
+}
+
+fn heading(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Missing => "missing: nothing stands for it, and without it rules would be looser",
+        Effect::Nobody => "met by nobody: a rule would permit no guest",
+        Effect::Looser => "LOOSER: left out, so that rules permit what the policy did not",
+        Effect::Dropped => "dropped: an alternative that nobody gets in by any more",
+        Effect::Stricter => "stricter: what stands for it asks more",
+    }
 }
 
 /// The same condition with the same fate once, with all its places.

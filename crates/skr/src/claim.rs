@@ -8,8 +8,8 @@
 //! What stands for a claim must never hold for a guest that Azure would give a token without that claim. Where that is in
 //! doubt, the claim has no counterpart.
 
-use super::condition::{Condition, Guard, Test};
-use super::grammar::{ClaimCondition, Problem, Value};
+use crate::condition::{Condition, Guard, Test};
+use crate::grammar::{ClaimCondition, Problem, Value};
 
 /// A kind of token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

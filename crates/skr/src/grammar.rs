@@ -11,7 +11,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::json::Json;
+use crate::json::Json;
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,10 +13,10 @@
 
 use std::collections::BTreeSet;
 
-use super::claim::{self, Meaning, Token};
-use super::condition::{Condition, Guard, Test};
-use super::grammar::{ClaimCondition, Document, Node, Problem};
-use super::report::{Effect, Finding};
+use crate::claim::{self, Meaning, Token};
+use crate::condition::{Condition, Guard, Test};
+use crate::finding::{Effect, Finding};
+use crate::grammar::{ClaimCondition, Document, Node, Problem};
 
 /// A policy, translated.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
 //! That a translation never permits more: random policies, held against a model of tokens and guests.
 
-use super::super::grammar;
-use super::super::rules::{self, Naming};
 use super::*;
+use crate::grammar;
+use crate::rules::{self, Naming};
 
 /// A guest on Azure, as far as the model goes.
 #[derive(Clone, Copy, Debug)]
@@ -307,7 +307,7 @@ fn case(model: &Model) -> policy::case::Case {
 
 #[test]
 fn cedar_decides_as_the_model_does() {
-    let schema = include_str!("../../../../../../attestation-policies/schema.cedarschema");
+    let schema = include_str!("../../../../attestation-policies/schema.cedarschema");
     let paravisor = "99".repeat(48);
     let references =
         format!("version = 1\n[[paravisor]]\nvalue = \"{paravisor}\"\nname = \"p\"\nstate = \"active\"\n");

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use claims::KeyId;
 
-use super::claim::Token;
-use super::condition::Guard;
-use super::translate::{Rule, Tree};
+use crate::claim::Token;
+use crate::condition::Guard;
+use crate::translate::{Rule, Tree};
 
 /// What rules are called, and whose keys they are for.
 #[derive(Debug)]
