@@ -45,6 +45,7 @@ use serde_json::Value;
 
 use crate::circumstances::Circumstances;
 use crate::decide::{Evaluation, Policy};
+use crate::printable::printable;
 use crate::reason::Reason;
 
 pub use claims_json::ClaimsJson;
@@ -117,25 +118,29 @@ pub enum CaseError {
         got: usize,
     },
     /// It is no JSON of this shape.
-    #[error("not a case: {message}")]
+    #[error("not a case: {}", printable(message))]
     Malformed {
         /// What is wrong, with line and column where it has them.
         message: String,
     },
     /// The case that it builds on cannot be had.
-    #[error("no case `{base}` to build on")]
+    #[error("no case `{}` to build on", printable(base))]
     NoBase {
         /// As written.
         base: String,
     },
     /// The case that it builds on builds on another.
-    #[error("`{base}` has a base itself; build on a whole case")]
+    #[error("`{}` has a base itself; build on a whole case", printable(base))]
     NestedBase {
         /// As written.
         base: String,
     },
     /// It changes what is not there.
-    #[error("`{pointer}` is not in `{base}`; a case can only change what its base has")]
+    #[error(
+        "`{}` is not in `{}`; a case can only change what its base has",
+        printable(pointer),
+        printable(base)
+    )]
     NoSuchPlace {
         /// The JSON pointer.
         pointer: String,
@@ -143,7 +148,7 @@ pub enum CaseError {
         base: String,
     },
     /// A past decision that no policy made.
-    #[error("`{code}` was not decided by policy: there is no case of it")]
+    #[error("`{}` was not decided by policy: there is no case of it", printable(code))]
     NotByPolicy {
         /// The code of the denial.
         code: String,

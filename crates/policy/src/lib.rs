@@ -16,6 +16,7 @@
 //! | `decide` | locks, then Cedar; an error is a denial; a [`Grant`] only from a request that evidence binds |
 //! | `rules`, `explain` | why not: each failing condition, what was wanted, what was found |
 //! | `nearest` | a denial in one sentence |
+//! | `printable` | what others wrote, in errors |
 //! | [`case`](mod@case) | the file format of test cases, and of past decisions |
 //! | `image`, `written` | what a guest runs and what a rule says, for those who compare decisions and bundles |
 //!
@@ -42,6 +43,7 @@ mod manifest;
 mod nearest;
 mod officers;
 mod operators;
+mod printable;
 mod reach;
 mod reason;
 mod references;

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::printable::printable;
+
 /// A place in a text: both counted from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -51,14 +53,14 @@ pub enum Problem {
     #[error("two policy files have this name; rename one")]
     RepeatedFile,
     /// Cedar cannot parse a policy or the schema.
-    #[error("{message}")]
+    #[error("{}", printable(message))]
     Syntax {
         /// What the parser says.
         message: String,
     },
     /// The strict validator refuses a policy: unknown claim, action or value, wrong type, or a read of an optional
     /// claim without a guard.
-    #[error("{message}")]
+    #[error("{}", printable(message))]
     Invalid {
         /// The rule.
         rule: String,
@@ -66,7 +68,7 @@ pub enum Problem {
         message: String,
     },
     /// The validator doubts a policy: it can never apply, or its text can deceive a reader.
-    #[error("{message}; a rule that can never apply protects nothing: correct or remove it")]
+    #[error("{}; a rule that can never apply protects nothing: correct or remove it", printable(message))]
     Doubtful {
         /// The rule.
         rule: String,
@@ -80,7 +82,7 @@ pub enum Problem {
         annotation: &'static str,
     },
     /// Two policies have one id.
-    #[error("the id `{id}` is taken by a rule in {other}; rename one")]
+    #[error("the id `{}` is taken by a rule in {other}; rename one", printable(id))]
     RepeatedId {
         /// The id.
         id: String,
@@ -94,7 +96,7 @@ pub enum Problem {
     #[error("the file holds no policy; remove it")]
     NoRule,
     /// A policy names something that can never be.
-    #[error("`{literal}` names nothing that can occur: expected {expected}")]
+    #[error("`{}` names nothing that can occur: expected {expected}", printable(literal))]
     Literal {
         /// The entity as written.
         literal: String,
@@ -102,27 +104,28 @@ pub enum Problem {
         expected: &'static str,
     },
     /// The reference values are not well-formed.
-    #[error("{message}")]
+    #[error("{}", printable(message))]
     References {
         /// What is wrong.
         message: String,
     },
     /// The schema describes something else than what the broker hands to policies.
     #[error(
-        "the schema does not describe what this broker hands to policies: {message}; use the broker's own"
+        "the schema does not describe what this broker hands to policies: {}; use the broker's own",
+        printable(message)
     )]
     Schema {
         /// What does not fit.
         message: String,
     },
     /// The loader itself failed.
-    #[error("the bundle could not be checked: {message}")]
+    #[error("the bundle could not be checked: {}", printable(message))]
     Failed {
         /// What happened.
         message: String,
     },
     /// A policy that cannot be taken apart for explanations.
-    #[error("the rule cannot be explained: {message}; write it in simpler conditions")]
+    #[error("the rule cannot be explained: {}; write it in simpler conditions", printable(message))]
     Unexplained {
         /// What failed.
         message: String,

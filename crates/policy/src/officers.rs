@@ -11,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crypto::Ed25519PublicKey;
 
+use crate::printable::printable;
+
 /// Keys, and how many of them must sign.
 #[derive(Clone, Debug)]
 pub struct Officers {
@@ -79,14 +81,15 @@ pub enum SignatureError {
     },
     /// An officer has signed for something else.
     #[error(
-        "`{name}` signed for `{got}`: expected `{expected}`; sign with `ssh-keygen -Y sign -n {expected}`"
+        "`{name}` signed for `{}`: expected `{expected}`; sign with `ssh-keygen -Y sign -n {expected}`",
+        printable(got)
     )]
     Namespace {
         /// Whose signature.
         name: String,
         /// What it must be for.
         expected: &'static str,
-        /// What it is for.
+        /// What it is for; anybody may have written that.
         got: String,
     },
     /// An officer has signed other bytes.

@@ -6,6 +6,8 @@
 use claims::PolicyDigest;
 use serde::{Deserialize, Serialize};
 
+use crate::printable::printable;
+
 /// What officers sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,7 +49,7 @@ pub enum StatementError {
         got: usize,
     },
     /// It is no TOML of this shape.
-    #[error("not a bundle's statement: {message}")]
+    #[error("not a bundle's statement: {}", printable(message))]
     Malformed {
         /// What is wrong, with line and column.
         message: String,

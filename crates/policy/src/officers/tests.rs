@@ -133,6 +133,14 @@ fn one_wrong_signature_of_an_officer_spoils_all() {
 }
 
 #[test]
+fn a_strangers_namespace_moves_no_cursor() {
+    let [alice, ..] = three();
+    let parts = Parts { namespace: "\u{1b}[2Jelse", ..GOOD };
+    let error = officers(1).verify(NAMESPACE, b"m", &alice.sign(b"m", &parts)).unwrap_err().to_string();
+    assert!(error.starts_with("`alice` signed for `\\u{1b}[2Jelse`: expected `keyfast-bundle`"), "{error}");
+}
+
+#[test]
 fn what_is_no_signature_is_named() {
     let [alice, ..] = three();
     let what = |armored: &str| match officers(1).verify(NAMESPACE, b"m", armored) {
