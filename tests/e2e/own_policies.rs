@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::setup::shared;
+use crate::setup::{Run, shared};
 
 /// A file with a policy of one rule.
 fn policy(name: &str, condition: &str) -> String {
@@ -75,6 +75,49 @@ fn what_is_immutable_stays() {
     setup.create_key("fixed", &AES);
     let shown = setup.keyfast(&["keys", "policy", "fixed", "--version", "2"]).success().stdout;
     assert!(shown.starts_with("// own policy of `fixed` version 2; immutable\n"), "{shown}");
+}
+
+/// Imports a secret for simulated guests.
+fn import(key: &str, flags: &[&str]) -> Run {
+    let file = shared().path("imported.in");
+    fs::write(&file, "correct horse").unwrap();
+    let head = ["keys", "import", key, "--simulation", "--file", file.to_str().unwrap()];
+    shared().keyfast(&[&head[..], flags].concat())
+}
+
+#[test]
+fn a_secret_is_imported_with_all_that_a_key_is_made_with() {
+    let setup = shared();
+    let payments = policy(
+        "payments",
+        "resource in KeyRing::\"payments\" && resource has region && resource.region == Region::\"eu-central-1\" && \
+         resource.hasTag(\"owner\") && resource.getTag(\"owner\") == \"treasury\"",
+    );
+    let flags = ["--ring", "payments", "--region", "eu-central-1", "--tag", "owner=treasury"];
+    let own = ["--policy", &payments, "--immutable-policy"];
+    import("card", &[&flags[..], &own].concat()).success();
+    assert_eq!(setup.guest("card", &[], &["secret", "card"]).success().stdout, "correct horse");
+    // What is said again, holds again: without the label nobody gets the next version.
+    import("card", &["--tag", "owner=marketing"]).success();
+    let run = setup.guest("card", &[], &["secret", "card"]);
+    assert_eq!(run.code, Some(6), "{run}");
+    let reason = &setup.explain(&run.stderr).answers[0].reasons[0];
+    assert_eq!((reason.rule.as_str(), reason.found.as_str()), ("key/payments", "\"marketing\""));
+    let other = policy("anyone", "true");
+    let run = import("card", &["--policy", &other]);
+    assert!(run.code == Some(3) && run.stderr.contains("`card` version 2 is immutable"), "{run}");
+    let run = import("card", &["--immutable-policy"]);
+    assert!(run.code == Some(2) && run.stderr.contains("--policy"), "{run}");
+    let run = setup.keyfast(&["keys", "policy", "card", "--version", "3"]);
+    assert!(run.stderr.contains("there is no key `card` version 3"), "{run}");
+}
+
+#[test]
+fn a_secret_may_have_a_suite_floor() {
+    import("strong", &["--suite-floor", "x-wing"]).success();
+    let weak = |text: &str| text.replace("suite = \"x-wing\"", "suite = \"p384\"");
+    let run = shared().guest_with("strong", weak, &["secret", "strong"]);
+    assert_eq!(shared().explain(&run.stderr).answers[0].code, "suite-too-weak");
 }
 
 #[test]

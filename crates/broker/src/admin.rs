@@ -22,7 +22,9 @@ use policy::{Act, Object, Operator};
 use release::NewKey;
 use secret::SecretBytes;
 use serde::de::DeserializeOwned;
-use wire::admin::{CreateKey, DecisionPage, EnrolAttestationKey, Key, MissingDecisions, Status};
+use wire::admin::{
+    CreateKey, DecisionPage, EnrolAttestationKey, ImportSecret, Key, MissingDecisions, Status,
+};
 use wire::{Problem, ProblemCode};
 
 use crate::app::{App, AppError};
@@ -44,7 +46,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/v1/keys/{key}/descriptor", get(descriptor))
         .route("/admin/v1/keys/{key}/{version}/policy", post(set_policy))
         .route("/admin/v1/keys/{key}/{version}/{verb}", post(change))
-        .route("/admin/v1/secrets/{key}/{guests}", put(import))
+        .route("/admin/v1/secrets", put(import))
         .route("/admin/v1/attestation-keys", get(attestation_keys).post(enrol))
         .route("/admin/v1/attestation-keys/{name}/withdraw", post(withdraw))
         .route("/admin/v1/policy", post(load_policies))
@@ -105,17 +107,8 @@ async fn create(
 fn new_key(app: &App, wanted: CreateKey) -> Result<NewKey, String> {
     let id: KeyId = parse(&wanted.id)?;
     let operations = wanted.operations.iter().map(|name| name.parse());
-    let tags_fit =
-        wanted.tags.len() <= 64 && wanted.tags.iter().all(|(k, v)| k.len() <= 64 && v.len() <= 256);
-    if !tags_fit {
-        return Err("too many or too long tags: at most 64, names of 64 and values of 256 bytes".to_owned());
-    }
-    let placement = Placement {
-        ring: wanted.ring.map(|name| parse(&name)).transpose()?,
-        region: wanted.region.map(|name| parse(&name)).transpose()?,
-        release_policy: wanted.release_policy.map(own_policy),
-    };
-    let placement = placement.after_newest(app, &id).map_err(|error| error.to_string())?;
+    check_tags(&wanted.tags)?;
+    let placement = placement(app, &id, wanted.ring, wanted.region, wanted.release_policy)?;
     Ok(NewKey {
         version: app.keys().next_version(&id),
         id,
@@ -131,6 +124,48 @@ fn new_key(app: &App, wanted: CreateKey) -> Result<NewKey, String> {
     })
 }
 
+fn new_secret(app: &App, wanted: ImportSecret) -> Result<NewKey, String> {
+    let id: KeyId = parse(&wanted.id)?;
+    check_tags(&wanted.tags)?;
+    let placement = placement(app, &id, wanted.ring, wanted.region, wanted.release_policy)?;
+    Ok(NewKey {
+        version: app.keys().next_version(&id),
+        id,
+        kind: KeyKind::Secret,
+        operations: BTreeSet::from([Operation::Secret]),
+        for_simulation: wanted.simulation,
+        suite_floor: wanted.suite_floor.parse::<Suite>()?,
+        ring: placement.ring.unwrap_or_default(),
+        region: placement.region,
+        release_policy: placement.release_policy,
+        tags: wanted.tags,
+        now: now(),
+    })
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), String> {
+    if tags.len() <= 64 && tags.iter().all(|(k, v)| k.len() <= 64 && v.len() <= 256) {
+        return Ok(());
+    }
+    Err("too many or too long tags: at most 64, names of 64 and values of 256 bytes".to_owned())
+}
+
+/// Where the next version of a key belongs.
+fn placement(
+    app: &App,
+    id: &KeyId,
+    ring: Option<String>,
+    region: Option<String>,
+    release_policy: Option<wire::admin::ReleasePolicy>,
+) -> Result<Placement, String> {
+    let placement = Placement {
+        ring: ring.map(|name| parse(&name)).transpose()?,
+        region: region.map(|name| parse(&name)).transpose()?,
+        release_policy: release_policy.map(own_policy),
+    };
+    placement.after_newest(app, id).map_err(|error| error.to_string())
+}
+
 fn parse<T: FromStr<Err = claims::InvalidKeyId>>(name: &str) -> Result<T, String> {
     name.parse().map_err(|error: claims::InvalidKeyId| error.to_string())
 }
@@ -142,39 +177,21 @@ fn own_policy(policy: wire::admin::ReleasePolicy) -> ReleasePolicy {
 async fn import(
     State(app): State<Arc<App>>,
     Extension(operator): Extension<Operator>,
-    Path((key, guests)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let for_simulation = match guests.as_str() {
-        "genuine" => false,
-        "simulated" => true,
-        _ => return refuse(StatusCode::NOT_FOUND, ProblemCode::NotFound, "use genuine or simulated"),
+    let body = match to_bytes(request.into_body(), ImportSecret::MAX_BODY).await {
+        Ok(bytes) => SecretBytes::from_vec(Vec::from(bytes)),
+        Err(_) => return bad_request("the body is too large: a secret has at most 65536 bytes"),
     };
-    let id: KeyId = match key.parse() {
-        Ok(id) => id,
-        Err(error) => return bad_request(&format!("{error}")),
-    };
-    let secret = match to_bytes(request.into_body(), MAX_BODY).await {
-        Ok(bytes) if !bytes.is_empty() => SecretBytes::from_vec(Vec::from(bytes)),
-        _ => return bad_request("wrong length of the secret: expected 1 to 65536 bytes"),
-    };
-    let placement = match Placement::default().after_newest(&app, &id) {
-        Ok(placement) => placement,
+    let (wanted, secret) = match ImportSecret::split(body.expose()) {
+        Ok(split) => split,
         Err(error) => return bad_request(&error.to_string()),
     };
-    let new = NewKey {
-        version: app.keys().next_version(&id),
-        id,
-        kind: KeyKind::Secret,
-        operations: BTreeSet::from([Operation::Secret]),
-        for_simulation,
-        suite_floor: Suite::P384,
-        ring: placement.ring.unwrap_or_default(),
-        region: placement.region,
-        release_policy: placement.release_policy,
-        tags: BTreeMap::new(),
-        now: now(),
+    let new = match new_secret(&app, wanted) {
+        Ok(new) => new,
+        Err(message) => return bad_request(&message),
     };
+    let secret = SecretBytes::from_vec(secret.to_vec());
     answer(manage::import_secret(&app, new, &secret, &operator).await)
 }
 

@@ -72,7 +72,7 @@ impl Admin {
         json(&self.call(Method::POST, path, "application/json", &body)?)
     }
 
-    /// Sends a secret as it is and reads JSON back.
+    /// Sends a secret, behind what is said of it, and reads JSON back.
     ///
     /// # Errors
     /// [`AdminError`].

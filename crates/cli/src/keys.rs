@@ -7,13 +7,10 @@ use std::path::{Path, PathBuf};
 
 use claims::{KeyId, KeyKind, Operation, Region, RingId, Suite};
 use clap::{Args, Subcommand};
-use wire::admin::{CreateKey, Key, ReleasePolicy};
+use wire::admin::{CreateKey, ImportBodyError, ImportSecret, Key, ReleasePolicy};
 
 use crate::admin::{Admin, AdminError};
 use crate::output::{table, write_public};
-
-/// Most bytes of a secret.
-const MAX_SECRET: u64 = 64 * 1024;
 
 /// Subcommands of `keyfast keys`.
 #[derive(Debug, Subcommand)]
@@ -62,6 +59,13 @@ pub struct Create {
     /// What guests may ask of it: unwrap, release
     #[arg(long, value_delimiter = ',', default_value = "unwrap")]
     operations: Vec<Operation>,
+    #[command(flatten)]
+    about: About,
+}
+
+/// What is said of every new version, however it comes.
+#[derive(Debug, Args)]
+pub struct About {
     /// For simulated guests, and for no other
     #[arg(long)]
     simulation: bool,
@@ -90,12 +94,11 @@ pub struct Create {
 pub struct Import {
     /// Its name
     key: KeyId,
-    /// For simulated guests, and for no other
-    #[arg(long)]
-    simulation: bool,
     /// Read the secret from this file instead of standard input
     #[arg(long)]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    about: About,
 }
 
 /// Arguments of `keyfast keys policy`.
@@ -162,12 +165,9 @@ pub enum KeysError {
         /// The file.
         file: String,
     },
-    /// The secret is empty or too long.
-    #[error("wrong length of the secret: expected 1 to {MAX_SECRET} bytes, got {got}")]
-    Length {
-        /// Bytes read.
-        got: usize,
-    },
+    /// The secret is empty or too long, or what is said of it is.
+    #[error(transparent)]
+    Secret(#[from] ImportBodyError),
     /// A secret on a terminal would be echoed.
     #[error("standard input is a terminal, which would show the secret; pipe it in or use --file")]
     Terminal,
@@ -181,10 +181,8 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), KeysError> {
     match command {
         Command::Create(create) => print_keys(&[admin.send("/admin/v1/keys", &request(create)?)?]),
         Command::Import(import) => {
-            let secret = read_secret(import)?;
-            let guests = if import.simulation { "simulated" } else { "genuine" };
-            let path = format!("/admin/v1/secrets/{}/{guests}", import.key);
-            print_keys(&[admin.send_bytes(&path, &secret)?]);
+            let body = read_secret(import)?;
+            print_keys(&[admin.send_bytes("/admin/v1/secrets", &body)?]);
         }
         Command::List => print_keys(&admin.fetch::<Vec<Key>>("/admin/v1/keys")?),
         Command::Descriptor { key, output } => {
@@ -199,18 +197,28 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), KeysError> {
 }
 
 fn request(create: &Create) -> Result<CreateKey, KeysError> {
-    let policy = create.policy.as_deref().map(|path| read_policy(path, create.immutable_policy));
+    let about = &create.about;
     Ok(CreateKey {
         id: create.key.to_string(),
         kind: create.kind.to_string(),
         operations: create.operations.iter().map(ToString::to_string).collect::<BTreeSet<_>>(),
-        simulation: create.simulation,
-        suite_floor: create.suite_floor.to_string(),
-        ring: create.ring.as_ref().map(ToString::to_string),
-        region: create.region.as_ref().map(ToString::to_string),
-        release_policy: policy.transpose()?,
-        tags: create.tags.iter().cloned().collect::<BTreeMap<_, _>>(),
+        simulation: about.simulation,
+        suite_floor: about.suite_floor.to_string(),
+        ring: about.ring.as_ref().map(ToString::to_string),
+        region: about.region.as_ref().map(ToString::to_string),
+        release_policy: about.release_policy()?,
+        tags: about.tags(),
     })
+}
+
+impl About {
+    fn release_policy(&self) -> Result<Option<ReleasePolicy>, KeysError> {
+        self.policy.as_deref().map(|path| read_policy(path, self.immutable_policy)).transpose()
+    }
+
+    fn tags(&self) -> BTreeMap<String, String> {
+        self.tags.iter().cloned().collect()
+    }
 }
 
 fn read_policy(path: &Path, immutable: bool) -> Result<ReleasePolicy, KeysError> {
@@ -252,20 +260,34 @@ fn change(admin: &Admin, version: &Version, verb: &str) -> Result<(), AdminError
     Ok(())
 }
 
-/// Reads at most [`MAX_SECRET`] bytes; the buffer never grows, so no copy stays behind.
+/// What is said of the secret, and the secret. The buffer never grows, so no copy stays behind.
 fn read_secret(import: &Import) -> Result<Vec<u8>, KeysError> {
+    let about = &import.about;
+    let said = ImportSecret {
+        id: import.key.to_string(),
+        simulation: about.simulation,
+        suite_floor: about.suite_floor.to_string(),
+        ring: about.ring.as_ref().map(ToString::to_string),
+        region: about.region.as_ref().map(ToString::to_string),
+        release_policy: about.release_policy()?,
+        tags: about.tags(),
+    };
     let name = || import.file.as_ref().map_or("standard input".to_owned(), |f| f.display().to_string());
     let file = |source| KeysError::File { file: name(), source };
-    let mut bytes = Vec::with_capacity(65_537);
-    let limit = MAX_SECRET.saturating_add(1);
+    let head = said.head()?;
+    // One byte more than fits, so that what is too long is seen.
+    let limit = ImportSecret::MAX_SECRET.saturating_add(1);
+    let mut body = Vec::with_capacity(head.len().saturating_add(limit));
+    body.extend(head);
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     match &import.file {
-        Some(path) => std::fs::File::open(path).map_err(file)?.take(limit).read_to_end(&mut bytes),
+        Some(path) => std::fs::File::open(path).map_err(file)?.take(limit).read_to_end(&mut body),
         None if std::io::stdin().is_terminal() => return Err(KeysError::Terminal),
-        None => std::io::stdin().take(limit).read_to_end(&mut bytes),
+        None => std::io::stdin().take(limit).read_to_end(&mut body),
     }
     .map_err(file)?;
-    let fits = u64::try_from(bytes.len()).is_ok_and(|len| (1..=MAX_SECRET).contains(&len));
-    if fits { Ok(bytes) } else { Err(KeysError::Length { got: bytes.len() }) }
+    ImportSecret::split(&body)?;
+    Ok(body)
 }
 
 fn write_descriptor(output: &str, text: &[u8]) -> Result<(), KeysError> {

@@ -1,7 +1,7 @@
 //! What operators' commands and the broker say to each other: JSON over the admin socket.
 //!
 //! The socket is a Unix one of mode 0600 and is never reached from a network. No key and no secret stands in any of
-//! these; a secret travels as the raw body of its own request.
+//! these; a secret travels as raw bytes behind what is said of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +75,89 @@ pub struct CreateKey {
     /// Free labels.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+}
+
+/// What is said of a secret: `PUT /admin/v1/secrets`. The body is this as JSON behind its length (4 bytes, big-endian),
+/// then the secret as it is, to the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportSecret {
+    /// The key's name.
+    pub id: String,
+    /// For simulated guests, and for no other.
+    pub simulation: bool,
+    /// The weakest suite: `p384` or `x-wing`.
+    pub suite_floor: String,
+    /// As of [`CreateKey`].
+    pub ring: Option<String>,
+    /// As of [`CreateKey`].
+    pub region: Option<String>,
+    /// As of [`CreateKey`].
+    pub release_policy: Option<ReleasePolicy>,
+    /// Free labels.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Why a body is no secret with what is said of it. It tells nothing of the secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportBodyError {
+    /// It ends before what its length says, or that is too long.
+    #[error(
+        "the body is not what this route takes: its head is cut short, or longer than {} bytes",
+        ImportSecret::MAX_HEAD
+    )]
+    Head,
+    /// The head is no JSON of this shape.
+    #[error("the body is not what this route takes: {message}")]
+    Json {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The secret is empty or too long.
+    #[error("wrong length of the secret: expected 1 to {} bytes, got {got}", ImportSecret::MAX_SECRET)]
+    Secret {
+        /// Bytes found.
+        got: usize,
+    },
+}
+
+impl ImportSecret {
+    /// Most bytes of what is said of a secret, in JSON.
+    pub const MAX_HEAD: usize = 64 * 1024;
+    /// Most bytes of a secret.
+    pub const MAX_SECRET: usize = 64 * 1024;
+    /// Most bytes of a body.
+    pub const MAX_BODY: usize = 4 + Self::MAX_HEAD + Self::MAX_SECRET;
+
+    /// What stands before the secret.
+    ///
+    /// # Errors
+    /// [`ImportBodyError::Head`] if it is too long.
+    pub fn head(&self) -> Result<Vec<u8>, ImportBodyError> {
+        let json = serde_json::to_vec(self).map_err(|e| ImportBodyError::Json { message: e.to_string() })?;
+        let fits = json.len() <= Self::MAX_HEAD;
+        let len = u32::try_from(json.len()).ok().filter(|_| fits).ok_or(ImportBodyError::Head)?;
+        Ok([&len.to_be_bytes()[..], &json].concat())
+    }
+
+    /// What is said of the secret, and the secret.
+    ///
+    /// # Errors
+    /// [`ImportBodyError`], each as it says.
+    pub fn split(body: &[u8]) -> Result<(Self, &[u8]), ImportBodyError> {
+        let (len, rest) = body.split_first_chunk::<4>().ok_or(ImportBodyError::Head)?;
+        let len = usize::try_from(u32::from_be_bytes(*len)).ok().filter(|len| *len <= Self::MAX_HEAD);
+        let (head, secret) = len.and_then(|len| rest.split_at_checked(len)).ok_or(ImportBodyError::Head)?;
+        let said =
+            serde_json::from_slice(head).map_err(|e| ImportBodyError::Json { message: e.to_string() })?;
+        let got = secret.len();
+        if (1..=Self::MAX_SECRET).contains(&got) {
+            Ok((said, secret))
+        } else {
+            Err(ImportBodyError::Secret { got })
+        }
+    }
 }
 
 /// The policy of a key: `POST /admin/v1/keys/{key}/{version}/policy`.
@@ -217,4 +300,60 @@ pub struct ExplainedReason {
     pub wanted: String,
     /// What was there.
     pub found: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said() -> ImportSecret {
+        ImportSecret {
+            id: "token".to_owned(),
+            simulation: true,
+            suite_floor: "x-wing".to_owned(),
+            ring: Some("payments".to_owned()),
+            region: None,
+            release_policy: Some(ReleasePolicy { cedar: "permit".to_owned(), immutable: true }),
+            tags: BTreeMap::from([("owner".to_owned(), "a".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn a_secret_stands_behind_what_is_said_of_it() {
+        let head = said().head().unwrap();
+        for secret in [&b"x"[..], b"{\"id\":\"other\"}", &[0xff; ImportSecret::MAX_SECRET]] {
+            let body = [&head[..], secret].concat();
+            assert_eq!(ImportSecret::split(&body), Ok((said(), secret)));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_or_too_long_is_refused() {
+        let head = said().head().unwrap();
+        for len in 0..head.len() {
+            let cut = ImportSecret::split(head.get(..len).unwrap());
+            assert_eq!(cut, Err(ImportBodyError::Head), "{len}");
+        }
+        assert_eq!(ImportSecret::split(&head), Err(ImportBodyError::Secret { got: 0 }));
+        let got = ImportSecret::MAX_SECRET + 1;
+        let long = [&head[..], &vec![0; got]].concat();
+        assert_eq!(ImportSecret::split(&long), Err(ImportBodyError::Secret { got }));
+        let claimed = u32::try_from(ImportSecret::MAX_HEAD + 1).unwrap().to_be_bytes();
+        let body = [&claimed[..], &vec![b' '; ImportSecret::MAX_HEAD + 9]].concat();
+        assert_eq!(ImportSecret::split(&body), Err(ImportBodyError::Head));
+        let long = ImportSecret { id: "x".repeat(ImportSecret::MAX_HEAD), ..said() };
+        assert_eq!(long.head(), Err(ImportBodyError::Head));
+    }
+
+    #[test]
+    fn an_unknown_or_absent_field_is_refused() {
+        for json in ["{}", "{\"id\":\"a\",\"simulation\":true,\"suite_floor\":\"p384\",\"tags\":{},\"x\":1}"]
+        {
+            let len = u32::try_from(json.len()).unwrap().to_be_bytes();
+            let body = [&len[..], json.as_bytes(), b"secret"].concat();
+            let error = ImportSecret::split(&body).unwrap_err();
+            assert!(matches!(&error, ImportBodyError::Json { .. }), "{error}");
+            assert!(!error.to_string().contains("secret\""), "{error}");
+        }
+    }
 }
