@@ -15,7 +15,9 @@ mod style;
 mod verdict;
 mod verify_command;
 
+pub(crate) use enrolled::EnrolArgs;
 pub(crate) use style::{Style, Tone, wrap};
+pub(crate) use verify_command::authenticate;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -72,22 +74,8 @@ pub struct ShowArgs {
 pub struct VerifyArgs {
     /// The evidence
     file: PathBuf,
-    /// Directory with the certificate of the key that signed (VCEK or VLEK) and its issuer's (ASK or ASVK), in DER or
-    /// PEM, under any names. A root (ARK) among them is not believed: AMD's roots are part of this program
-    #[arg(long, value_name = "DIR")]
-    certs: Option<PathBuf>,
-    /// A revocation list of a root, in DER, as AMD publishes it; may be given several times
-    #[arg(long, value_name = "FILE")]
-    crl: Vec<PathBuf>,
-    /// Believe evidence only under a valid revocation list of its root, issued at most so many days ago [default: 60]
-    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "60")]
-    require_crl: Option<u64>,
-    /// A simulated root's certificate, in DER or PEM: what it vouches for is shown as simulated
-    #[arg(long, value_name = "FILE")]
-    simulated_root: Option<PathBuf>,
-    /// Believe reports of version 4, read in the layout of version 3: AMD has not published one
-    #[arg(long)]
-    accept_version_4: bool,
+    #[command(flatten)]
+    trust: Trust,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -95,11 +83,32 @@ pub struct VerifyArgs {
     /// [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<UnixTime>,
+}
+
+/// What evidence is verified with, and against.
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// Directory with the certificate of the key that signed (VCEK or VLEK) and its issuer's (ASK or ASVK), in DER or
+    /// PEM, under any names. A root (ARK) among them is not believed: AMD's roots are part of this program
+    #[arg(long, value_name = "DIR")]
+    pub(crate) certs: Option<PathBuf>,
+    /// A revocation list of a root, in DER, as AMD publishes it; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) crl: Vec<PathBuf>,
+    /// Believe evidence only under a valid revocation list of its root, issued at most so many days ago [default: 60]
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "60")]
+    pub(crate) require_crl: Option<u64>,
+    /// A simulated root's certificate, in DER or PEM: what it vouches for is shown as simulated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) simulated_root: Option<PathBuf>,
+    /// Believe reports of version 4, read in the layout of version 3: AMD has not published one
+    #[arg(long)]
+    pub(crate) accept_version_4: bool,
     /// Kind of evidence: sev-snp, tpm, azure-vtpm or svsm [default: what the bytes look like]
     #[arg(long)]
-    kind: Option<EvidenceKind>,
+    pub(crate) kind: Option<EvidenceKind>,
     #[command(flatten)]
-    enrol: enrolled::EnrolArgs,
+    pub(crate) enrol: EnrolArgs,
 }
 
 /// Why evidence was not shown or not believed.

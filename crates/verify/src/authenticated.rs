@@ -199,6 +199,11 @@ impl Authenticated {
         self.guest_identity
     }
 
+    /// Whether the SNP report is as fresh as what answers a challenge: a paravisor's is as old as its boot.
+    pub fn snp_fresh(&self) -> bool {
+        self.binding.report_is_fresh()
+    }
+
     /// When the first certificate of the chain expires.
     pub fn not_after(&self) -> UnixTime {
         self.not_after
@@ -273,7 +278,7 @@ impl Authenticated {
         ClaimsRecord {
             evidence: self.evidence(),
             simulated: self.simulated,
-            snp_fresh: self.binding.report_is_fresh(),
+            snp_fresh: self.snp_fresh(),
             os_binding: self.os_binding,
             guest_identity: self.guest_identity,
             config: transcript.config,

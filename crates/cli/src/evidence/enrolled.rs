@@ -17,14 +17,14 @@ pub struct EnrolArgs {
     /// Enrol this attestation key: its TPM2B_PUBLIC, as `tpm2_createak -u` writes it. Quotes of a bare TPM and of a
     /// service module count only under an enrolled key
     #[arg(long, value_name = "FILE")]
-    ak_public: Vec<PathBuf>,
+    pub(crate) ak_public: Vec<PathBuf>,
     /// Enrol the attestation key of this Name, in hexadecimal, as `tpm2_createak -n` writes it
     #[arg(long, value_name = "NAME")]
-    trust_ak: Vec<ObjectName>,
+    pub(crate) trust_ak: Vec<ObjectName>,
     /// The endorsement key that these attestation keys were activated with, and lie right under: its TPM2B_PUBLIC, as
     /// `tpm2_createek -u` writes it
     #[arg(long, value_name = "FILE")]
-    ek_public: Option<PathBuf>,
+    pub(crate) ek_public: Option<PathBuf>,
 }
 
 /// The table of one run.

@@ -4,10 +4,11 @@
 //! [`verify::examine`]'s, which goes on after the first that fails. The two never decide for each other.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use claims::{EvidenceKind, UnixTime};
-use evidence::EvidenceError;
+use evidence::{Evidence, EvidenceError};
 use serde_json::{Value, json};
 use verify::{
     Authenticated, Check, CrlPolicy, Endorsements, Finding, Outcome, TrustAnchors, authenticate_enrolled,
@@ -16,7 +17,7 @@ use verify::{
 
 use super::files::{add_simulated_root, read_certificates, read_crl, read_evidence};
 use super::style::{Style, Tone, wrap};
-use super::{Failure, VerifyArgs, verdict};
+use super::{Failure, Trust, VerifyArgs, verdict};
 
 /// Runs the command.
 ///
@@ -24,20 +25,15 @@ use super::{Failure, VerifyArgs, verdict};
 /// [`Failure`]; its exit code says whether the evidence is to blame. What was found is printed before.
 pub fn run(args: &VerifyArgs, style: Style, out: &mut dyn Write) -> Result<(), Failure> {
     let now = args.at.map_or_else(clock, Ok)?;
-    let evidence = match read_evidence(&args.file, args.kind)? {
+    let evidence = match read_evidence(&args.file, args.trust.kind)? {
         (_, Ok(evidence)) => evidence,
         (kind, Err(error)) => {
             print(args, style, now, &malformed(kind, &error), Err(error.to_string()), out)?;
             return Err(error.into());
         }
     };
-    let mut endorsements = Endorsements::from_evidence(&evidence);
-    if let Some(directory) = &args.certs {
-        endorsements = endorsements.merge(read_certificates(directory)?)?;
-    }
-    let lists: Vec<Vec<u8>> = args.crl.iter().map(|path| read_crl(path)).collect::<Result<_, _>>()?;
-    let endorsements = endorsements.with_crls(lists)?;
-    let (anchors, enrolled) = (anchors(args)?, args.enrol.table()?);
+    let endorsements = endorsements(&args.trust, &evidence)?;
+    let (anchors, enrolled) = (anchors(&args.trust)?, args.trust.enrol.table()?);
     let findings = examine(&evidence, &endorsements, &anchors, &enrolled, now)?;
     let rows: Vec<Row> = findings.into_iter().map(Row::from).collect();
     let verdict = authenticate_enrolled(evidence, &endorsements, &anchors, &enrolled, now, &mut |_, _| ());
@@ -47,15 +43,36 @@ pub fn run(args: &VerifyArgs, style: Style, out: &mut dyn Write) -> Result<(), F
     Ok(())
 }
 
-fn anchors(args: &VerifyArgs) -> Result<TrustAnchors, Failure> {
+/// The verdict about the evidence of a file, without a word of how it came to be.
+///
+/// # Errors
+/// [`Failure`], as of the command.
+pub(crate) fn authenticate(file: &Path, trust: &Trust, now: UnixTime) -> Result<Authenticated, Failure> {
+    let (_, evidence) = read_evidence(file, trust.kind)?;
+    let evidence = evidence?;
+    let endorsements = endorsements(trust, &evidence)?;
+    let (anchors, enrolled) = (anchors(trust)?, trust.enrol.table()?);
+    Ok(authenticate_enrolled(evidence, &endorsements, &anchors, &enrolled, now, &mut |_, _| ())?)
+}
+
+fn endorsements(trust: &Trust, evidence: &Evidence) -> Result<Endorsements, Failure> {
+    let mut endorsements = Endorsements::from_evidence(evidence);
+    if let Some(directory) = &trust.certs {
+        endorsements = endorsements.merge(read_certificates(directory)?)?;
+    }
+    let lists: Vec<Vec<u8>> = trust.crl.iter().map(|path| read_crl(path)).collect::<Result<_, _>>()?;
+    Ok(endorsements.with_crls(lists)?)
+}
+
+fn anchors(trust: &Trust) -> Result<TrustAnchors, Failure> {
     let mut anchors = TrustAnchors::amd();
-    if let Some(path) = &args.simulated_root {
+    if let Some(path) = &trust.simulated_root {
         anchors = add_simulated_root(anchors, path)?;
     }
-    if let Some(days) = args.require_crl {
+    if let Some(days) = trust.require_crl {
         anchors = anchors.with_crl_policy(CrlPolicy::Required { max_age_s: days.saturating_mul(DAY) });
     }
-    Ok(if args.accept_version_4 { anchors.with_report_version_4() } else { anchors })
+    Ok(if trust.accept_version_4 { anchors.with_report_version_4() } else { anchors })
 }
 
 /// A check as it is shown.

@@ -1,5 +1,5 @@
-//! The cases of a policy, read from its directory: JSON (`policy::case`), and TOML with simulated guests (`simulated`) or
-//! operators (`acts`).
+//! The cases of a policy, read from its directory: JSON (`policy::case`), and TOML with simulated guests, with evidence
+//! (`simulated`), or with operators (`acts`).
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,8 @@ pub fn one(cases: &Path, path: &str) -> Result<Case, FolderError> {
     let whole: PathBuf = cases.join(path);
     let text = folder::read(&whole)?;
     if path.ends_with(".toml") {
-        return toml(&text).map_err(|source| FolderError::Case { path: whole, source });
+        let folder = whole.parent().unwrap_or(Path::new(""));
+        return toml(&text, folder).map_err(|source| FolderError::Case { path: whole, source });
     }
     // What kept the base from being read says more than that there is none.
     let unread = RefCell::new(None);
@@ -111,12 +112,12 @@ pub fn one(cases: &Path, path: &str) -> Result<Case, FolderError> {
 }
 
 /// A case with an operator in it is about an act, every other about a guest.
-fn toml(text: &str) -> Result<Case, CaseError> {
+fn toml(text: &str, folder: &Path) -> Result<Case, CaseError> {
     let is_act = text.lines().any(|line| line.trim() == "[operator]");
     if is_act {
         ActCase::parse(text).map(Case::Act)
     } else {
-        simulated::parse(text).map(|case| Case::Guest(Box::new(case)))
+        simulated::parse(text, folder).map(|case| Case::Guest(Box::new(case)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Cases in TOML: a simulated guest in a few lines, which a simulated host launches and the verifier reads.
 //!
-//! So a case can be written without knowing every claim, and holds what evidence of such a guest really comes to. Its
-//! guest is always a simulated one; for cases with genuine guests there is JSON. What is left out is as in
+//! So a case can be written without knowing every claim, and holds what evidence of such a guest really comes to. For
+//! genuine guests there are cases with their evidence (`from_file`), and in JSON. What is left out is as in
 //! [`GuestCase`], [`KeyCase`] and [`RequestCase`].
 //!
 //! ```toml
@@ -21,6 +21,7 @@
 //! Nothing here may reach a broker: the host's keys live as long as the process, and nobody else trusts them.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use claims::snp::GuestPolicy;
@@ -43,19 +44,28 @@ use verify::{Endorsements, EnrolledKey, EnrolledKeys, Enrolment, TrustAnchors, a
 use file::{Enrolled, File, GuestCase, KeyCase, RequestCase};
 
 pub mod file;
+mod from_file;
 
-/// Reads a case, launches its guest, and has its evidence verified.
+/// Reads a case of this folder, launches its guest if it is a simulated one, and has its evidence verified.
 ///
 /// # Errors
 /// [`CaseError`]: no case, with its line and column, or a guest that no evidence verifies of.
-pub fn parse(text: &str) -> Result<Case, CaseError> {
+pub fn parse(text: &str, folder: &Path) -> Result<Case, CaseError> {
     if text.len() > MAX_TEXT {
         return Err(malformed(format!("expected at most {MAX_TEXT} bytes, got {}", text.len())));
     }
-    let File { about, now, context, guest, request, key, expect } =
+    let File { about, now, context, guest, evidence, verify, request, key, expect } =
         toml::from_str(text).map_err(|error| malformed(error.to_string().trim_end().to_owned()))?;
     let request = request.attested().map_err(malformed)?;
-    let record = guest.launch(&request, now).map_err(|why| malformed(format!("no such guest: {why}")))?;
+    let record = match (evidence, guest, verify) {
+        (None, guest, None) => guest.unwrap_or_default().launch(&request, now),
+        (Some(file), None, verify) => from_file::record(folder, &file, verify.unwrap_or_default(), now),
+        (None, _, Some(_)) => {
+            Err("`verify` is about the evidence of a file, and `evidence` is not there".to_owned())
+        }
+        (Some(_), Some(_), _) => Err("`guest` is a simulated one; leave out it or `evidence`".to_owned()),
+    };
+    let record = record.map_err(|why| malformed(format!("no such guest: {why}")))?;
     let key = key.attributes(&request);
     Ok(Case { about, circumstances: context.at(now), record, request, key, expect })
 }
@@ -266,6 +276,10 @@ mod tests {
     use super::*;
 
     const SIMPLEST: &str = "about = 'a guest'\n[expect]\npermit = ['rule']\n";
+
+    fn parse(text: &str) -> Result<Case, CaseError> {
+        super::parse(text, Path::new(""))
+    }
 
     fn parsed(more: &str) -> Case {
         parse(&format!("{SIMPLEST}{more}")).unwrap_or_else(|error| panic!("{error}"))

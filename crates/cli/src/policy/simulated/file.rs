@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use claims::snp::Product;
+use claims::tpm::ObjectName;
 use claims::{
     EvidenceKind, KeyId, KeyKind, Measurement, Operation, Origin, Region, RingId, Sha256Digest, Suite,
     UnixTime,
@@ -26,8 +28,16 @@ pub struct File {
     /// Circumstances as in a case in JSON; none.
     #[serde(default)]
     pub context: ContextJson,
+    /// A simulated guest; one with nothing but defaults, unless there is `evidence`.
     #[serde(default)]
-    pub guest: GuestCase,
+    pub guest: Option<GuestCase>,
+    /// Evidence of the guest, in a file named from this one's folder, in the place of a simulated guest. It is verified as
+    /// of `now`, and taken as an answer to the challenge.
+    #[serde(default)]
+    pub evidence: Option<PathBuf>,
+    /// What that evidence is verified with, in the words of `keyfast evidence verify`.
+    #[serde(default)]
+    pub verify: Option<VerifyCase>,
     #[serde(default)]
     pub request: RequestCase,
     #[serde(default)]
@@ -93,6 +103,38 @@ pub struct GuestCase {
     /// An Azure machine's vmUniqueId; 0a1b2c3d-0123-4567-89ab-0123456789ab.
     pub vm_id: String,
     /// The suite that it takes keys in; `x-wing`.
+    #[serde(deserialize_with = "word")]
+    pub suite: Suite,
+    /// SHA-256 of its agent's configuration; zeros.
+    #[serde(deserialize_with = "word")]
+    pub config: Sha256Digest,
+}
+
+/// What the evidence of a file is verified with; names of files are from the folder of the case.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerifyCase {
+    /// `sev-snp`, `tpm`, `azure-vtpm` or `svsm`; what the bytes look like.
+    #[serde(deserialize_with = "maybe")]
+    pub kind: Option<EvidenceKind>,
+    /// A directory with certificates; none.
+    pub certs: Option<PathBuf>,
+    /// Revocation lists; none.
+    pub crl: Vec<PathBuf>,
+    /// How many days ago a revocation list may have been issued, which there then must be.
+    pub require_crl: Option<u64>,
+    /// A simulated root's certificate; AMD's roots are believed at any rate.
+    pub simulated_root: Option<PathBuf>,
+    /// Reports of version 4 are believed; no.
+    pub accept_version_4: bool,
+    /// Attestation keys that are believed; none.
+    pub ak_public: Vec<PathBuf>,
+    /// The same by their Names.
+    #[serde(deserialize_with = "words")]
+    pub trust_ak: Vec<ObjectName>,
+    /// The endorsement key that they were activated with.
+    pub ek_public: Option<PathBuf>,
+    /// The suite that the guest takes keys in; `x-wing`.
     #[serde(deserialize_with = "word")]
     pub suite: Suite,
     /// SHA-256 of its agent's configuration; zeros.
@@ -190,6 +232,24 @@ impl Default for GuestCase {
     }
 }
 
+impl Default for VerifyCase {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            certs: None,
+            crl: Vec::new(),
+            require_crl: None,
+            simulated_root: None,
+            accept_version_4: false,
+            ak_public: Vec::new(),
+            trust_ak: Vec::new(),
+            ek_public: None,
+            suite: Suite::XWing,
+            config: Sha256Digest([0; 32]),
+        }
+    }
+}
+
 impl Default for RequestCase {
     fn default() -> Self {
         Self { operation: Operation::Unwrap, key: None, version: None }
@@ -230,9 +290,13 @@ fn maybe<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
     word(deserializer).map(Some)
 }
 
-fn maybe_words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeSet<Operation>>, D::Error> {
+fn words<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let words = Vec::<String>::deserialize(deserializer)?;
-    words.iter().map(|word| word.parse().map_err(D::Error::custom)).collect::<Result<_, _>>().map(Some)
+    words.iter().map(|word| word.parse().map_err(D::Error::custom)).collect()
+}
+
+fn maybe_words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeSet<Operation>>, D::Error> {
+    words(deserializer).map(|words| Some(words.into_iter().collect()))
 }
 
 /// The numbers of the bits that are set.
