@@ -1,4 +1,8 @@
-//! See [`fuzz::chain::chain`].
+//! Certificates and revocation lists: see [`fuzz::chain`].
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::chain::chain(data));
+fuzz::targets! {
+    certificates => fuzz::chain::certificates,
+    chain => fuzz::chain::chain,
+    crl => fuzz::chain::crl,
+}

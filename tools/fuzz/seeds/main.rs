@@ -10,6 +10,7 @@ mod firmware;
 mod genuine;
 #[path = "../../../crates/measure/tests/measure/image.rs"]
 mod image;
+mod policies;
 mod simulated;
 
 use std::fs;
@@ -31,6 +32,7 @@ fn main() {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let corpus = Corpus(arguments.next().unwrap());
     simulated::put_all(&corpus);
+    policies::put_all(&corpus, Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")));
     messages(&corpus, Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/wire/vectors")));
     match arguments.next().filter(|vectors| vectors.is_dir()) {
         Some(vectors) => genuine::put_all(&corpus, &vectors),

@@ -101,6 +101,16 @@ fn frames(corpus: &Corpus, evidence: &[u8]) {
         retry_after_s: Some(2),
     };
     corpus.put("problem", "overloaded", &problem.to_json());
+    let said = wire::admin::ImportSecret {
+        id: "token".to_owned(),
+        simulation: true,
+        suite_floor: "x-wing".to_owned(),
+        ring: Some("payments".to_owned()),
+        region: None,
+        release_policy: Some(wire::admin::ReleasePolicy { cedar: "permit".to_owned(), immutable: true }),
+        tags: [("owner".to_owned(), "payments".to_owned())].into(),
+    };
+    corpus.put("import_secret", "all", &[&said.head().unwrap()[..], b"correct horse"].concat());
     let key = verify::challenge::ChallengeKey::new(&[8; 32]);
     let token = key.issue(claims::Nonce([3; 32]), fuzz::NOW, 60);
     corpus.put("challenge_token", "of-another-key", token.as_bytes());

@@ -5,6 +5,7 @@ use attester::codec::{Answer, Request};
 use claims::ReportData;
 use keys::Descriptor;
 use verify::challenge::ChallengeKey;
+use wire::admin::ImportSecret;
 use wire::{Message, Problem};
 
 use crate::NOW;
@@ -14,6 +15,15 @@ pub fn message<M: Message>(data: &[u8]) {
     if let Ok(message) = wire::decode::<M>(data) {
         assert!(wire::encode(&message).is_ok_and(|again| again == data), "{} in two ways", M::NAME);
     }
+}
+
+/// A secret behind what is said of it, at the broker's admin socket.
+pub fn import_secret(data: &[u8]) {
+    let Ok((said, secret)) = ImportSecret::split(data) else { return };
+    // What was left out is written out, and may then be too much.
+    let Ok(head) = said.head() else { return };
+    let body = [&head[..], secret].concat();
+    assert_eq!(ImportSecret::split(&body), Ok((said, secret)));
 }
 
 /// Problem details, which a guest reads from a broker that it does not know yet.

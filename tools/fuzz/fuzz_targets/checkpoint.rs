@@ -1,4 +1,0 @@
-//! See [`fuzz::log::checkpoint`].
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::log::checkpoint(data));

@@ -1,4 +1,0 @@
-//! See [`fuzz::chain::crl`].
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::chain::crl(data));

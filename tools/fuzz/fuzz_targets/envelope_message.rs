@@ -1,4 +1,0 @@
-//! See [`fuzz::envelope::message`].
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::envelope::message(data));

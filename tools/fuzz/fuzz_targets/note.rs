@@ -1,4 +1,0 @@
-//! See [`fuzz::log::note`].
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::log::note(data));

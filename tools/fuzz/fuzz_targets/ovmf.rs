@@ -1,4 +1,0 @@
-//! See [`fuzz::measure::ovmf`].
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::measure::ovmf(data));

@@ -1,4 +1,0 @@
-//! See [`fuzz::measure::uki`].
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::measure::uki(data));
