@@ -10,6 +10,7 @@ mod enrolment;
 mod exchange;
 mod files;
 mod guest;
+mod holes;
 mod hygiene;
 #[path = "../../crates/measure/tests/measure/image.rs"]
 mod image;

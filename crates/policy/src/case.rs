@@ -179,6 +179,24 @@ impl Case {
         Ok(Self { about, expect, ..case })
     }
 
+    /// Its file, as a whole case in JSON.
+    ///
+    /// # Errors
+    /// [`CaseError::Malformed`] if it cannot be written.
+    pub fn to_file(&self) -> Result<String, CaseError> {
+        let whole = Whole {
+            about: self.about.clone(),
+            now: self.circumstances.now.to_string(),
+            context: ContextJson::from(&self.circumstances),
+            guest: ClaimsJson::from(&self.record),
+            request: RequestJson::from(&self.request),
+            key: KeyJson::from(&self.key),
+            expect: self.expect.clone(),
+        };
+        let text = serde_json::to_string_pretty(&whole);
+        text.map(|text| text + "\n").map_err(|error| CaseError::Malformed { message: error.to_string() })
+    }
+
     /// Asks the policy.
     ///
     /// # Errors

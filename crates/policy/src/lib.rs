@@ -18,6 +18,7 @@
 //! | `nearest` | a denial in one sentence |
 //! | `printable` | what others wrote, in errors |
 //! | [`case`](mod@case) | the file format of test cases, and of past decisions |
+//! | `terms` | a guest and a key as Cedar has them, whole, for those who ask a solver for guests |
 //! | `image`, `written` | what a guest runs and what a rule says, for those who compare decisions and bundles |
 //!
 //! The language is Cedar: default deny, `forbid` over `permit`. Cedar by itself skips a policy whose evaluation
@@ -50,6 +51,7 @@ mod references;
 mod rules;
 mod statement;
 mod subject;
+mod terms;
 mod vocabulary;
 mod written;
 
@@ -64,4 +66,5 @@ pub use officers::{Officers, OfficersError, SignatureError};
 pub use operators::{Act, Object, Operator};
 pub use reason::{Denial, DenialCode, Reason, ReasonKind};
 pub use statement::{BundleStatement, ProofRecord, StatementError};
+pub use terms::KnownValue;
 pub use written::Written;

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy::{Authorizer, Decision, Entities, PolicySet, Request};
+use cedar_policy::{
+    Authorizer, Decision, Entities, EntityUid, EvalResult, PolicySet, Request, eval_expression,
+};
 use serde_json::Value;
 
+use crate::machine;
 use crate::prover::ProveError;
+use crate::Reads;
 
 /// A request that a solver found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,30 @@ pub struct Counterexample {
     pub rules: Vec<String>,
     /// Claims and key attributes that the policies or the property read, as they spell them, with their values.
     pub claims: BTreeMap<String, String>,
+    /// What no machine shows, or no request has, and this one does: what they all keep to, in words. The solver is not
+    /// told of any of it.
+    pub impossible: Vec<String>,
+    /// The guest's claims, the key and the circumstances, whole.
+    pub request: Asked,
+}
+
+/// A request in Cedar's JSON. What is not there is null, as for requests that no guest makes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The guest's claims.
+    pub guest: Value,
+    /// The key as an entity: `uid`, `attrs`, `parents`, `tags`.
+    pub key: Value,
+    /// When the key came to be, in milliseconds since 1970.
+    pub created_at_ms: Option<i64>,
+    /// The broker's clock, in milliseconds since 1970.
+    pub now_ms: Option<i64>,
+    /// The age of the evidence, in milliseconds.
+    pub evidence_age_ms: Option<i64>,
+    /// Requests of late for this guest and for this key.
+    pub recent: [Option<i64>; 2],
+    /// Where it comes from.
+    pub network: Option<String>,
 }
 
 /// A request and its entities, as the solver gives them.
@@ -32,6 +60,7 @@ impl Found {
         set: &PolicySet,
         expected: Decision,
         texts: &[String],
+        reads: &Reads,
     ) -> Result<Counterexample, ProveError> {
         let response = Authorizer::new().is_authorized(&self.request, set, &self.entities);
         if response.decision() != expected {
@@ -49,9 +78,34 @@ impl Found {
                 flatten(variable, attributes, &entities, &mut claims);
             }
         }
-        claims.retain(|path, _| texts.iter().any(|text| reads(text, path)));
+        claims.retain(|path, _| texts.iter().any(|text| is_in(text, path)));
+        let impossible = machine::broken(&self.request, &self.entities, reads)?;
+        let request = asked(&self.request, &self.entities, &entities);
         let action = self.request.action().map(|uid| uid.id().unescaped().to_owned()).unwrap_or_default();
-        Ok(Counterexample { action, rules, claims })
+        Ok(Counterexample { action, rules, claims, impossible, request })
+    }
+}
+
+fn asked(request: &Request, found: &Entities, entities: &Value) -> Asked {
+    let entity = |uid: Option<&EntityUid>| {
+        let kind = uid.map(|uid| uid.type_name().to_string()).unwrap_or_default();
+        let is_kind = |entity: &&Value| entity.pointer("/uid/type").and_then(Value::as_str) == Some(&kind);
+        entities.as_array().and_then(|all| all.iter().find(is_kind)).cloned().unwrap_or_default()
+    };
+    let value = |expression: &str| eval_expression(request, found, &expression.parse().ok()?).ok();
+    let number = |expression: &str| match value(expression)? {
+        EvalResult::Long(number) => Some(number),
+        _ => None,
+    };
+    let ms = |path: &str| number(&format!("{path}.durationSince(datetime(\"1970-01-01\")).toMilliseconds()"));
+    Asked {
+        guest: entity(request.principal()).get("attrs").cloned().unwrap_or_default(),
+        key: entity(request.resource()),
+        created_at_ms: ms("resource.created_at"),
+        now_ms: ms("context.now"),
+        evidence_age_ms: number("context.evidence_age.toMilliseconds()"),
+        recent: ["guest", "key"].map(|of| number(&format!("context.recent.{of}"))),
+        network: value("context.network").map(|value| value.to_string()),
     }
 }
 
@@ -92,7 +146,7 @@ fn named(entity: &Value, entities: &Value) -> String {
 }
 
 /// Whether a text reads a path, or something within or around it.
-fn reads(text: &str, path: &str) -> bool {
+fn is_in(text: &str, path: &str) -> bool {
     text.match_indices(path).any(|(at, _)| {
         let after = text.get(at + path.len()..).and_then(|rest| rest.chars().next());
         !after.is_some_and(|c| c.is_alphanumeric() || c == '_')
@@ -124,7 +178,7 @@ mod tests {
             ("principal.snp.vmpl", "2"),
         ];
         assert_eq!(told, expected);
-        assert!(reads("principal.snp.vmpl == 0", "principal.snp.vmpl"));
-        assert!(!reads("principal.snp.vmpl2 == 0", "principal.snp.vmpl"));
+        assert!(is_in("principal.snp.vmpl == 0", "principal.snp.vmpl"));
+        assert!(!is_in("principal.snp.vmpl2 == 0", "principal.snp.vmpl"));
     }
 }

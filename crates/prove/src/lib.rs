@@ -14,16 +14,24 @@
 //! | does a new bundle permit what the old one did not? | [`Property::NoLooser`] |
 //!
 //! Guests here are any that the schema can describe, those that no verifier would let through too. So what is proven
-//! holds of more than can happen; and a counterexample may be a guest that cannot be, which a rule should still say.
+//! holds of more than can happen; and a counterexample may be a guest that cannot be, which a rule should still say. What
+//! about it cannot be is told with it ([`Counterexample::impossible`]), and [`Prover::example`] looks for one among
+//! guests that can: those of [`any_machine`], or those [`alike`] one that was built.
 //!
 //! This crate must never decide about a request, and nothing that releases keys may depend on it.
 
+mod alike;
 mod counterexample;
 mod invariants;
+mod machine;
 mod property;
 mod prover;
+mod reads;
 
-pub use counterexample::Counterexample;
+pub use alike::{Candidates, alike};
+pub use counterexample::{Asked, Counterexample};
 pub use invariants::{AuthorsError, authors, invariants};
+pub use machine::any_machine;
 pub use property::{Never, Property};
 pub use prover::{ProveError, Prover, Verdict};
+pub use reads::Reads;

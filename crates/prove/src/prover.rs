@@ -3,14 +3,14 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use cedar_policy::{Decision, PolicyId, PolicySet, RequestEnv, Schema};
+use cedar_policy::{Decision, PolicyId, PolicySet, RequestEnv, Schema, ValidationMode, Validator};
 use cedar_policy_symcc::err::SolverError;
 use cedar_policy_symcc::solver::LocalSolver;
 use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env};
 use policy::Policy;
 
 use crate::counterexample::Found;
-use crate::{Counterexample, Never, Property};
+use crate::{Counterexample, Property, Reads};
 
 /// The way to a solver.
 #[derive(Clone, Debug)]
@@ -94,21 +94,51 @@ impl Prover {
     pub fn prove(&self, policy: &Policy, property: &Property<'_>) -> Result<Verdict, ProveError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ProveError::Solver(error.to_string()))?;
-        runtime.block_on(self.ask(policy, property))
+        runtime.block_on(self.ask(policy, property, &[]))
     }
 
-    async fn ask(&self, policy: &Policy, property: &Property<'_>) -> Result<Verdict, ProveError> {
+    /// Searches for a guest's request among those that all of `among` hold of, conditions in Cedar, which shows that the
+    /// property does not hold. That there is none says nothing about the property.
+    ///
+    /// # Errors
+    /// [`ProveError`]; [`ProveError::Condition`] also for those of `among`, under the property's name.
+    pub fn example(
+        &self,
+        policy: &Policy,
+        property: &Property<'_>,
+        among: &[String],
+    ) -> Result<Option<Counterexample>, ProveError> {
+        if matches!(property, Property::EveryRuleApplies(_) | Property::NoRuleErrs(_)) {
+            return Ok(None);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(failed)?;
+        match runtime.block_on(self.ask(policy, property, among))? {
+            Verdict::Fails(Some(found)) => Ok(Some(*found)),
+            _ => Ok(None),
+        }
+    }
+
+    /// `among` narrows what an example is looked for among; a proof has none.
+    async fn ask(
+        &self,
+        policy: &Policy,
+        property: &Property<'_>,
+        among: &[String],
+    ) -> Result<Verdict, ProveError> {
         let (schema, set) = policy.cedar();
         let mut compiler = self.compiler()?;
         match property {
             Property::Never(never) => {
-                let narrowed = only_where(set, schema, never)?;
+                let conditions = [among, std::slice::from_ref(&never.when)].concat();
+                let narrowed = only_where(set, schema, &never.id, &conditions)?;
+                let reads = Reads::of(set, &[&never.when])?;
                 let texts = [set.to_string(), never.when.clone()];
                 for env in schema.request_envs().filter(|env| env.principal().basename() == GUEST) {
                     let compiled = compile(&narrowed, &env, schema)?;
                     let found = compiler.check_always_denies_with_counterexample_opt(&compiled).await;
                     if let Some(env) = found.map_err(failed)? {
-                        return Found::from(env).told(set, Decision::Allow, &texts).map(fails);
+                        return Found::from(env).told(set, Decision::Allow, &texts, &reads).map(fails);
                     }
                 }
             }
@@ -134,11 +164,14 @@ impl Prover {
             Property::NoLooser(older) => {
                 let (_, old) = older.cedar();
                 let texts = [set.to_string(), old.to_string()];
+                let mut reads = Reads::of(set, &[])?;
+                reads.add_all(old)?;
+                let new = &only_where(set, schema, &property.id(), among)?;
                 for env in schema.request_envs() {
-                    let (new, old) = (compile(set, &env, schema)?, compile(old, &env, schema)?);
+                    let (new, old) = (compile(new, &env, schema)?, compile(old, &env, schema)?);
                     let found = compiler.check_implies_with_counterexample_opt(&new, &old).await;
                     if let Some(env) = found.map_err(failed)? {
-                        return Found::from(env).told(set, Decision::Allow, &texts).map(fails);
+                        return Found::from(env).told(set, Decision::Allow, &texts, &reads).map(fails);
                     }
                 }
             }
@@ -154,22 +187,29 @@ impl Prover {
     }
 }
 
-/// The bundle, narrowed to requests for which the condition holds: it permits something if and only if the bundle
-/// permits something there.
-fn only_where(set: &PolicySet, schema: &Schema, never: &Never) -> Result<PolicySet, ProveError> {
-    let condition = |message: String| ProveError::Condition { id: never.id.clone(), message };
-    let text = format!("forbid (principal is Guest, action, resource) unless {{ {} }};", never.when);
-    let narrow = cedar_policy::Policy::parse(Some(PolicyId::new(NARROW)), text);
-    let narrow = narrow.map_err(|error| condition(error.to_string()))?;
-    let alone = PolicySet::from_policies([narrow.clone()]).map_err(|error| condition(error.to_string()))?;
-    let validator = cedar_policy::Validator::new(schema.clone());
-    let result = validator.validate(&alone, cedar_policy::ValidationMode::Strict);
-    if let Some(error) = result.validation_errors().next() {
-        return Err(condition(error.to_string()));
-    }
+/// The bundle, narrowed to requests for which the conditions hold: it permits something if and only if the bundle
+/// permits something there. Each is a rule by itself, which the solver takes more easily than all in one.
+fn only_where(
+    set: &PolicySet,
+    schema: &Schema,
+    id: &str,
+    conditions: &[String],
+) -> Result<PolicySet, ProveError> {
+    let wrong = |message: String| ProveError::Condition { id: id.to_owned(), message };
+    let mut alone = PolicySet::new();
     let mut narrowed = set.clone();
-    narrowed.add(narrow).map_err(|error| condition(error.to_string()))?;
-    Ok(narrowed)
+    for (number, when) in conditions.iter().enumerate() {
+        let text = format!("forbid (principal is Guest, action, resource) unless {{ {when} }};");
+        let narrow = cedar_policy::Policy::parse(Some(PolicyId::new(format!("{NARROW} {number}"))), text);
+        let narrow = narrow.map_err(|error| wrong(error.to_string()))?;
+        alone.add(narrow.clone()).map_err(|error| wrong(error.to_string()))?;
+        narrowed.add(narrow).map_err(|error| wrong(error.to_string()))?;
+    }
+    let result = Validator::new(schema.clone()).validate(&alone, ValidationMode::Strict);
+    match result.validation_errors().next() {
+        Some(error) => Err(wrong(error.to_string())),
+        None => Ok(narrowed),
+    }
 }
 
 fn rule<'a>(set: &'a PolicySet, id: &str) -> Result<&'a cedar_policy::Policy, ProveError> {
@@ -184,7 +224,7 @@ fn fails(found: Counterexample) -> Verdict {
     Verdict::Fails(Some(Box::new(found)))
 }
 
-fn failed(error: impl core::fmt::Display) -> ProveError {
+pub(crate) fn failed(error: impl core::fmt::Display) -> ProveError {
     ProveError::Solver(error.to_string())
 }
 

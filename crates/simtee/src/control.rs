@@ -80,6 +80,15 @@ pub struct GuestRequest {
     /// ID_KEY_DIGEST, 96 hexadecimal digits.
     #[serde(default, with = "hex_bytes", skip_serializing_if = "Option::is_none")]
     pub id_key_digest: Option<[u8; 48]>,
+    /// AUTHOR_KEY_DIGEST, 96 hexadecimal digits.
+    #[serde(default, with = "hex_bytes", skip_serializing_if = "Option::is_none")]
+    pub author_key_digest: Option<[u8; 48]>,
+    /// Whether a migration agent may take it away.
+    #[serde(default)]
+    pub migration_agent: bool,
+    /// LAUNCH_MIT_VECTOR and CURRENT_MIT_VECTOR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mitigations: Option<u64>,
     /// CSP_ID of the cloud provider whose VLEK signs, 1 to 128 printable ASCII characters: as
     /// [`GuestSpec::at_provider`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -310,6 +319,9 @@ impl GuestRequest {
             measurement: None,
             host_data: None,
             id_key_digest: None,
+            author_key_digest: None,
+            migration_agent: false,
+            mitigations: None,
             csp_id: None,
             vmpl: None,
             version: None,
@@ -331,7 +343,10 @@ impl GuestRequest {
             id_key_digest: self.id_key_digest.unwrap_or(usual.id_key_digest),
             vmpl: self.vmpl.unwrap_or(usual.vmpl),
             version: self.version.unwrap_or(usual.version),
-            ..usual.debug(self.debug).tcb(tcb)
+            author_key_digest: self.author_key_digest,
+            launch_mit_vector: self.mitigations.unwrap_or(usual.launch_mit_vector),
+            current_mit_vector: self.mitigations.unwrap_or(usual.current_mit_vector),
+            ..usual.debug(self.debug).migration_agent(self.migration_agent).tcb(tcb)
         }
     }
 }
@@ -417,6 +432,8 @@ mod tests {
         let mut guest = GuestRequest::new("web".parse().unwrap());
         guest.measurement = Some([0xab; 48]);
         guest.host_data = Some([1; 32]);
+        guest.author_key_digest = Some([2; 48]);
+        (guest.migration_agent, guest.mitigations) = (true, Some(u64::MAX));
         guest.kind = EvidenceKind::Svsm;
         let extend = vec![PcrExtend { pcr: 11, digest: [7; 32] }];
         guest.vtpm = Some(VtpmChange { secure_boot: Some(false), extend, ..VtpmChange::default() });

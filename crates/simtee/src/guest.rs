@@ -129,6 +129,14 @@ impl GuestSpec {
         self
     }
 
+    /// The same guest with MIGRATE_MA allowed or not.
+    #[must_use]
+    pub fn migration_agent(mut self, allowed: bool) -> Self {
+        let rest = self.policy.0 & !POLICY_MIGRATE_MA;
+        self.policy.0 = if allowed { rest | POLICY_MIGRATE_MA } else { rest };
+        self
+    }
+
     /// The same guest on firmware of this TCB: reported, committed, current and at launch.
     #[must_use]
     pub fn tcb(self, tcb: Tcb) -> Self {
@@ -289,6 +297,7 @@ const SIGNING_KEY_VLEK: u32 = 1 << 2;
 /// Bit 17 of POLICY, which is always one.
 const POLICY_RESERVED_ONE: u64 = 1 << 17;
 const POLICY_SMT: u64 = 1 << 16;
+const POLICY_MIGRATE_MA: u64 = 1 << 18;
 const POLICY_DEBUG: u64 = 1 << 19;
 const PLATFORM_SMT: u64 = 1;
 const PLATFORM_ECC: u64 = 1 << 2;

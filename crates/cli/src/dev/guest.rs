@@ -1,21 +1,25 @@
 //! `keyfast dev guest`: a command run as a simulated guest would run it.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use claims::{EvidenceKind, KeyId, Measurement};
+use claims::{EvidenceKind, KeyId, Measurement, Suite};
 use clap::{Args, ValueEnum};
 use simtee::control::{GuestRequest, PcrExtend, Reply, Request, TcbChange, VtpmChange, call};
 
 use super::{DevError, Layout, io_error, process};
 use crate::output::write_private;
+use crate::policy::guest_of_case;
 
 /// Arguments of `keyfast dev guest`.
 #[derive(Debug, Args)]
 pub struct GuestArgs {
     /// Name of the guest; the same name is the same guest
     name: KeyId,
+    /// Launch the guest of a case in TOML, as `keyfast policy prove --cases` writes them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["debug", "tcb", "measurement", "kind", "VtpmArgs"])]
+    case: Option<PathBuf>,
     /// Set the debug bit: the host may read the guest's memory
     #[arg(long)]
     debug: bool,
@@ -130,21 +134,15 @@ pub fn run(layout: &Layout, args: &GuestArgs) -> Result<ExitCode, DevError> {
     if process::running(layout, "keyfast-simtee").is_none() {
         return Err(DevError::Down);
     }
-    let request = Request::Guest(GuestRequest {
-        kind: args.kind,
-        vtpm: args.vtpm.change(),
-        debug: args.debug,
-        tcb: args.tcb.unwrap_or_default(),
-        measurement: args.measurement.map(|measurement| measurement.0),
-        alter_bit: args.alter_bit,
-        ..GuestRequest::new(args.name.clone())
-    });
-    let simtee = |reason: String| DevError::Simtee(reason);
-    let socket = match call(&layout.simtee_control(), &request).map_err(|e| simtee(e.to_string()))? {
-        Reply::Guest(guest) => guest.socket,
-        reply => return Err(simtee(format!("unexpected reply {reply:?}"))),
+    let (request, suite) = match &args.case {
+        Some(case) => of_case(layout, args, case)?,
+        None => (args.request(), Suite::XWing),
     };
-    let config = agent_config(layout, args, &socket)?;
+    let socket = match ask(layout, &Request::Guest(request))? {
+        Reply::Guest(guest) => guest.socket,
+        reply => return Err(DevError::Simtee(format!("unexpected reply {reply:?}"))),
+    };
+    let config = agent_config(layout, args, suite, &socket)?;
     let bin = process::sibling("keyfast-agent")?;
     let mut path = std::ffi::OsString::from(bin.parent().unwrap_or(Path::new(".")));
     if let Some(rest) = std::env::var_os("PATH") {
@@ -158,8 +156,44 @@ pub fn run(layout: &Layout, args: &GuestArgs) -> Result<ExitCode, DevError> {
     Err(DevError::Io { action: "run", path: program.into(), source: command.exec() })
 }
 
+impl GuestArgs {
+    fn request(&self) -> GuestRequest {
+        GuestRequest {
+            kind: self.kind,
+            vtpm: self.vtpm.change(),
+            debug: self.debug,
+            tcb: self.tcb.unwrap_or_default(),
+            measurement: self.measurement.map(|measurement| measurement.0),
+            alter_bit: self.alter_bit,
+            ..GuestRequest::new(self.name.clone())
+        }
+    }
+}
+
+/// The guest of a case, if this host is of its product.
+fn of_case(layout: &Layout, args: &GuestArgs, case: &Path) -> Result<(GuestRequest, Suite), DevError> {
+    let (request, product, suite) = guest_of_case(case, args.name.clone())?;
+    let host = match ask(layout, &Request::Status {})? {
+        Reply::Status(status) => status.product,
+        reply => return Err(DevError::Simtee(format!("unexpected reply {reply:?}"))),
+    };
+    if host != product.name() {
+        return Err(DevError::Product { path: case.to_owned(), wanted: product, host });
+    }
+    Ok((GuestRequest { alter_bit: args.alter_bit, ..request }, suite))
+}
+
+fn ask(layout: &Layout, request: &Request) -> Result<Reply, DevError> {
+    call(&layout.simtee_control(), request).map_err(|error| DevError::Simtee(error.to_string()))
+}
+
 /// Writes the guest's `agent.toml` and returns where it is.
-fn agent_config(layout: &Layout, args: &GuestArgs, socket: &Path) -> Result<std::path::PathBuf, DevError> {
+fn agent_config(
+    layout: &Layout,
+    args: &GuestArgs,
+    suite: Suite,
+    socket: &Path,
+) -> Result<PathBuf, DevError> {
     let identity = layout.identity()?;
     let url = match &args.broker_url {
         Some(url) => url.clone(),
@@ -167,7 +201,7 @@ fn agent_config(layout: &Layout, args: &GuestArgs, socket: &Path) -> Result<std:
     };
     let text = format!(
         "# The agent of the simulated guest `{}`; written by `keyfast dev guest`.\n\
-         suite = \"x-wing\"\n\
+         suite = \"{suite}\"\n\
          state = \"state\"\n\n\
          [broker]\n\
          urls = [{:?}]\n\

@@ -12,7 +12,10 @@ mod up;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use claims::snp::Product;
 use clap::Subcommand;
+
+use crate::policy::FolderError;
 
 pub use guest::GuestArgs;
 pub use layout::Layout;
@@ -85,6 +88,19 @@ pub enum DevError {
     /// The simulated TEE host refused.
     #[error("keyfast-simtee: {0}")]
     Simtee(String),
+    /// The case cannot be used.
+    #[error(transparent)]
+    Case(#[from] FolderError),
+    /// The case's guest runs on another product than the host plays.
+    #[error("the guest of `{}` runs on {wanted}, and this simulated host is {host}", path.display())]
+    Product {
+        /// The case.
+        path: PathBuf,
+        /// Its product.
+        wanted: Product,
+        /// The host's.
+        host: String,
+    },
     /// A process does not end.
     #[error("process {pid} ({name}) does not end; look at `{}`", log.display())]
     Stuck {

@@ -78,7 +78,7 @@ fn next_serial(path: &std::path::Path) -> Result<u64, PolicyFailure> {
 
 fn proof(args: &Make, policy: &Policy, out: &mut dyn Write) -> Result<ProofRecord, PolicyFailure> {
     let questions = Questions::of(&args.chosen, None)?;
-    let all = questions.ask(policy, None, |_, _| Ok(()))?;
+    let all = questions.ask(policy, None, |_, _, _| Ok(()))?;
     let ids = |holds: bool| {
         all.iter()
             .filter(|proven| proven.holds() == holds)

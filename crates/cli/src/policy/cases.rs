@@ -4,8 +4,11 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
+use claims::snp::Product;
+use claims::{KeyId, Suite};
 use policy::case::{Case as GuestCase, CaseError, Expect};
 use policy::{Evaluation, Policy};
+use simtee::control::GuestRequest;
 
 use super::acts::ActCase;
 use super::folder::{self, FolderError};
@@ -119,6 +122,12 @@ fn toml(text: &str, folder: &Path) -> Result<Case, CaseError> {
     } else {
         simulated::parse(text, folder).map(|case| Case::Guest(Box::new(case)))
     }
+}
+
+/// What the guest of a case in TOML asks of a simulated host, as [`simulated::launch_request`] says.
+pub(crate) fn guest(path: &Path, name: KeyId) -> Result<(GuestRequest, Product, Suite), FolderError> {
+    simulated::launch_request(&folder::read(path)?, name)
+        .map_err(|source| FolderError::Case { path: path.to_owned(), source })
 }
 
 /// Whether a case expects something else than its directory says.

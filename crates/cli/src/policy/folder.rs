@@ -55,6 +55,12 @@ pub enum FolderError {
         /// The directory.
         dir: PathBuf,
     },
+    /// Cases would be put to other reference values than they were made with.
+    #[error("`{}` holds other reference values than these guests are built under; name another directory", path.display())]
+    OtherReferences {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file is no case.
     #[error("`{}`: {source}", path.display())]
     Case {

@@ -25,6 +25,7 @@ mod simulated;
 mod tally;
 mod test;
 
+pub(crate) use cases::guest as guest_of_case;
 pub(crate) use explain::print_reasons;
 
 use std::io;
@@ -32,7 +33,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use folder::FolderError;
+pub(crate) use folder::FolderError;
 
 use crate::admin::{Admin, AdminError};
 use crate::signing::SignFailure;
@@ -68,7 +69,11 @@ pub enum Command {
         long_about = "Prove what policies can never permit: no guest in debug mode, none under its TCB floor, none that \
         nothing sets apart from another tenant's, and more; that every rule can apply, and none errs. An author's own \
         properties stand in `proofs.toml` beside the policies.\n\nThe solver cvc5 does the work. What does not hold is \
-        shown as a guest, which Cedar itself has been seen to permit."
+        shown as a guest: a simulated host launches it, the verifier verifies it, and the policies really permit it, \
+        under the reference values beside them. If no such guest can be built, that is said, with what no machine \
+        shows. With --cases each is written as a case, for `keyfast policy explain`, `keyfast policy test` and \
+        `keyfast dev guest --case`.\n\nExit code 0: all is proven; 1: something does not hold; 2: it cannot be judged; \
+        4: solver and system disagree."
     )]
     Prove(prove::Prove),
     /// Replay past decisions: what would policies have decided about the guests of a broker?
@@ -233,13 +238,13 @@ impl PolicyFailure {
     }
 
     /// The exit code: 1 for policies that are wrong or deny, 2 for what keeps them from being judged, 3 if a broker does
-    /// not take them.
+    /// not take them, 4 if solver and system disagree.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Admin(_) => 3,
+            Self::Prove(failure) => failure.exit_code(),
             Self::Folder(_)
             | Self::Output(_)
-            | Self::Prove(_)
             | Self::Replay(_)
             | Self::NotJudged { .. }
             | Self::Schema { .. }

@@ -1,21 +1,28 @@
 //! `keyfast policy prove`: asks a solver what policies can never permit. Nothing is believed because it was proven before:
-//! every run proves all of it.
+//! every run proves all of it. What does not hold is shown as a guest that was built, verified and decided.
 
 use std::io::Write;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
 
 use ::prove::{
     AuthorsError, Counterexample, Never, Property, ProveError, Prover, Verdict, authors, invariants,
 };
+use claims::UnixTime;
 use clap::Args;
-use policy::Policy;
+use policy::{Bundle, Policy};
 use serde_json::json;
 
 use super::PolicyFailure;
 use super::diagnostics::{self, Sources};
-use super::folder::{self, Chosen, FolderError};
+use super::folder::{self, Chosen, FolderError, PolicyFile};
 use crate::evidence::{Style, Tone, wrap};
+
+use build::{Shown, Workshop};
+use written::Cases;
+
+mod build;
+mod written;
 
 /// Arguments of `keyfast policy prove`.
 #[derive(Debug, Args)]
@@ -25,9 +32,22 @@ pub struct Prove {
     /// Prove too that nothing is permitted which the policies of this directory do not permit
     #[arg(long, value_name = "DIR")]
     no_looser_than: Option<PathBuf>,
+    /// Prove this property alone, such as `never/debug`; any number of times
+    #[arg(long, value_name = "PROPERTY")]
+    only: Vec<String>,
     /// The solver; `cvc5` in PATH if not given
     #[arg(long, value_name = "FILE")]
     cvc5: Option<PathBuf>,
+    /// Write each guest that shows what does not hold as a case into this directory, which is laid out as `cases/NAME`
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
+    /// Reference values that such guests are built under, which proofs do not look at; those beside the policies if not
+    /// given
+    #[arg(long, value_name = "FILE")]
+    references: Option<PathBuf>,
+    /// When such guests ask: 2026-11-22, 2026-11-22T09:30:00Z, or seconds since 1970; now if not given
+    #[arg(long, value_name = "TIME", value_parser = crate::past::time)]
+    at: Option<UnixTime>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -48,6 +68,35 @@ pub enum ProveFailure {
         /// Why.
         source: AuthorsError,
     },
+    /// There is no such property.
+    #[error("there is no property `{id}`; `keyfast policy prove` names all of them")]
+    NoProperty {
+        /// What was asked for.
+        id: String,
+    },
+    /// What was built is not what the solver says.
+    #[error(
+        "`{id}`: solver and system disagree: the policies should permit this guest, but {got}; this is a defect of one \
+         of them: please report it with the case\n\n{case}"
+    )]
+    Mismatch {
+        /// The property.
+        id: String,
+        /// The guest, as a case in TOML.
+        case: String,
+        /// What came of it.
+        got: String,
+    },
+}
+
+impl ProveFailure {
+    /// 2 for what keeps policies from being judged, 4 where solver and system disagree.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Mismatch { .. } | Self::Prove(ProveError::Disagree { .. }) => 4,
+            Self::Prove(_) | Self::Authors { .. } | Self::NoProperty { .. } => 2,
+        }
+    }
 }
 
 /// A question, answered.
@@ -55,6 +104,8 @@ pub(super) struct Proven {
     pub(super) id: String,
     doc: String,
     verdict: Verdict,
+    /// What came of building a guest that shows it, and where the case is.
+    shown: Option<(Shown, Option<PathBuf>)>,
 }
 
 impl Proven {
@@ -67,6 +118,8 @@ impl Proven {
 pub(super) struct Questions {
     prover: Prover,
     own: Vec<Never>,
+    /// These properties alone; all if none is named.
+    only: Vec<String>,
 }
 
 impl Questions {
@@ -76,7 +129,7 @@ impl Questions {
             Some(cvc5) => Prover::new(cvc5.clone()),
             None => Prover::in_path(&std::env::var_os("PATH").unwrap_or_default()),
         };
-        Ok(Self { prover: prover.map_err(ProveFailure::from)?, own: authors_own(chosen)? })
+        Ok(Self { prover: prover.map_err(ProveFailure::from)?, own: authors_own(chosen)?, only: Vec::new() })
     }
 
     /// The solver's name and version.
@@ -89,14 +142,19 @@ impl Questions {
         &self,
         policy: &Policy,
         older: Option<&Policy>,
-        mut tell: impl FnMut(&Proven, u128) -> std::io::Result<()>,
+        mut tell: impl FnMut(&Property<'_>, &mut Proven, u128) -> Result<(), PolicyFailure>,
     ) -> Result<Vec<Proven>, PolicyFailure> {
-        let mut all = Vec::new();
-        for (property, doc) in properties(policy, older, &invariants(), &self.own) {
+        let (mut all, invariants) = (Vec::new(), invariants());
+        let asked = properties(policy, older, &invariants, &self.own);
+        if let Some(id) = self.only.iter().find(|id| asked.iter().all(|(property, _)| property.id() != **id)) {
+            return Err(ProveFailure::NoProperty { id: id.clone() }.into());
+        }
+        let is_asked = |id: String| self.only.is_empty() || self.only.contains(&id);
+        for (property, doc) in asked.into_iter().filter(|(property, _)| is_asked(property.id())) {
             let began = Instant::now();
             let verdict = self.prover.prove(policy, &property).map_err(ProveFailure::from)?;
-            let proven = Proven { id: property.id(), doc, verdict };
-            tell(&proven, began.elapsed().as_millis())?;
+            let mut proven = Proven { id: property.id(), doc, verdict, shown: None };
+            tell(&property, &mut proven, began.elapsed().as_millis())?;
             all.push(proven);
         }
         Ok(all)
@@ -104,15 +162,31 @@ impl Questions {
 }
 
 pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
-    let questions = Questions::of(&args.chosen, args.cvc5.as_ref())?;
+    let questions = Questions { only: args.only.clone(), ..Questions::of(&args.chosen, args.cvc5.as_ref())? };
     let policy = load(&args.chosen, out)?;
     let older = match &args.no_looser_than {
         Some(dir) => Some(load(&args.chosen.in_directory(dir), out)?),
         None => None,
     };
+    let references = args.references.clone().unwrap_or_else(|| args.chosen.dir.join(Bundle::REFERENCES));
+    let builder = Builder::new(args, &references, out)?;
+    let workshop = builder.workshop(&questions.prover);
     let style = Style::of_stdout();
-    let all = questions.ask(&policy, older.as_ref(), |proven, took_ms| {
-        if args.json { Ok(()) } else { print(proven, took_ms, style, out) }
+    let all = questions.ask(&policy, older.as_ref(), |property, proven, took_ms| {
+        if !args.json {
+            print(proven, took_ms, style, out)?;
+        }
+        let Verdict::Fails(Some(proof)) = &proven.verdict else { return Ok(()) };
+        let shown = workshop.show(property, proof)?;
+        let file = match (&shown, &builder.cases) {
+            (Shown::Built(built), Some(cases)) => Some(cases.add(&proven.id, &proven.doc, built)?),
+            _ => None,
+        };
+        if !args.json {
+            written::print(&shown, file.as_deref(), builder.cases.as_ref(), style, out)?;
+        }
+        proven.shown = Some((shown, file));
+        Ok(())
     })?;
     let failed = all.iter().filter(|proven| !proven.holds()).count();
     if args.json {
@@ -122,6 +196,47 @@ pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
         writeln!(out, "\ndigest   {}", policy.digest())?;
     }
     if failed == 0 { Ok(()) } else { Err(PolicyFailure::NotProven { failed, all: all.len() }) }
+}
+
+/// What guests are built with, read before anything is proven.
+struct Builder<'a> {
+    policy: Policy,
+    empty: Bundle,
+    schema: String,
+    at: UnixTime,
+    cases: Option<Cases<'a>>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(args: &'a Prove, references: &Path, out: &mut dyn Write) -> Result<Self, PolicyFailure> {
+        let chosen = &args.chosen;
+        let policies = chosen.policies()?;
+        let empty = chosen.bundle_with(references)?;
+        let bundle = policies.iter().fold(empty.clone(), |all, file| all.with_policy(file.file_name(), &file.text));
+        let policy = loaded(bundle, &policies, chosen, out)?;
+        let named: String = policies.iter().map(|file| format!("{} ", file.name)).collect();
+        let cases = match &args.cases {
+            None => None,
+            Some(dir) => {
+                let policies = format!("{named}--dir {}", chosen.dir.display());
+                let cases = Cases { dir, references: folder::read(references)?, policies };
+                cases.prepare()?;
+                Some(cases)
+            }
+        };
+        let schema = folder::read(&chosen.dir.join(Bundle::SCHEMA))?;
+        Ok(Self { policy, empty, schema, at: args.at.unwrap_or_else(now), cases })
+    }
+
+    fn workshop<'b>(&'b self, prover: &'b Prover) -> Workshop<'b> {
+        let Self { policy, empty, schema, at, .. } = self;
+        Workshop { prover, policy, empty: empty.clone(), schema, at: *at }
+    }
+}
+
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    UnixTime(since.map(|since| since.as_secs()).unwrap_or_default())
 }
 
 /// Every question, and why it is asked.
@@ -147,6 +262,15 @@ fn properties<'a>(
 pub(super) fn load(chosen: &Chosen, out: &mut dyn Write) -> Result<Policy, PolicyFailure> {
     let policies = chosen.policies()?;
     let bundle = chosen.bundle(&policies)?;
+    loaded(bundle, &policies, chosen, out)
+}
+
+fn loaded(
+    bundle: Bundle,
+    policies: &[PolicyFile],
+    chosen: &Chosen,
+    out: &mut dyn Write,
+) -> Result<Policy, PolicyFailure> {
     Policy::load(bundle).or_else(|errors| {
         let sources: Sources<'_> =
             policies.iter().map(|file| (file.file_name(), file.text.as_str())).collect();
@@ -185,23 +309,28 @@ pub(super) fn print_counterexample(found: &Counterexample, out: &mut dyn Write) 
             writeln!(out, "          {line}")?;
         }
     }
+    if !found.impossible.is_empty() {
+        writeln!(out, "        but no machine shows that:")?;
+    }
+    for line in found.impossible.iter().flat_map(|words| wrap(words, COLUMNS - 2)) {
+        writeln!(out, "          {line}")?;
+    }
     Ok(())
 }
 
 fn as_json(proven: &Proven) -> serde_json::Value {
-    let found =
-        match &proven.verdict {
-            Verdict::Holds => None,
-            Verdict::Fails(found) => Some(found.as_ref().map(
-                |found| json!({ "action": found.action, "rules": found.rules, "claims": found.claims }),
-            )),
-        };
-    json!({
-        "id": proven.id,
-        "doc": proven.doc,
-        "holds": proven.holds(),
-        "counterexample": found.flatten(),
-    })
+    let Proven { id, doc, verdict, shown } = proven;
+    let found = match verdict {
+        Verdict::Fails(Some(found)) => json!({
+            "action": found.action,
+            "rules": found.rules,
+            "claims": found.claims,
+            "impossible": found.impossible,
+        }),
+        Verdict::Holds | Verdict::Fails(None) => serde_json::Value::Null,
+    };
+    let guest = shown.as_ref().map(|(shown, file)| written::as_json(shown, file.as_deref()));
+    json!({ "id": id, "doc": doc, "holds": proven.holds(), "counterexample": found, "guest": guest })
 }
 
 /// Columns behind an indent of eight.

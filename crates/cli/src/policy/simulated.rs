@@ -24,16 +24,17 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use claims::snp::GuestPolicy;
+use claims::snp::Product;
 use claims::tpm::ObjectName;
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, ConfigDigest, EvidenceKind, KeyAttributes, KeyId, KeyKind,
-    KeyVersion, Nonce, Operation, RecipientKey, ReleasePolicy, ReportData, Sha256Digest, Transcript,
+    KeyVersion, Nonce, Operation, RecipientKey, ReleasePolicy, ReportData, Sha256Digest, Suite, Transcript,
     UnixTime, UnwrapAlgorithm, UnwrapBinding, VersionSelector,
 };
 use evidence::Evidence;
 use evidence::tpm::Public;
 use policy::case::{Case, CaseError};
+use simtee::control::{GuestRequest, VtpmChange};
 use simtee::vtpm::VTpm;
 use simtee::vtpm::guest::{Platform, VtpmSpec};
 use simtee::{GuestSpec, HostKeys, SimError, SimHost, answer_to};
@@ -43,8 +44,13 @@ use verify::{Endorsements, EnrolledKey, EnrolledKeys, Enrolment, TrustAnchors, a
 
 use file::{Enrolled, File, GuestCase, KeyCase, RequestCase};
 
+mod description;
+mod family;
 pub mod file;
 mod from_file;
+
+pub use description::Description;
+pub use family::{Family, Root, families};
 
 /// Reads a case of this folder, launches its guest if it is a simulated one, and has its evidence verified.
 ///
@@ -68,6 +74,48 @@ pub fn parse(text: &str, folder: &Path) -> Result<Case, CaseError> {
     let record = record.map_err(|why| malformed(format!("no such guest: {why}")))?;
     let key = key.attributes(&request);
     Ok(Case { about, circumstances: context.at(now), record, request, key, expect })
+}
+
+/// What a case asks of a simulated host: the guest, to be launched under this name with what the case says of it, the
+/// product that the host must be, and the suite of its agent.
+///
+/// # Errors
+/// [`CaseError`]: no case, with its line and column.
+pub fn launch_request(text: &str, name: KeyId) -> Result<(GuestRequest, Product, Suite), CaseError> {
+    if text.len() > MAX_TEXT {
+        return Err(malformed(format!("expected at most {MAX_TEXT} bytes, got {}", text.len())));
+    }
+    let File { guest, evidence, .. } =
+        toml::from_str(text).map_err(|error| malformed(error.to_string().trim_end().to_owned()))?;
+    if evidence.is_some() {
+        return Err(malformed("its guest is evidence in a file, which nobody launches".to_owned()));
+    }
+    let guest = guest.unwrap_or_default();
+    let vtpm = guest.vtpm().map_err(|why| malformed(format!("no such guest: {why}")))?.map(|_| VtpmChange {
+        image: guest.image.clone(),
+        secure_boot: guest.secure_boot,
+        command_line: guest.command_line.clone(),
+        extend: guest.extend.clone(),
+        without_log: guest.without_log,
+    });
+    let spec = guest.spec();
+    let request = GuestRequest {
+        kind: guest.kind,
+        vtpm,
+        debug: guest.debug,
+        migration_agent: guest.migration_agent,
+        tcb: guest.tcb,
+        measurement: Some(spec.measurement.0),
+        host_data: Some(spec.host_data),
+        id_key_digest: Some(spec.id_key_digest),
+        author_key_digest: spec.author_key_digest,
+        mitigations: Some(spec.current_mit_vector),
+        csp_id: spec.csp_id,
+        vmpl: Some(spec.vmpl),
+        version: Some(spec.version),
+        ..GuestRequest::new(name)
+    };
+    Ok((request, guest.product, guest.suite))
 }
 
 fn malformed(message: String) -> CaseError {
@@ -185,10 +233,8 @@ impl GuestCase {
             EvidenceKind::Svsm => GuestSpec::default_service_module(),
         };
         let tcb = self.tcb.applied_to(usual.reported_tcb);
-        let migration_agent = u64::from(self.migration_agent).wrapping_shl(MIGRATE_MA_BIT);
         let mitigations = self.mitigations.unwrap_or(usual.current_mit_vector);
         GuestSpec {
-            policy: GuestPolicy(usual.policy.0 | migration_agent),
             measurement: self.measurement.unwrap_or(measurement),
             host_data: self.host_data.map_or(usual.host_data, |digest| digest.0),
             id_key_digest: self.id_key.map_or(usual.id_key_digest, |digest| digest.0),
@@ -197,7 +243,7 @@ impl GuestCase {
             version: self.version.unwrap_or(usual.version),
             launch_mit_vector: mitigations,
             current_mit_vector: mitigations,
-            ..usual.tcb(tcb)
+            ..usual.migration_agent(self.migration_agent).tcb(tcb)
         }
     }
 
@@ -259,8 +305,6 @@ fn text(error: impl Display) -> String {
 
 /// What vTPMs boot unless told otherwise, as for `keyfast dev guest`.
 const IMAGE: &str = "simulated guest image 1";
-/// MIGRATE_MA of POLICY (AMD SEV-SNP ABI 1.58, table 9).
-const MIGRATE_MA_BIT: u32 = 18;
 /// Seconds that challenges and enrolled keys last.
 const LIFETIME_S: u64 = 60;
 /// Most bytes of a case.
@@ -347,6 +391,45 @@ mod tests {
         }
         let operator = parsed("[guest]\nkind = 'tpm'\nenrolled = 'operator'\n").record.tpm.unwrap();
         assert_eq!(operator.ak_binding, claims::tpm::AkBinding::Enrolled);
+    }
+
+    /// What a case says of a guest, a host is asked for, and launches.
+    #[test]
+    fn a_host_is_asked_for_the_guest_of_the_case() {
+        let lines = [
+            "debug = true",
+            "migration_agent = true",
+            "tcb.snp = 3",
+            "mitigations = [0, 5]",
+            "measurement = 'M'",
+            "host_data = 'H'",
+            "id_key = 'M'",
+            "author_key = 'M'",
+            "provider = 'CN=p'",
+            "vmpl = 2",
+            "version = 3",
+            "name = 'other'",
+        ];
+        let launched = |lines: &str| {
+            let lines = lines.replace('M', &"ab".repeat(48)).replace('H', &"cd".repeat(32));
+            let text = format!("{SIMPLEST}[guest]\nproduct = 'Turin'\n{lines}\n");
+            let (request, product, _) = launch_request(&text, "hole".parse().unwrap()).unwrap();
+            let guest = toml::from_str::<File>(&text).unwrap().guest;
+            let asked = GuestSpec { report_id: guest.spec().report_id, ..request.spec(product) };
+            assert_eq!(asked, guest.spec(), "{lines}");
+            asked
+        };
+        let usual = launched("");
+        for line in lines {
+            assert_ne!(launched(line), usual, "{line}");
+        }
+        let vtpm = format!("{SIMPLEST}[guest]\nkind = 'svsm'\nsecure_boot = false\nsuite = 'p384'\n");
+        let (request, product, suite) = launch_request(&vtpm, "hole".parse().unwrap()).unwrap();
+        assert_eq!(request.vtpm.unwrap().secure_boot, Some(false));
+        assert_eq!((request.kind, product, suite), (EvidenceKind::Svsm, Product::Genoa, Suite::P384));
+        let wrong = format!("{SIMPLEST}[guest]\nsecure_boot = true\n");
+        let error = launch_request(&wrong, "hole".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("has no vTPM"), "{error}");
     }
 
     #[test]

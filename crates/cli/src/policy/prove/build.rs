@@ -1,0 +1,194 @@
+//! From a property that does not hold to a guest that shows it: described so that a simulated host can launch it, launched,
+//! verified, and put to the policies as a broker would. So the solver is checked by the system that it speaks about.
+//!
+//! The proof comes first and assumes nothing. Only then a guest is looked for among those that can be built; that there
+//! is none makes the property no truer.
+
+use ::prove::{
+    Candidates, Counterexample, Property, ProveError, Prover, Reads, any_machine,
+};
+use claims::UnixTime;
+use policy::case::{Case, ExpectedDenial, ExpectedReason, Expect};
+use policy::{Bundle, DenialCode, Evaluation, Policy};
+
+use super::ProveFailure;
+use crate::policy::simulated::{Description, Family, Root, families};
+
+/// Where guests are built.
+pub(super) struct Workshop<'a> {
+    pub(super) prover: &'a Prover,
+    /// The policies, with the reference values that guests are built under.
+    pub(super) policy: &'a Policy,
+    /// Schema and these reference values.
+    pub(super) empty: Bundle,
+    pub(super) schema: &'a str,
+    /// When the guests ask.
+    pub(super) at: UnixTime,
+}
+
+/// What came of it.
+pub(super) enum Shown {
+    /// A guest that shows it, as far as it was checked.
+    Built(Box<Built>),
+    /// A machine may show it, but none that a simulated host can launch under these reference values.
+    NotBuilt,
+    /// No machine shows it.
+    Impossible,
+}
+
+/// A guest that was built, and decided as the solver said.
+pub(super) struct Built {
+    pub(super) root: Root,
+    pub(super) description: Description,
+    /// With what was decided as what is expected.
+    pub(super) case: Case,
+}
+
+impl Workshop<'_> {
+    /// Looks for a guest and builds it.
+    ///
+    /// # Errors
+    /// [`ProveFailure::Mismatch`] if what was built is not decided as the solver said.
+    pub(super) fn show(
+        &self,
+        property: &Property<'_>,
+        proof: &Counterexample,
+    ) -> Result<Shown, ProveFailure> {
+        let question = self.question(property)?;
+        let conditions: Vec<&str> = match property {
+            Property::Never(never) => vec![&never.when],
+            _ => Vec::new(),
+        };
+        let mut reads = Reads::of(self.policy.cedar().1, &conditions)?;
+        if let Property::NoLooser(older) = property {
+            reads.add_all(older.cedar().1)?;
+        }
+        let candidates = Candidates::of(self.policy, &conditions, self.policy.known_values(self.at))?;
+        let mut usual = Vec::new();
+        for lines in families(&reads) {
+            let family = Family::launch(lines, self.at);
+            usual.push(family.map_err(|error| ProveError::Solver(error.to_string()))?);
+        }
+        for root in roots(proof) {
+            for family in &usual {
+                let mut told = reads.clone();
+                let among = family.conditions(root, self.policy, self.schema, &candidates, &mut told)?;
+                if let Some(found) = self.prover.example(self.policy, property, &among)? {
+                    let description = Description::of(family, &found, &told);
+                    return self.built(root, description, &question, property).map(|built| Shown::Built(Box::new(built)));
+                }
+            }
+        }
+        let any = self.prover.example(self.policy, property, &any_machine(&reads)?)?;
+        Ok(if any.is_some() { Shown::NotBuilt } else { Shown::Impossible })
+    }
+
+    /// Builds it, and then shorter descriptions for as long as they show the same.
+    fn built(
+        &self,
+        root: Root,
+        description: Description,
+        question: &Question<'_>,
+        property: &Property<'_>,
+    ) -> Result<Built, ProveFailure> {
+        let told = |description: &Description| description.to_text("", "");
+        let mismatch = |got: String| ProveFailure::Mismatch { id: property.id(), case: told(&description), got };
+        let case = self.decided(root, &description, question).map_err(mismatch)?;
+        let mut built = Built { root, description: description.clone(), case };
+        while let Some((description, case)) = built.description.shorter().find_map(|shorter| {
+            let case = self.decided(root, &shorter, question).ok()?;
+            Some((shorter, case))
+        }) {
+            built = Built { root, description, case };
+        }
+        Ok(built)
+    }
+
+    /// Launches it, has it verified, and asks the policies; the case, if it shows what was asked.
+    fn decided(&self, root: Root, description: &Description, question: &Question<'_>) -> Result<Case, String> {
+        let mut case = description.build().map_err(|error| error.to_string())?;
+        if root == Root::Genuine {
+            case.record.simulated = false;
+            case.key.for_simulation = false;
+        }
+        let evaluation = evaluate(self.policy, &case);
+        case.expect = expect(&evaluation);
+        match (root, &evaluation) {
+            (Root::Locked, Evaluation::Deny(denial)) if denial.code == DenialCode::SimulatedMismatch => Ok(case),
+            (Root::Simulated | Root::Genuine, Evaluation::Permit { .. }) => {
+                question.holds(&case).then_some(case).ok_or_else(|| {
+                    "the policies permit it, but it is no guest of the kind that was asked about".to_owned()
+                })
+            }
+            _ => Err(format!("what was built comes to {}", case.expect)),
+        }
+    }
+
+    /// What a guest must come to besides that it is permitted.
+    fn question<'a>(&self, property: &Property<'a>) -> Result<Question<'a>, ProveFailure> {
+        match property {
+            Property::Never(never) => {
+                let text = format!(
+                    "@id(\"asked\")\n@doc(\"what was asked about\")\n\
+                     permit (principal is Guest, action, resource is Key)\nwhen {{ {} }};",
+                    never.when
+                );
+                let policy = Policy::load(self.empty.clone().with_policy("asked.cedar", text));
+                let policy = policy.map_err(|errors| ProveError::Condition {
+                    id: never.id.clone(),
+                    message: errors.to_string(),
+                })?;
+                Ok(Question::Permitted(Box::new(policy)))
+            }
+            Property::NoLooser(older) => Ok(Question::Denied(older)),
+            Property::EveryRuleApplies(_) | Property::NoRuleErrs(_) => Ok(Question::Nothing),
+        }
+    }
+}
+
+enum Question<'a> {
+    Permitted(Box<Policy>),
+    Denied(&'a Policy),
+    Nothing,
+}
+
+impl Question<'_> {
+    fn holds(&self, case: &Case) -> bool {
+        let permits = |policy: &Policy| matches!(evaluate(policy, case), Evaluation::Permit { .. });
+        match self {
+            Self::Permitted(policy) => permits(policy),
+            Self::Denied(policy) => !permits(policy),
+            Self::Nothing => true,
+        }
+    }
+}
+
+/// Whose guests to look for, in this order. A guest that is really served comes first.
+fn roots(proof: &Counterexample) -> [Root; 3] {
+    let genuine = proof.claims.get("principal.simulated").is_some_and(|told| told == "false");
+    if genuine {
+        [Root::Genuine, Root::Simulated, Root::Locked]
+    } else {
+        [Root::Simulated, Root::Genuine, Root::Locked]
+    }
+}
+
+fn evaluate(policy: &Policy, case: &Case) -> Evaluation {
+    policy.evaluate(&case.record, &case.request, &case.key, &case.circumstances)
+}
+
+fn expect(evaluation: &Evaluation) -> Expect {
+    match evaluation {
+        Evaluation::Permit { rules } => Expect::Permit(rules.clone()),
+        Evaluation::Deny(denial) => {
+            let reason = |reason: &policy::Reason| ExpectedReason {
+                rule: reason.rule.clone(),
+                condition: reason.condition.clone(),
+                wanted: None,
+                found: None,
+            };
+            let code = denial.code.as_str().to_owned();
+            Expect::Deny(ExpectedDenial { code, reasons: denial.reasons.iter().map(reason).collect() })
+        }
+    }
+}
