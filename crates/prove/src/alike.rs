@@ -10,8 +10,8 @@ use cedar_policy::SchemaFragment;
 use policy::{KnownValue, Policy};
 use serde_json::Value;
 
-use crate::{ProveError, Reads};
 use crate::prover::failed;
+use crate::{ProveError, Reads};
 
 /// Values by the names of their types, which free claims are chosen from: those that policies name, those that the
 /// reference values know, and others.
@@ -236,7 +236,10 @@ impl Walk<'_> {
     fn value(&mut self, path: &str, value: &Value, shape: &Value) {
         let shapes = self.shapes;
         if let Some(kind) = value.pointer("/__entity/type").and_then(Value::as_str) {
-            if shapes.of_entity(kind).is_some_and(|shape| shape.as_object().is_some_and(|all| !all.is_empty())) {
+            if shapes
+                .of_entity(kind)
+                .is_some_and(|shape| shape.as_object().is_some_and(|all| !all.is_empty()))
+            {
                 return self.entity(path, kind);
             }
             if let Some(id) = value.pointer("/__entity/id").and_then(Value::as_str) {
@@ -262,3 +265,91 @@ const STATE: &str = "ReferenceState";
 const STATES: [&str; 5] = ["trial", "active", "retiring", "expired", "denied"];
 /// Known values of a kind and state that are candidates.
 const FEW: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SCHEMA: &str = "\
+        entity ReferenceState enum [\"trial\", \"active\", \"retiring\", \"expired\", \"denied\"];\n\
+        entity Measurement in [ReferenceState];\n\
+        entity Chip in [ReferenceState];\n\
+        entity Processor = { revoked: Bool };\n\
+        type Snp = { vmpl: Long, bits: Set<Long>, issued?: datetime, measurement: Measurement, processor: Processor,\n\
+                     chip?: Chip };\n\
+        entity Guest = { simulated: Bool, snp?: Snp };";
+
+    /// A guest of which nothing is free but its VMPL.
+    fn conditions(read: &[&str]) -> Vec<String> {
+        let entities = json!([
+            { "uid": { "type": "Processor", "id": "processor" }, "attrs": { "revoked": false } },
+            { "uid": { "type": "Guest", "id": "guest" }, "attrs": { "simulated": true, "snp": {
+                "vmpl": 1, "bits": [], "issued": { "__extn": { "fn": "datetime", "arg": "2026-01-01" } },
+                "measurement": { "__entity": { "type": "Measurement", "id": "aa" } },
+                "processor": { "__entity": { "type": "Processor", "id": "processor" } },
+            } } },
+        ]);
+        let known = vec![KnownValue { kind: "Measurement", id: "aa".to_owned(), state: "active" }];
+        let mut candidates = Candidates { names: BTreeMap::new(), known };
+        candidates.add("Chip", "00");
+        let mut reads = Reads::default();
+        read.iter().try_for_each(|condition| reads.add(condition)).unwrap();
+        alike(SCHEMA, &entities, &["principal.snp.vmpl"], &candidates, &reads).unwrap()
+    }
+
+    #[test]
+    fn claims_are_fixed_as_far_as_they_are_read_and_not_free() {
+        let there = "principal has snp";
+        assert_eq!(conditions(&[]), [there]);
+        assert_eq!(conditions(&["principal.snp.vmpl == 0"]), [there]);
+        assert_eq!(conditions(&["principal.simulated"]), ["principal.simulated == true", there]);
+        let read =
+            ["principal.snp.bits.contains(1)", "principal.snp.processor.revoked", "principal.snp has issued"];
+        assert_eq!(
+            conditions(&read),
+            [
+                there,
+                "principal has snp && principal.snp.bits.isEmpty()",
+                "principal has snp && principal.snp has issued",
+                "principal has snp && principal.snp has issued && \
+                 principal.snp.issued == datetime(\"2026-01-01\")",
+                "principal has snp && principal.snp.processor.revoked == false",
+            ]
+        );
+    }
+
+    #[test]
+    fn states_are_told_of_all_that_can_be_chosen_or_shown() {
+        let of = |value: &str, known: &str| {
+            STATES.map(|state| {
+                let not = if state == known { "" } else { "!" };
+                format!("{not}({value} in ReferenceState::\"{state}\")")
+            })
+        };
+        let told = conditions(&["principal.snp.measurement in ReferenceState::\"active\""]);
+        let shown =
+            ["principal has snp", "principal has snp && principal.snp.measurement == Measurement::\"aa\""];
+        assert_eq!(told[..2], shown);
+        assert_eq!(told[2..], of("Measurement::\"aa\"", "active"));
+        let told = conditions(&["principal.snp has chip"]);
+        assert_eq!(told[..2], ["principal has snp", "principal has snp && !(principal.snp has chip)"]);
+        assert_eq!(told[2..], of("Chip::\"00\"", ""));
+    }
+
+    #[test]
+    fn values_are_spelt_as_cedar_reads_them() {
+        for (value, expected) in [
+            (json!(-1), "-1"),
+            (json!("a\"\n"), "\"a\\\"\\n\""),
+            (json!([1, 2]), "[1, 2]"),
+            (json!({ "__entity": { "type": "Csp", "id": "CN=\"x\"" } }), "Csp::\"CN=\\\"x\\\"\""),
+        ] {
+            let spelt = literal(&value).unwrap();
+            assert_eq!(spelt, expected);
+            Reads::default().add(&format!("{spelt} == {spelt}")).unwrap();
+        }
+        assert_eq!((literal(&json!([])), literal(&json!({ "a": 1 }))), (None, None));
+    }
+}

@@ -7,9 +7,9 @@ use cedar_policy::{
 };
 use serde_json::Value;
 
+use crate::Reads;
 use crate::machine;
 use crate::prover::ProveError;
-use crate::Reads;
 
 /// A request that a solver found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -239,4 +239,4 @@ const NARROW: &str = " only where";
 /// Whom such properties are about: nobody who manages keys gets one.
 const GUEST: &str = "Guest";
 /// How long the solver may think about one bundle, in milliseconds.
-const SOLVER_LIMIT_MS: &str = "60000";
+const SOLVER_LIMIT_MS: &str = "300000";

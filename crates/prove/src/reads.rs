@@ -156,7 +156,9 @@ mod tests {
     #[test]
     fn what_is_read_is_told_by_its_path() {
         let mut reads = Reads::default();
-        reads.add("principal has snp && principal.snp has cpuid && principal.snp.reported_tcb.snp > 3").unwrap();
+        reads
+            .add("principal has snp && principal.snp has cpuid && principal.snp.reported_tcb.snp > 3")
+            .unwrap();
         for (path, expected) in [
             ("principal.snp.reported_tcb.snp", true),
             ("principal.snp.reported_tcb", true),

@@ -188,12 +188,7 @@ fn ask(layout: &Layout, request: &Request) -> Result<Reply, DevError> {
 }
 
 /// Writes the guest's `agent.toml` and returns where it is.
-fn agent_config(
-    layout: &Layout,
-    args: &GuestArgs,
-    suite: Suite,
-    socket: &Path,
-) -> Result<PathBuf, DevError> {
+fn agent_config(layout: &Layout, args: &GuestArgs, suite: Suite, socket: &Path) -> Result<PathBuf, DevError> {
     let identity = layout.identity()?;
     let url = match &args.broker_url {
         Some(url) => url.clone(),

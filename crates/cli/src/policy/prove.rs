@@ -146,7 +146,8 @@ impl Questions {
     ) -> Result<Vec<Proven>, PolicyFailure> {
         let (mut all, invariants) = (Vec::new(), invariants());
         let asked = properties(policy, older, &invariants, &self.own);
-        if let Some(id) = self.only.iter().find(|id| asked.iter().all(|(property, _)| property.id() != **id)) {
+        if let Some(id) = self.only.iter().find(|id| asked.iter().all(|(property, _)| property.id() != **id))
+        {
             return Err(ProveFailure::NoProperty { id: id.clone() }.into());
         }
         let is_asked = |id: String| self.only.is_empty() || self.only.contains(&id);
@@ -178,6 +179,9 @@ pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
         }
         let Verdict::Fails(Some(proof)) = &proven.verdict else { return Ok(()) };
         let shown = workshop.show(property, proof)?;
+        if !args.json && !matches!(shown, Shown::Built(_)) {
+            print_counterexample(proof, out)?;
+        }
         let file = match (&shown, &builder.cases) {
             (Shown::Built(built), Some(cases)) => Some(cases.add(&proven.id, &proven.doc, built)?),
             _ => None,
@@ -212,7 +216,8 @@ impl<'a> Builder<'a> {
         let chosen = &args.chosen;
         let policies = chosen.policies()?;
         let empty = chosen.bundle_with(references)?;
-        let bundle = policies.iter().fold(empty.clone(), |all, file| all.with_policy(file.file_name(), &file.text));
+        let bundle =
+            policies.iter().fold(empty.clone(), |all, file| all.with_policy(file.file_name(), &file.text));
         let policy = loaded(bundle, &policies, chosen, out)?;
         let named: String = policies.iter().map(|file| format!("{} ", file.name)).collect();
         let cases = match &args.cases {
@@ -297,9 +302,10 @@ fn print(proven: &Proven, took_ms: u128, style: Style, out: &mut dyn Write) -> s
         Verdict::Fails(_) => style.paint(Tone::Bad, "fails "),
     };
     writeln!(out, "{word}  {}  {}", proven.id, style.paint(Tone::Aside, &format!("{took_ms} ms")))?;
-    let Verdict::Fails(found) = &proven.verdict else { return Ok(()) };
-    wrap(&proven.doc, COLUMNS).iter().try_for_each(|line| writeln!(out, "        {line}"))?;
-    found.as_ref().map_or(Ok(()), |found| print_counterexample(found, out))
+    if proven.holds() {
+        return Ok(());
+    }
+    wrap(&proven.doc, COLUMNS).iter().try_for_each(|line| writeln!(out, "        {line}"))
 }
 
 pub(super) fn print_counterexample(found: &Counterexample, out: &mut dyn Write) -> std::io::Result<()> {

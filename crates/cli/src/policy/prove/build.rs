@@ -4,11 +4,9 @@
 //! The proof comes first and assumes nothing. Only then a guest is looked for among those that can be built; that there
 //! is none makes the property no truer.
 
-use ::prove::{
-    Candidates, Counterexample, Property, ProveError, Prover, Reads, any_machine,
-};
+use ::prove::{Candidates, Counterexample, Property, ProveError, Prover, Reads, any_machine};
 use claims::UnixTime;
-use policy::case::{Case, ExpectedDenial, ExpectedReason, Expect};
+use policy::case::{Case, Expect, ExpectedDenial, ExpectedReason};
 use policy::{Bundle, DenialCode, Evaluation, Policy};
 
 use super::ProveFailure;
@@ -74,8 +72,10 @@ impl Workshop<'_> {
                 let mut told = reads.clone();
                 let among = family.conditions(root, self.policy, self.schema, &candidates, &mut told)?;
                 if let Some(found) = self.prover.example(self.policy, property, &among)? {
-                    let description = Description::of(family, &found, &told);
-                    return self.built(root, description, &question, property).map(|built| Shown::Built(Box::new(built)));
+                    let description = Description::of(family, &found, &candidates, &told);
+                    return self
+                        .built(root, description, &question, property)
+                        .map(|built| Shown::Built(Box::new(built)));
                 }
             }
         }
@@ -92,20 +92,29 @@ impl Workshop<'_> {
         property: &Property<'_>,
     ) -> Result<Built, ProveFailure> {
         let told = |description: &Description| description.to_text("", "");
-        let mismatch = |got: String| ProveFailure::Mismatch { id: property.id(), case: told(&description), got };
+        let mismatch =
+            |got: String| ProveFailure::Mismatch { id: property.id(), case: told(&description), got };
         let case = self.decided(root, &description, question).map_err(mismatch)?;
         let mut built = Built { root, description: description.clone(), case };
-        while let Some((description, case)) = built.description.shorter().find_map(|shorter| {
-            let case = self.decided(root, &shorter, question).ok()?;
-            Some((shorter, case))
-        }) {
-            built = Built { root, description, case };
+        loop {
+            let mut shorter = built.description.shorter();
+            let next =
+                shorter.find_map(|one| self.decided(root, &one, question).ok().map(|case| (one, case)));
+            drop(shorter);
+            match next {
+                Some((description, case)) => built = Built { root, description, case },
+                None => return Ok(built),
+            }
         }
-        Ok(built)
     }
 
     /// Launches it, has it verified, and asks the policies; the case, if it shows what was asked.
-    fn decided(&self, root: Root, description: &Description, question: &Question<'_>) -> Result<Case, String> {
+    fn decided(
+        &self,
+        root: Root,
+        description: &Description,
+        question: &Question<'_>,
+    ) -> Result<Case, String> {
         let mut case = description.build().map_err(|error| error.to_string())?;
         if root == Root::Genuine {
             case.record.simulated = false;
@@ -114,7 +123,9 @@ impl Workshop<'_> {
         let evaluation = evaluate(self.policy, &case);
         case.expect = expect(&evaluation);
         match (root, &evaluation) {
-            (Root::Locked, Evaluation::Deny(denial)) if denial.code == DenialCode::SimulatedMismatch => Ok(case),
+            (Root::Locked, Evaluation::Deny(denial)) if denial.code == DenialCode::SimulatedMismatch => {
+                Ok(case)
+            }
             (Root::Simulated | Root::Genuine, Evaluation::Permit { .. }) => {
                 question.holds(&case).then_some(case).ok_or_else(|| {
                     "the policies permit it, but it is no guest of the kind that was asked about".to_owned()

@@ -35,7 +35,7 @@ impl Cases<'_> {
             return if same { Ok(()) } else { Err(FolderError::OtherReferences { path }) };
         }
         make(self.dir)?;
-        write(&path, self.references)
+        write(&path, &self.references)
     }
 
     /// Writes a guest as a case; the file.
@@ -121,7 +121,8 @@ pub(super) fn as_json(shown: &Shown, written: Option<&Path>) -> serde_json::Valu
         Shown::NotBuilt => json!({ "built": false, "possible": true }),
         Shown::Impossible => json!({ "built": false, "possible": false }),
         Shown::Built(built) => {
-            let lines = built.description.lines().map(|(table, line)| json!({ "table": table, "line": line }));
+            let lines =
+                built.description.lines().map(|(table, line)| json!({ "table": table, "line": line }));
             json!({
                 "built": true,
                 "possible": true,

@@ -1,8 +1,8 @@
 //! A guest that a solver found, as a case in TOML.
 
 use claims::UnixTime;
-use policy::case::{Case, CaseError, Expect};
-use prove::{Counterexample, Reads};
+use policy::case::{Case, CaseError};
+use prove::{Candidates, Counterexample, Reads};
 use serde_json::Value;
 
 use super::family::{Family, TCBS};
@@ -19,39 +19,41 @@ pub struct Description {
 impl Description {
     /// What a case must say for a guest of this family, so that its evidence comes to these claims as far as they are
     /// read.
-    pub fn of(family: &Family, found: &Counterexample, reads: &Reads) -> Self {
+    pub fn of(family: &Family, found: &Counterexample, candidates: &Candidates, reads: &Reads) -> Self {
         let mut all = Self {
             now: family.usual.circumstances.now,
             family: family.lines.clone(),
             lines: vec![("request", format!("operation = {}", quoted(&found.action)))],
         };
         all.guest(&family.usual, &found.request.guest, reads);
-        all.key(found, reads);
+        all.key(found, candidates, reads);
         all.context(found, reads);
         all
     }
 
     /// Each line that may be left out, left out.
     pub fn shorter(&self) -> impl Iterator<Item = Self> {
-        let can_go = |(table, line): &(&str, String)| *table != "request" || !line.starts_with("operation");
-        let without = move |at: usize| {
+        let without = |at: usize| {
             let mut other = self.clone();
             other.lines.remove(at);
             other
         };
-        self.lines.iter().enumerate().filter(move |(_, line)| can_go(line)).map(move |(at, _)| without(at))
+        (0..self.lines.len()).map(without)
     }
 
-    /// Its lines, each with the table that it stands in.
+    /// Its lines, each with the table that it stands in, table by table.
     pub fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
-        let family = self.family.lines().map(|line| ("guest", line));
-        family.chain(self.lines.iter().map(|(table, line)| (*table, line.as_str())))
+        TABLES.into_iter().flat_map(|table| {
+            let family = self.family.lines().filter(move |_| table == "guest");
+            let own = self.lines.iter().filter(move |(of, _)| *of == table).map(|(_, line)| line.as_str());
+            family.chain(own).map(move |line| (table, line))
+        })
     }
 
     /// The whole case.
     pub fn to_text(&self, about: &str, expect: &str) -> String {
         let mut text = format!("about = {}\nnow = {}\n", quoted(about), quoted(&self.now.to_string()));
-        for table in ["context", "guest", "request", "key"] {
+        for table in TABLES {
             let lines: Vec<&str> =
                 self.lines().filter(|(of, _)| *of == table).map(|(_, line)| line).collect();
             if !lines.is_empty() {
@@ -66,8 +68,7 @@ impl Description {
     /// # Errors
     /// [`CaseError`] if there is no such guest.
     pub fn build(&self) -> Result<Case, CaseError> {
-        let case = super::parse(&self.to_text("", "permit = []"))?;
-        Ok(Case { expect: Expect::Permit(Vec::new()), ..case })
+        super::parse(&self.to_text("", "permit = []"))
     }
 
     fn add(&mut self, table: &'static str, line: String) {
@@ -90,10 +91,16 @@ impl Description {
             }
         }
         if let Some(provider) = name("/snp/csp") {
-            self.family = self.family.lines().filter(|line| !line.starts_with("provider")).fold(String::new(), |all, line| all + line + "\n");
+            self.family = self
+                .family
+                .lines()
+                .filter(|line| !line.starts_with("provider"))
+                .fold(String::new(), |all, line| all + line + "\n");
             self.add("guest", format!("provider = {}", quoted(provider)));
         }
-        for (path, key) in [("/snp/policy/debug_allowed", "debug"), ("/snp/policy/migrate_ma_allowed", "migration_agent")] {
+        for (path, key) in
+            [("/snp/policy/debug_allowed", "debug"), ("/snp/policy/migrate_ma_allowed", "migration_agent")]
+        {
             if at(path).and_then(Value::as_bool) == Some(true) {
                 self.add("guest", format!("{key} = true"));
             }
@@ -101,7 +108,8 @@ impl Description {
         if let (Some(vmpl), Some(_)) = (at("/snp/vmpl").and_then(Value::as_i64), &usual.record.snp) {
             self.add("guest", format!("vmpl = {vmpl}"));
         }
-        let is_turin = usual.record.snp.as_ref().is_some_and(|snp| snp.product == claims::snp::Product::Turin);
+        let is_turin =
+            usual.record.snp.as_ref().is_some_and(|snp| snp.product == claims::snp::Product::Turin);
         for part in ["fmc", "bootloader", "tee", "snp", "microcode"] {
             let value = TCBS.iter().find_map(|tcb| at(&format!("/snp/{tcb}/{part}")));
             if let Some(value) = value.and_then(Value::as_i64).filter(|_| is_turin || part != "fmc") {
@@ -116,7 +124,7 @@ impl Description {
         }
     }
 
-    fn key(&mut self, found: &Counterexample, reads: &Reads) {
+    fn key(&mut self, found: &Counterexample, candidates: &Candidates, reads: &Reads) {
         let key = &found.request.key;
         let attribute = |name: &str| {
             key.pointer(&format!("/attrs/{name}")).filter(|_| reads.reads(&format!("resource.{name}")))
@@ -142,7 +150,8 @@ impl Description {
             self.add("key", "simulation = false".to_owned());
         }
         if let Some(exportable) = attribute("exportable").and_then(Value::as_bool) {
-            let is_secret = attribute("kind").and_then(name).as_deref() == Some("secret") || found.action == "secret";
+            let is_secret =
+                attribute("kind").and_then(name).as_deref() == Some("secret") || found.action == "secret";
             let operations = match (is_secret, exportable) {
                 (true, _) => "[\"secret\"]",
                 (false, true) => "[\"unwrap\", \"release\"]",
@@ -154,7 +163,10 @@ impl Description {
             self.add("key", format!("created_at = {}", quoted(&seconds(ms).to_string())));
         }
         let rings = key.get("parents").and_then(Value::as_array).into_iter().flatten();
-        let ring = rings.filter_map(|ring| ring.get("id")?.as_str()).find(|ring| *ring != "default");
+        // The solver may put a key into rings that nobody names as well.
+        let is_named =
+            |ring: &&str| candidates.names("KeyRing").any(|known| known == *ring && known != "default");
+        let ring = rings.filter_map(|ring| ring.get("id")?.as_str()).find(is_named);
         if let Some(ring) = ring {
             self.add("key", format!("ring = {}", quoted(ring)));
         }
@@ -177,7 +189,9 @@ impl Description {
         }
         let [guest, key] = request.recent;
         if let (Some(guest), Some(key), true) = (guest, key, reads.reads("context.recent")) {
-            let count = |name: &str, count: i64| if reads.reads(&format!("context.recent.{name}")) { count } else { 0 };
+            let count = |name: &str, count: i64| {
+                if reads.reads(&format!("context.recent.{name}")) { count } else { 0 }
+            };
             let (guest, key) = (count("guest", guest), count("key", key));
             self.add("context", format!("recent = {{ guest = {guest}, key = {key} }}"));
         }
@@ -197,3 +211,5 @@ fn quoted(text: &str) -> String {
 fn seconds(ms: i64) -> UnixTime {
     UnixTime(u64::try_from(ms.div_euclid(1000)).unwrap_or(0))
 }
+
+const TABLES: [&str; 4] = ["guest", "request", "key", "context"];

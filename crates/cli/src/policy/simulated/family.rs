@@ -33,11 +33,19 @@ pub enum Root {
 /// apart, one stands for them.
 pub fn families(reads: &Reads) -> Vec<String> {
     let any = |paths: &[&str]| paths.iter().any(|path| reads.reads(path));
-    let versions = any(&["principal.snp.version", "principal.snp.cpuid", "principal.snp.current_mitigations"])
-        || any(&["principal.snp.launch_mitigations"]);
-    let providers = any(&["principal.snp.csp", "principal.snp.signing_key", "principal.snp.chip", "principal.os_binding"]);
+    let versions =
+        any(&["principal.snp.version", "principal.snp.cpuid", "principal.snp.current_mitigations"])
+            || any(&["principal.snp.launch_mitigations"]);
+    let providers = any(&[
+        "principal.snp.csp",
+        "principal.snp.signing_key",
+        "principal.snp.chip",
+        "principal.os_binding",
+    ]);
     let products = any(&["principal.snp.product", "principal.snp.processor", "principal.snp.cpuid"]);
-    let take = |all: &[&'static str], told: bool| if told { all.to_vec() } else { all.iter().copied().take(1).collect() };
+    let take = |all: &[&'static str], told: bool| {
+        if told { all.to_vec() } else { all.iter().copied().take(1).collect() }
+    };
     let mut all = Vec::new();
     for version in take(&["", "version = 3\n", "version = 2\n"], versions) {
         for provider in take(&["", "provider = \"CN=simulated provider\"\n"], providers) {
@@ -49,7 +57,7 @@ pub fn families(reads: &Reads) -> Vec<String> {
     let boots = ["", "secure_boot = false\n", "image = \"another image\"\n", "without_log = true\n"];
     let boots = take(&boots, any(&["principal.tpm.boot", "principal.tpm.pcrs"]));
     let enrolled = take(&["", "enrolled = \"operator\"\n"], any(&["principal.tpm.ak_binding"]));
-    for (kind, enrolled) in [("tpm", &enrolled[..]), ("azure-vtpm", &[""]), ("svsm", &[""])] {
+    for (kind, enrolled) in [("tpm", &enrolled[..]), ("azure-vtpm", &[""][..]), ("svsm", &[""][..])] {
         for enrolled in enrolled {
             all.extend(boots.iter().map(|boot| format!("kind = \"{kind}\"\n{enrolled}{boot}")));
         }
@@ -89,7 +97,8 @@ impl Family {
         for condition in self.guest(&candidates).into_iter().chain(self.request(&candidates)) {
             // That two TCBs are the same makes no difference where one is not read.
             let both = condition.contains("_tcb.");
-            if if both { reads.covers(&condition)? } else { reads.touches(&condition)? } {
+            let counts = if both { reads.covers(&condition)? } else { reads.touches(&condition)? };
+            if counts {
                 chosen.push(condition);
             }
         }
@@ -141,11 +150,11 @@ impl Family {
         let groups = [
             (true, &["principal.simulated", "principal.config", "principal.suite"][..]),
             (snp.is_some(), &REPORT[..]),
-            (snp.is_some_and(|snp| snp.csp_id.is_some()), &["principal.snp.csp"]),
-            (snp.is_some_and(|snp| snp.current_mit_vector.is_some()), &MITIGATIONS),
-            (chooses_vmpl, &["principal.snp.vmpl"]),
-            (chooses_identity, &["principal.guest_identity"]),
-            (snp.is_some() && record.tpm.is_some(), &["principal.tpm.paravisor"]),
+            (snp.is_some_and(|snp| snp.csp_id.is_some()), &["principal.snp.csp"][..]),
+            (snp.is_some_and(|snp| snp.current_mit_vector.is_some()), &MITIGATIONS[..]),
+            (chooses_vmpl, &["principal.snp.vmpl"][..]),
+            (chooses_identity, &["principal.guest_identity"][..]),
+            (snp.is_some() && record.tpm.is_some(), &["principal.tpm.paravisor"][..]),
         ];
         groups.into_iter().filter(|(is, _)| *is).flat_map(|(_, paths)| paths.iter().copied())
     }
@@ -162,7 +171,8 @@ impl Family {
             format!("if principal.snp has author_key then {} else true", id_key(candidates, "author_key")),
         ];
         if snp.csp_id.is_some() {
-            of_report.push(format!("principal.snp has csp && {}", candidates.one_of("Csp", "principal.snp.csp")));
+            of_report
+                .push(format!("principal.snp has csp && {}", candidates.one_of("Csp", "principal.snp.csp")));
         }
         of_report.extend(tcbs(snp.product));
         if snp.current_mit_vector.is_some() {
@@ -235,7 +245,8 @@ fn tcbs(product: Product) -> Vec<String> {
     let top = if product == Product::Turin { 255 } else { 0 };
     let mut all = Vec::new();
     for (at, tcb) in TCBS.iter().enumerate() {
-        for (part, top) in [("fmc", top), ("bootloader", 255), ("tee", 255), ("snp", 255), ("microcode", 255)] {
+        for (part, top) in [("fmc", top), ("bootloader", 255), ("tee", 255), ("snp", 255), ("microcode", 255)]
+        {
             let path = format!("principal.snp.{tcb}.{part}");
             all.push(format!("{path} >= 0 && {path} <= {top}"));
             let others = TCBS.iter().skip(at.saturating_add(1));
@@ -245,12 +256,16 @@ fn tcbs(product: Product) -> Vec<String> {
     all
 }
 
+/// The same in both vectors, and one of a few: a set of all bits to choose from would cost the solver too much.
 fn mitigations() -> Vec<String> {
-    let bits: Vec<String> = (0..64).map(|bit: u8| bit.to_string()).collect();
     let has = "principal.snp has launch_mitigations && principal.snp has current_mitigations";
+    let current = "principal.snp.current_mitigations";
     vec![
-        format!("{has} && principal.snp.launch_mitigations == principal.snp.current_mitigations"),
-        format!("{has} && [{}].containsAll(principal.snp.current_mitigations)", bits.join(", ")),
+        format!("{has} && principal.snp.launch_mitigations == {current}"),
+        format!(
+            "{has} && ({current} == [0, 1, 2, 3, 4, 5] || {current} == [0] || {current}.isEmpty() || \
+             principal.snp.processor has mitigations && {current} == principal.snp.processor.mitigations)"
+        ),
     ]
 }
 
@@ -266,9 +281,11 @@ fn identity(least: &str) -> String {
 
 /// A key is in one ring.
 fn one_ring(candidates: &Candidates) -> String {
-    let rings: Vec<String> = candidates.names("KeyRing").map(|id| format!("resource in KeyRing::{id:?}")).collect();
+    let rings: Vec<String> =
+        candidates.names("KeyRing").map(|id| format!("resource in KeyRing::{id:?}")).collect();
     let only = |at: usize| {
-        let one = |(other, ring): (usize, &String)| if other == at { ring.clone() } else { format!("!({ring})") };
+        let one =
+            |(other, ring): (usize, &String)| if other == at { ring.clone() } else { format!("!({ring})") };
         format!("({})", rings.iter().enumerate().map(one).collect::<Vec<_>>().join(" && "))
     };
     (0..rings.len()).map(only).collect::<Vec<_>>().join(" || ")
