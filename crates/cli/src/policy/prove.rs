@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use ::prove::{
     AuthorsError, Counterexample, Never, Property, ProveError, Prover, Verdict, authors, invariants,
 };
-use claims::UnixTime;
+use claims::{Operation, UnixTime};
 use clap::Args;
 use policy::{Bundle, Policy};
 use serde_json::json;
@@ -178,6 +178,10 @@ pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
             print(proven, took_ms, style, out)?;
         }
         let Verdict::Fails(Some(proof)) = &proven.verdict else { return Ok(()) };
+        // An operator's act is not built.
+        if proof.action.parse::<Operation>().is_err() {
+            return if args.json { Ok(()) } else { Ok(print_counterexample(proof, out)?) };
+        }
         let shown = workshop.show(property, proof)?;
         if !args.json && !matches!(shown, Shown::Built(_)) {
             print_counterexample(proof, out)?;

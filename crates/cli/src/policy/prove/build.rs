@@ -4,6 +4,8 @@
 //! The proof comes first and assumes nothing. Only then a guest is looked for among those that can be built; that there
 //! is none makes the property no truer.
 
+use std::collections::BTreeMap;
+
 use ::prove::{Candidates, Counterexample, Property, ProveError, Prover, Reads, any_machine};
 use claims::UnixTime;
 use policy::case::{Case, Expect, ExpectedDenial, ExpectedReason};
@@ -67,8 +69,28 @@ impl Workshop<'_> {
             let family = Family::launch(lines, self.at);
             usual.push(family.map_err(|error| ProveError::Solver(error.to_string()))?);
         }
+        let any = any_machine(&reads)?;
         for root in roots(proof) {
+            // What no machine of this root or kind shows, none that is built does.
+            let viable = |condition: &str| {
+                let among: Vec<String> =
+                    any.iter().cloned().chain([guests(condition), guests(root.condition())]).collect();
+                self.prover.example(self.policy, property, &among).map(|found| found.is_some())
+            };
+            if !viable("true")? {
+                continue;
+            }
+            let mut kinds = BTreeMap::new();
             for family in &usual {
+                let kind = family.usual.record.evidence.name();
+                let known = match kinds.get(kind) {
+                    Some(known) => *known,
+                    None => viable(&format!("principal.evidence == EvidenceKind::\"{kind}\""))?,
+                };
+                kinds.insert(kind, known);
+                if !known {
+                    continue;
+                }
                 let mut told = reads.clone();
                 let among = family.conditions(root, self.policy, self.schema, &candidates, &mut told)?;
                 if let Some(found) = self.prover.example(self.policy, property, &among)? {
@@ -79,7 +101,7 @@ impl Workshop<'_> {
                 }
             }
         }
-        let any = self.prover.example(self.policy, property, &any_machine(&reads)?)?;
+        let any = self.prover.example(self.policy, property, &any)?;
         Ok(if any.is_some() { Shown::NotBuilt } else { Shown::Impossible })
     }
 
@@ -119,6 +141,9 @@ impl Workshop<'_> {
         if root == Root::Genuine {
             case.record.simulated = false;
             case.key.for_simulation = false;
+            if let (Some(chip), Some(snp)) = (description.chip(), &mut case.record.snp) {
+                snp.chip_id = Some(chip);
+            }
         }
         let evaluation = evaluate(self.policy, &case);
         case.expect = expect(&evaluation);
@@ -182,6 +207,10 @@ fn roots(proof: &Counterexample) -> [Root; 3] {
     } else {
         [Root::Simulated, Root::Genuine, Root::Locked]
     }
+}
+
+fn guests(condition: &str) -> String {
+    format!("principal is Guest && resource is Key && ({condition})")
 }
 
 fn evaluate(policy: &Policy, case: &Case) -> Evaluation {

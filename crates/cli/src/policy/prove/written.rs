@@ -145,8 +145,8 @@ fn words(root: Root) -> &'static str {
             "built and verified: the policies really permit this guest, in the words of a case"
         }
         Root::Genuine => {
-            "built and verified: the policies really permit this guest if AMD vouches for it and not a simulated host, \
-             which is all that was changed, in the words of a case"
+            "built and verified: the policies really permit this guest if AMD vouches for it and not a simulated host; \
+             that, and its chip where they ask for one, is all that was changed, in the words of a case"
         }
         Root::Locked => {
             "built and verified: only the broker's own lock holds this guest back, which keeps simulated guests from \

@@ -1,6 +1,6 @@
 //! A guest that a solver found, as a case in TOML.
 
-use claims::UnixTime;
+use claims::{ChipId, UnixTime};
 use policy::case::{Case, CaseError};
 use prove::{Candidates, Counterexample, Reads};
 use serde_json::Value;
@@ -14,6 +14,8 @@ pub struct Description {
     family: String,
     /// (table, line).
     lines: Vec<(&'static str, String)>,
+    /// The processor, which a case in TOML cannot choose: for guests of other roots.
+    chip: Option<ChipId>,
 }
 
 impl Description {
@@ -24,6 +26,7 @@ impl Description {
             now: family.usual.circumstances.now,
             family: family.lines.clone(),
             lines: vec![("request", format!("operation = {}", quoted(&found.action)))],
+            chip: chip(&found.request.guest).filter(|_| reads.reads("principal.snp.chip")),
         };
         all.guest(&family.usual, &found.request.guest, reads);
         all.key(found, candidates, reads);
@@ -48,6 +51,11 @@ impl Description {
             let own = self.lines.iter().filter(move |(of, _)| *of == table).map(|(_, line)| line.as_str());
             family.chain(own).map(move |line| (table, line))
         })
+    }
+
+    /// The processor that the solver chose.
+    pub fn chip(&self) -> Option<ChipId> {
+        self.chip
     }
 
     /// The whole case.
@@ -196,6 +204,12 @@ impl Description {
             self.add("context", format!("recent = {{ guest = {guest}, key = {key} }}"));
         }
     }
+}
+
+fn chip(claims: &Value) -> Option<ChipId> {
+    let name = claims.pointer("/snp/chip/__entity/id")?.as_str()?;
+    let bytes = hex::decode(name).ok()?;
+    Some(ChipId(bytes.try_into().ok()?))
 }
 
 /// A JSON pointer among the guest's claims, as a path in Cedar.

@@ -29,6 +29,17 @@ pub enum Root {
     Genuine,
 }
 
+impl Root {
+    /// What holds of its guests and their keys.
+    pub fn condition(self) -> &'static str {
+        match self {
+            Self::Simulated => "principal.simulated && resource.for_simulation",
+            Self::Locked => "principal.simulated && !resource.for_simulation",
+            Self::Genuine => "!principal.simulated && !resource.for_simulation",
+        }
+    }
+}
+
 /// What the cases of all families say of their guests, the most usual first. Where nothing is read that tells families
 /// apart, one stands for them.
 pub fn families(reads: &Reads) -> Vec<String> {
@@ -90,9 +101,12 @@ impl Family {
     ) -> Result<Vec<String>, ProveError> {
         let mut candidates = candidates.clone();
         self.offer(&mut candidates);
-        let mut chosen = vec![format!("principal.simulated == {}", root != Root::Genuine)];
-        if root != Root::Locked {
-            chosen.push("principal.simulated == resource.for_simulation".to_owned());
+        let mut chosen = vec![root.condition().to_owned()];
+        if root == Root::Genuine {
+            let chip = candidates.one_of("Chip", "principal.snp.chip");
+            if self.has_chip() && reads.reads("principal.snp.chip") {
+                chosen.push(format!("principal has snp && principal.snp has chip && {chip}"));
+            }
         }
         for condition in self.guest(&candidates).into_iter().chain(self.request(&candidates)) {
             // That two TCBs are the same makes no difference where one is not read.
@@ -105,10 +119,15 @@ impl Family {
         chosen.iter().try_for_each(|condition| reads.add(condition))?;
         let Case { record, request, key, circumstances, .. } = &self.usual;
         let entities = policy.entities(record, request, key, circumstances).map_err(ProveError::Solver)?;
-        let free: Vec<&str> = self.free().collect();
+        let chip = (root == Root::Genuine).then_some("principal.snp.chip");
+        let free: Vec<&str> = self.free().chain(chip.filter(|_| self.has_chip())).collect();
         chosen.extend(alike(schema, &entities, &free, &candidates, reads)?);
         let guests = |condition: String| format!("principal is Guest && resource is Key && ({condition})");
         Ok(chosen.into_iter().map(guests).collect())
+    }
+
+    fn has_chip(&self) -> bool {
+        self.usual.record.snp.as_ref().is_some_and(|snp| snp.chip_id.is_some())
     }
 
     /// More values to choose from: the usual, and some that nothing knows.
@@ -130,6 +149,9 @@ impl Family {
         let Some(snp) = &self.usual.record.snp else { return };
         candidates.add("Measurement", &snp.measurement.to_string());
         candidates.add("HostData", &hex::encode(snp.host_data));
+        if let Some(chip) = &snp.chip_id {
+            candidates.add("Chip", &hex::encode(chip.0));
+        }
         if let Some(provider) = &snp.csp_id {
             candidates.add("Csp", provider);
         }
