@@ -1,7 +1,7 @@
 //! Cases whose guest is evidence in a file: genuine evidence beside the repository, in `../shared/vectors` or
 //! `$KEYFAST_VECTORS`, and what the verifier says of it where something was altered.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //!
 //! Needs the solver `cvc5`, which `tools/setup` installs.
 
-#![expect(clippy::panic, reason = "a test may panic")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::Path;

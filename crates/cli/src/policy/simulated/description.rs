@@ -1,5 +1,7 @@
 //! A guest that a solver found, as a case in TOML.
 
+use std::path::Path;
+
 use claims::{ChipId, UnixTime};
 use policy::case::{Case, CaseError};
 use prove::{Candidates, Counterexample, Reads};
@@ -76,7 +78,7 @@ impl Description {
     /// # Errors
     /// [`CaseError`] if there is no such guest.
     pub fn build(&self) -> Result<Case, CaseError> {
-        super::parse(&self.to_text("", "permit = []"))
+        super::parse(&self.to_text("", "permit = []"), Path::new("."))
     }
 
     fn add(&mut self, table: &'static str, line: String) {

@@ -4,6 +4,8 @@
 //! What is written here about the verifier's claims is checked each time: a guest that a solver finds is built, and what
 //! the verifier makes of it must be decided as the solver says.
 
+use std::path::Path;
+
 use claims::snp::Product;
 use claims::{EvidenceKind, UnixTime};
 use policy::Policy;
@@ -83,7 +85,7 @@ impl Family {
     /// [`CaseError`] if there is no such guest.
     pub fn launch(lines: String, at: UnixTime) -> Result<Self, CaseError> {
         let text = format!("about = \"\"\nnow = \"{at}\"\n[guest]\n{lines}[expect]\npermit = []\n");
-        Ok(Self { lines, usual: super::parse(&text)? })
+        Ok(Self { lines, usual: super::parse(&text, Path::new("."))? })
     }
 
     /// What holds of every request that a case can describe with a guest of this family, as far as it touches what is
