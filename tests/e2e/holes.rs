@@ -32,7 +32,7 @@ const HOLES: [Hole; 2] = [
         to: "",
         property: "ours/vmpl",
         guest: "kind = \"sev-snp\"\nproduct = \"Genoa\"\nvmpl = 2\n",
-        reason: ["simulated-development/permit", "principal.snp.vmpl == 0", "0", "2"],
+        reason: ["simulated-development/permit", "principal.snp.vmpl == 0", "== 0", "2"],
     },
 ];
 
