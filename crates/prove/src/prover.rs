@@ -94,11 +94,12 @@ impl Prover {
     pub fn prove(&self, policy: &Policy, property: &Property<'_>) -> Result<Verdict, ProveError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ProveError::Solver(error.to_string()))?;
-        runtime.block_on(self.ask(policy, property, &[]))
+        runtime.block_on(self.ask(policy, property, &[], None))
     }
 
-    /// Searches for a guest's request among those that all of `among` hold of, conditions in Cedar, which shows that the
-    /// property does not hold. That there is none says nothing about the property.
+    /// Searches for a guest's request for this operation (`release`, say), among those that all of `among` hold of,
+    /// conditions in Cedar, which shows that the property does not hold. That there is none says nothing about the
+    /// property.
     ///
     /// # Errors
     /// [`ProveError`]; [`ProveError::Condition`] also for those of `among`, under the property's name.
@@ -107,26 +108,29 @@ impl Prover {
         policy: &Policy,
         property: &Property<'_>,
         among: &[String],
+        operation: &str,
     ) -> Result<Option<Counterexample>, ProveError> {
         if matches!(property, Property::EveryRuleApplies(_) | Property::NoRuleErrs(_)) {
             return Ok(None);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(failed)?;
-        match runtime.block_on(self.ask(policy, property, among))? {
+        match runtime.block_on(self.ask(policy, property, among, Some(operation)))? {
             Verdict::Fails(Some(found)) => Ok(Some(*found)),
             _ => Ok(None),
         }
     }
 
-    /// `among` narrows what an example is looked for among; a proof has none.
+    /// `among` and `operation` narrow what an example is looked for among; a proof has neither.
     async fn ask(
         &self,
         policy: &Policy,
         property: &Property<'_>,
         among: &[String],
+        operation: Option<&str>,
     ) -> Result<Verdict, ProveError> {
         let (schema, set) = policy.cedar();
+        let asked = |env: &RequestEnv| operation.is_none_or(|name| env.action().id().unescaped() == name);
         let mut compiler = self.compiler()?;
         match property {
             Property::Never(never) => {
@@ -134,7 +138,9 @@ impl Prover {
                 let narrowed = only_where(set, schema, &never.id, &conditions)?;
                 let reads = Reads::of(set, &[&never.when])?;
                 let texts = [set.to_string(), never.when.clone()];
-                for env in schema.request_envs().filter(|env| env.principal().basename() == GUEST) {
+                for env in
+                    schema.request_envs().filter(|env| env.principal().basename() == GUEST).filter(asked)
+                {
                     let compiled = compile(&narrowed, &env, schema)?;
                     let found = compiler.check_always_denies_with_counterexample_opt(&compiled).await;
                     if let Some(env) = found.map_err(failed)? {
@@ -169,7 +175,7 @@ impl Prover {
                 let new = &only_where(set, schema, &property.id(), among)?;
                 // Examples are guests; a proof is about everybody.
                 let is_asked = |env: &RequestEnv| among.is_empty() || env.principal().basename() == GUEST;
-                for env in schema.request_envs().filter(is_asked) {
+                for env in schema.request_envs().filter(is_asked).filter(asked) {
                     let (new, old) = (compile(new, &env, schema)?, compile(old, &env, schema)?);
                     let found = compiler.check_implies_with_counterexample_opt(&new, &old).await;
                     if let Some(env) = found.map_err(failed)? {

@@ -42,7 +42,7 @@ fn refuted(policy: &Policy, never: &Never) -> Counterexample {
 fn on_any_machine(policy: &Policy, never: &Never) -> Option<Counterexample> {
     let reads = Reads::of(policy.cedar().1, &[&never.when]).unwrap();
     let among = any_machine(&reads).unwrap();
-    prover().example(policy, &Property::Never(never), &among).unwrap()
+    prover().example(policy, &Property::Never(never), &among, "release").unwrap()
 }
 
 #[test]
@@ -70,7 +70,8 @@ fn an_example_keeps_to_what_it_is_looked_for_among() {
     let vmpl = found.request.guest.pointer("/snp/vmpl").unwrap().as_i64().unwrap();
     assert!((1..=3).contains(&vmpl) && found.impossible.is_empty(), "{found:?}");
 
-    let ask = |among: &str| prover().example(&policy, &Property::Never(&ours), &[among.to_owned()]);
+    let ask =
+        |among: &str| prover().example(&policy, &Property::Never(&ours), &[among.to_owned()], "release");
     assert_eq!(ask("principal has snp && principal.snp.vmpl == 0").unwrap(), None);
     let two = ask("principal has snp && principal.snp.vmpl == 2").unwrap().unwrap();
     assert_eq!(two.request.guest.pointer("/snp/vmpl").unwrap(), 2);
@@ -79,6 +80,11 @@ fn an_example_keeps_to_what_it_is_looked_for_among() {
     let error = ask("principal.").unwrap_err();
     assert!(matches!(&error, ProveError::Condition { id, .. } if id == "ours"), "{error}");
     let older = permitting("principal.simulated && principal.snp_fresh");
-    let looser = prover().example(&policy, &Property::NoLooser(&older), &["principal.snp_fresh".to_owned()]);
+    let looser = prover().example(
+        &policy,
+        &Property::NoLooser(&older),
+        &["principal.snp_fresh".to_owned()],
+        "release",
+    );
     assert_eq!(looser.unwrap(), None);
 }

@@ -5,6 +5,7 @@
 //! is none makes the property no truer.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use ::prove::{Candidates, Counterexample, Property, ProveError, Prover, Reads, any_machine};
 use claims::UnixTime;
@@ -26,11 +27,15 @@ pub(super) struct Workshop<'a> {
     pub(super) at: UnixTime,
 }
 
+/// How long guests are looked for. The proof stands without one.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What came of it.
 pub(super) enum Shown {
     /// A guest that shows it, as far as it was checked.
     Built(Box<Built>),
-    /// A machine may show it, but none that a simulated host can launch under these reference values.
+    /// A machine may show it, but none was found within [`PATIENCE`] that a simulated host can launch under these
+    /// reference values.
     NotBuilt,
     /// No machine shows it.
     Impossible,
@@ -70,18 +75,24 @@ impl Workshop<'_> {
             usual.push(family.map_err(|error| ProveError::Solver(error.to_string()))?);
         }
         let any = any_machine(&reads)?;
+        let since = Instant::now();
+        let mut possible = false;
         for root in roots(proof) {
             // What no machine of this root or kind shows, none that is built does.
             let viable = |condition: &str| {
                 let among: Vec<String> =
                     any.iter().cloned().chain([guests(condition), guests(root.condition())]).collect();
-                self.prover.example(self.policy, property, &among).map(|found| found.is_some())
+                self.example(property, &among, proof).map(|found| found.is_some())
             };
             if !viable("true")? {
                 continue;
             }
+            possible = true;
             let mut kinds = BTreeMap::new();
             for family in &usual {
+                if since.elapsed() > PATIENCE {
+                    return Ok(Shown::NotBuilt);
+                }
                 let kind = family.usual.record.evidence.name();
                 let known = match kinds.get(kind) {
                     Some(known) => *known,
@@ -93,7 +104,7 @@ impl Workshop<'_> {
                 }
                 let mut told = reads.clone();
                 let among = family.conditions(root, self.policy, self.schema, &candidates, &mut told)?;
-                if let Some(found) = self.prover.example(self.policy, property, &among)? {
+                if let Some(found) = self.example(property, &among, proof)? {
                     let description = Description::of(family, &found, &candidates, &told);
                     return self
                         .built(root, description, &question, property)
@@ -101,8 +112,18 @@ impl Workshop<'_> {
                 }
             }
         }
-        let any = self.prover.example(self.policy, property, &any)?;
-        Ok(if any.is_some() { Shown::NotBuilt } else { Shown::Impossible })
+        possible = possible || self.example(property, &any, proof)?.is_some();
+        Ok(if possible { Shown::NotBuilt } else { Shown::Impossible })
+    }
+
+    /// For the operation of the proof: rules that tell operations apart do so by name, and each more takes as long.
+    fn example(
+        &self,
+        property: &Property<'_>,
+        among: &[String],
+        proof: &Counterexample,
+    ) -> Result<Option<Counterexample>, ProveError> {
+        self.prover.example(self.policy, property, among, &proof.action)
     }
 
     /// Builds it, and then shorter descriptions for as long as they show the same.

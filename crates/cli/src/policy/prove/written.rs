@@ -89,8 +89,8 @@ pub(super) fn print(
         Shown::Built(built) => (Tone::Bad, words(built.root)),
         Shown::NotBuilt => (
             Tone::Aside,
-            "not built: a machine may be so, but none that a simulated host can launch is permitted under these \
-             reference values; name others with --references",
+            "not built: a machine may be so, but within a minute none was found that a simulated host can launch \
+             and these reference values permit; name others with --references",
         ),
         Shown::Impossible => (Tone::Aside, "no machine shows this: what is written above about it cannot be"),
     };
