@@ -102,7 +102,7 @@ fn load_rules(
     let found: Vec<Found<'_>> = files.iter().flat_map(locate).collect();
     errors.extend(check_names(&found));
     let validator = Validator::new(around.schema.clone());
-    errors.extend(files.iter().flat_map(|file| validate(&validator, file)));
+    errors.extend(files.iter().flat_map(|file| validate(&validator, &around.schema, file)));
     errors.extend(found.iter().flat_map(check_literals));
     let prepared = found.iter().filter_map(|found| prepare(found, &around, &mut errors));
     let prepared: Vec<_> = prepared.collect();
@@ -232,7 +232,7 @@ fn check_names(found: &[Found<'_>]) -> Vec<LoadError> {
 }
 
 /// What the strict validator says about a file: errors, and doubts about rules without errors.
-fn validate(validator: &Validator, file: &File<'_>) -> Vec<LoadError> {
+fn validate(validator: &Validator, schema: &Schema, file: &File<'_>) -> Vec<LoadError> {
     let result = validator.validate(&file.set, ValidationMode::Strict);
     let wrong: BTreeSet<String> = result.validation_errors().map(|e| e.policy_id().to_string()).collect();
     let unguarded =
@@ -246,13 +246,24 @@ fn validate(validator: &Validator, file: &File<'_>) -> Vec<LoadError> {
     let errors = result.validation_errors();
     let errors = errors.filter(|error| !unguarded(error) || !rooted.contains(&error.policy_id().to_string()));
     let errors = errors.map(|error| {
-        file.found(error.policy_id(), error, |rule, message| Problem::Invalid { rule, message })
+        let told = file.found(error.policy_id(), error, |rule, message| Problem::Invalid { rule, message });
+        match error {
+            ValidationError::UnrecognizedActionId(_) => LoadError { help: Some(actions(schema)), ..told },
+            _ => told,
+        }
     });
     let doubts = result.validation_warnings().filter(|doubt| !wrong.contains(&doubt.policy_id().to_string()));
     let doubts = doubts.map(|doubt| {
         file.found(doubt.policy_id(), doubt, |rule, message| Problem::Doubtful { rule, message })
     });
     errors.chain(doubts).collect()
+}
+
+/// What to write in place of an action that there is not. The validator compares whole names, quotes and all, and takes
+/// any of those that are equally far.
+fn actions(schema: &Schema) -> String {
+    let names: BTreeSet<&str> = schema.actions().map(|action| action.id().unescaped()).collect();
+    format!("the actions are {}", Vec::from_iter(names).join(", "))
 }
 
 impl File<'_> {
