@@ -149,24 +149,9 @@ impl Prover {
                 }
             }
             Property::EveryRuleApplies(id) => {
-                let rule = rule(set, id)?;
-                for env in schema.request_envs() {
-                    let compiled = CompiledPolicy::compile(rule, &env, schema).map_err(failed)?;
-                    if !compiler.check_never_matches_opt(&compiled).await.map_err(failed)? {
-                        return Ok(Verdict::Holds);
-                    }
-                }
-                return Ok(Verdict::Fails(None));
+                return rule_applies(&mut compiler, schema, rule(set, id)?).await;
             }
-            Property::NoRuleErrs(id) => {
-                let rule = rule(set, id)?;
-                for env in schema.request_envs() {
-                    let compiled = CompiledPolicy::compile(rule, &env, schema).map_err(failed)?;
-                    if !compiler.check_never_errors_opt(&compiled).await.map_err(failed)? {
-                        return Ok(Verdict::Fails(None));
-                    }
-                }
-            }
+            Property::NoRuleErrs(id) => return rule_errs(&mut compiler, schema, rule(set, id)?).await,
             Property::NoLooser(older) => {
                 let (_, old) = older.cedar();
                 let texts = [set.to_string(), old.to_string()];
@@ -193,6 +178,36 @@ impl Prover {
         let solver = LocalSolver::from_command(&mut command).map_err(|e: SolverError| failed(e))?;
         CedarSymCompiler::new(solver).map_err(failed)
     }
+}
+
+type Compiler = CedarSymCompiler<LocalSolver>;
+
+async fn rule_applies(
+    compiler: &mut Compiler,
+    schema: &Schema,
+    rule: &cedar_policy::Policy,
+) -> Result<Verdict, ProveError> {
+    for env in schema.request_envs() {
+        let compiled = CompiledPolicy::compile(rule, &env, schema).map_err(failed)?;
+        if !compiler.check_never_matches_opt(&compiled).await.map_err(failed)? {
+            return Ok(Verdict::Holds);
+        }
+    }
+    Ok(Verdict::Fails(None))
+}
+
+async fn rule_errs(
+    compiler: &mut Compiler,
+    schema: &Schema,
+    rule: &cedar_policy::Policy,
+) -> Result<Verdict, ProveError> {
+    for env in schema.request_envs() {
+        let compiled = CompiledPolicy::compile(rule, &env, schema).map_err(failed)?;
+        if !compiler.check_never_errors_opt(&compiled).await.map_err(failed)? {
+            return Ok(Verdict::Fails(None));
+        }
+    }
+    Ok(Verdict::Holds)
 }
 
 /// The bundle, narrowed to requests for which the conditions hold: it permits something if and only if the bundle

@@ -69,11 +69,7 @@ impl Workshop<'_> {
             reads.add_all(older.cedar().1)?;
         }
         let candidates = Candidates::of(self.policy, &conditions, self.policy.known_values(self.at))?;
-        let mut usual = Vec::new();
-        for lines in families(&reads) {
-            let family = Family::launch(lines, self.at);
-            usual.push(family.map_err(|error| ProveError::Solver(error.to_string()))?);
-        }
+        let usual = self.launched(&reads)?;
         let any = any_machine(&reads)?;
         let since = Instant::now();
         let mut possible = false;
@@ -114,6 +110,13 @@ impl Workshop<'_> {
         }
         possible = possible || self.example(property, &any, proof)?.is_some();
         Ok(if possible { Shown::NotBuilt } else { Shown::Impossible })
+    }
+
+    /// A guest of each family.
+    fn launched(&self, reads: &Reads) -> Result<Vec<Family>, ProveError> {
+        let launch =
+            |lines| Family::launch(lines, self.at).map_err(|error| ProveError::Solver(error.to_string()));
+        families(reads).into_iter().map(launch).collect()
     }
 
     /// For the operation of the proof: rules that tell operations apart do so by name, and each more takes as long.
