@@ -229,9 +229,18 @@ impl Config {
         if self.operator.len() > MAX_OPERATORS {
             return Err(value("operator", "expected at most 256 accounts", self.operator.len().to_string()));
         }
-        if let Err(error) = self.operators() {
+        let operators = self.operators().map_err(|error| {
             let expected = "expected names and groups of a-z, 0-9, `-`, `_`, `.`, and each account once";
-            return Err(value("operator", expected, error.to_string()));
+            value("operator", expected, error.to_string())
+        })?;
+        if operators.has_others() && self.admin_socket.is_none() {
+            let expected =
+                "expected a path that the accounts of `[[operator]]` reach, such as /run/keyfast/admin.sock";
+            return Err(value(
+                "admin_socket",
+                expected,
+                "none, and nobody else enters the state directory".into(),
+            ));
         }
         for root in &self.trust.simulated {
             root.digest().map_err(|_| {
@@ -324,9 +333,12 @@ mod tests {
     #[test]
     fn operators_are_checked_when_they_are_read() {
         let alice = "[[operator]]\nuid = 1001\nname = 'alice'\ngroups = ['key-officers']\n";
-        let found = read(&format!("{GOOD}{alice}")).unwrap().operators().unwrap().find(1001).unwrap();
+        let reached = format!("admin_socket = '/run/a.sock'\n{GOOD}");
+        let found = read(&format!("{reached}{alice}")).unwrap().operators().unwrap().find(1001).unwrap();
         assert_eq!((found.name.as_str(), found.groups.len()), ("alice", 1));
-        let error = read(&format!("{GOOD}{alice}{alice}")).unwrap_err().to_string();
+        let error = read(&format!("{GOOD}{alice}")).unwrap_err().to_string();
+        assert!(error.contains("`admin_socket`") && error.contains("nobody else enters"), "{error}");
+        let error = read(&format!("{reached}{alice}{alice}")).unwrap_err().to_string();
         assert!(error.contains("`operator`") && error.contains("(`alice`) stands there twice"), "{error}");
     }
 
