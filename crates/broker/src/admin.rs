@@ -105,40 +105,35 @@ async fn create(
 }
 
 fn new_key(app: &App, wanted: CreateKey) -> Result<NewKey, String> {
-    let id: KeyId = parse(&wanted.id)?;
-    let operations = wanted.operations.iter().map(|name| name.parse());
-    check_tags(&wanted.tags)?;
-    let placement = placement(app, &id, wanted.ring, wanted.region, wanted.release_policy)?;
-    Ok(NewKey {
-        version: app.keys().next_version(&id),
-        id,
-        kind: wanted.kind.parse::<KeyKind>().map_err(|e| e.to_string())?,
-        operations: operations.collect::<Result<BTreeSet<Operation>, _>>()?,
-        for_simulation: wanted.simulation,
-        suite_floor: wanted.suite_floor.parse::<Suite>()?,
-        ring: placement.ring.unwrap_or_default(),
-        region: placement.region,
-        release_policy: placement.release_policy,
-        tags: wanted.tags,
-        now: now(),
-    })
+    let CreateKey { id, kind, operations, simulation, suite_floor, ring, region, release_policy, tags } =
+        wanted;
+    let kind = kind.parse::<KeyKind>().map_err(|e| e.to_string())?;
+    let operations = operations.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+    let about = ImportSecret { id, simulation, suite_floor, ring, region, release_policy, tags };
+    new_version(app, kind, operations, about)
 }
 
-fn new_secret(app: &App, wanted: ImportSecret) -> Result<NewKey, String> {
-    let id: KeyId = parse(&wanted.id)?;
-    check_tags(&wanted.tags)?;
-    let placement = placement(app, &id, wanted.ring, wanted.region, wanted.release_policy)?;
+/// The next version of a key. What is said of a secret is said of every kind.
+fn new_version(
+    app: &App,
+    kind: KeyKind,
+    operations: BTreeSet<Operation>,
+    about: ImportSecret,
+) -> Result<NewKey, String> {
+    let id: KeyId = parse(&about.id)?;
+    check_tags(&about.tags)?;
+    let placement = placement(app, &id, about.ring, about.region, about.release_policy)?;
     Ok(NewKey {
         version: app.keys().next_version(&id),
         id,
-        kind: KeyKind::Secret,
-        operations: BTreeSet::from([Operation::Secret]),
-        for_simulation: wanted.simulation,
-        suite_floor: wanted.suite_floor.parse::<Suite>()?,
+        kind,
+        operations,
+        for_simulation: about.simulation,
+        suite_floor: about.suite_floor.parse::<Suite>()?,
         ring: placement.ring.unwrap_or_default(),
         region: placement.region,
         release_policy: placement.release_policy,
-        tags: wanted.tags,
+        tags: about.tags,
         now: now(),
     })
 }
@@ -187,7 +182,7 @@ async fn import(
         Ok(split) => split,
         Err(error) => return bad_request(&error.to_string()),
     };
-    let new = match new_secret(&app, wanted) {
+    let new = match new_version(&app, KeyKind::Secret, BTreeSet::from([Operation::Secret]), wanted) {
         Ok(new) => new,
         Err(message) => return bad_request(&message),
     };

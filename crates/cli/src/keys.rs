@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use claims::{KeyId, KeyKind, Operation, Region, RingId, Suite};
 use clap::{Args, Subcommand};
+use secret::SecretBytes;
 use wire::admin::{CreateKey, ImportBodyError, ImportSecret, Key, ReleasePolicy};
 
 use crate::admin::{Admin, AdminError};
@@ -182,7 +183,7 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), KeysError> {
         Command::Create(create) => print_keys(&[admin.send("/admin/v1/keys", &request(create)?)?]),
         Command::Import(import) => {
             let body = read_secret(import)?;
-            print_keys(&[admin.send_bytes("/admin/v1/secrets", &body)?]);
+            print_keys(&[admin.send_bytes("/admin/v1/secrets", body.expose())?]);
         }
         Command::List => print_keys(&admin.fetch::<Vec<Key>>("/admin/v1/keys")?),
         Command::Descriptor { key, output } => {
@@ -261,7 +262,7 @@ fn change(admin: &Admin, version: &Version, verb: &str) -> Result<(), AdminError
 }
 
 /// What is said of the secret, and the secret. The buffer never grows, so no copy stays behind.
-fn read_secret(import: &Import) -> Result<Vec<u8>, KeysError> {
+fn read_secret(import: &Import) -> Result<SecretBytes, KeysError> {
     let about = &import.about;
     let said = ImportSecret {
         id: import.key.to_string(),
@@ -280,13 +281,15 @@ fn read_secret(import: &Import) -> Result<Vec<u8>, KeysError> {
     let mut body = Vec::with_capacity(head.len().saturating_add(limit));
     body.extend(head);
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-    match &import.file {
+    let read = match &import.file {
         Some(path) => std::fs::File::open(path).map_err(file)?.take(limit).read_to_end(&mut body),
         None if std::io::stdin().is_terminal() => return Err(KeysError::Terminal),
         None => std::io::stdin().take(limit).read_to_end(&mut body),
-    }
-    .map_err(file)?;
-    ImportSecret::split(&body)?;
+    };
+    // From here on wiped, whether it was read whole or not.
+    let body = SecretBytes::from_vec(body);
+    read.map_err(file)?;
+    ImportSecret::split(body.expose())?;
     Ok(body)
 }
 
