@@ -117,13 +117,13 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let mut by_action: HashMap<EntityUid, PolicySet> = HashMap::new();
     for (found, rule) in found.iter().zip(&rules) {
         let failed = |message: String| found.error(Problem::Syntax { message });
-        let placeless = without_places(found.policy, &rule.id).map_err(failed)?;
+        let renamed = found.policy.new_id(cedar_policy::PolicyId::new(&rule.id));
         let actions: BTreeSet<&EntityUid> = rule.asked.iter().map(|(_, action)| action).collect();
         for action in actions {
             let of_action = by_action.entry(action.clone()).or_default();
-            of_action.add(placeless.clone()).map_err(|error| failed(error.to_string()))?;
+            of_action.add(renamed.clone()).map_err(|error| failed(error.to_string()))?;
         }
-        set.add(placeless).map_err(|error| failed(error.to_string()))?;
+        set.add(renamed).map_err(|error| failed(error.to_string()))?;
     }
     let vocabulary = Vocabulary::new().map_err(fit::misfit)?;
     let unread = |message| LoadErrors::from(LoadError::whole("policies", Problem::Failed { message }));
@@ -134,14 +134,6 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     let own = OwnPolicies::default();
     Ok(Policy { digest, authorizer: Authorizer::new(), schema, set, by_action, subjects, rules, own })
-}
-
-/// The same rule under its own id, without the places of its parts in the text. Cedar counts references to the text for
-/// each part that it evaluates, which took as long as all the rest of a decision.
-fn without_places(policy: &cedar_policy::Policy, id: &str) -> Result<cedar_policy::Policy, String> {
-    let json = policy.to_json().map_err(|error| error.to_string())?;
-    cedar_policy::Policy::from_json(Some(cedar_policy::PolicyId::new(id)), json)
-        .map_err(|error| error.to_string())
 }
 
 fn schema(text: &str) -> Result<Schema, LoadErrors> {
