@@ -5,7 +5,7 @@
 //! 3. Cedar: an error of any policy is a denial, then a `forbid` that applies, then the lack of a `permit`.
 //! 4. The same for the key's own policy, if it has one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::{Authorizer, Decision, EntityUid, PolicySet, Schema};
@@ -30,6 +30,8 @@ pub struct Policy {
     pub(crate) digest: PolicyDigest,
     pub(crate) authorizer: Authorizer,
     pub(crate) schema: Schema,
+    /// What `schema` was read from.
+    pub(crate) schema_text: Arc<str>,
     pub(crate) set: PolicySet,
     /// The rules that can apply to each action, by their heads: no other can permit it, forbid it, or err.
     pub(crate) by_action: HashMap<EntityUid, PolicySet>,
@@ -80,6 +82,17 @@ impl Policy {
     /// Schema and rules in Cedar's terms, each rule under its `@id`: for proofs, which decide nothing.
     pub fn cedar(&self) -> (&Schema, &PolicySet) {
         (&self.schema, &self.set)
+    }
+
+    /// The text of its schema.
+    pub fn schema_text(&self) -> &str {
+        &self.schema_text
+    }
+
+    /// The ids of the rules that can be about an action, by their heads.
+    pub fn rules_about(&self, action: &EntityUid) -> BTreeSet<&str> {
+        let rules = self.by_action.get(action).into_iter().flat_map(PolicySet::policies);
+        rules.map(|rule| AsRef::<str>::as_ref(rule.id())).collect()
     }
 
     /// The ids and docs of its rules, in order of the ids.

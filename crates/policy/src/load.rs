@@ -55,7 +55,13 @@ pub(crate) fn load(bundle: &Bundle) -> Result<Policy, LoadErrors> {
             errors.extend(found.iter().cloned());
             References::default()
         });
-        let around = Around { digest: bundle.digest(), schema, references: Arc::new(references), own: "" };
+        let around = Around {
+            digest: bundle.digest(),
+            schema,
+            schema_text: bundle.schema.as_str().into(),
+            references: Arc::new(references),
+            own: "",
+        };
         load_rules(&bundle.policies, around, errors)
     })
 }
@@ -70,7 +76,8 @@ pub(crate) fn load_own(bundle: &Policy, text: &str) -> Result<Policy, LoadErrors
     on_own_stack(|| {
         let references = Arc::clone(&bundle.subjects.references);
         let (digest, schema) = (bundle.digest, bundle.schema.clone());
-        load_rules(&files, Around { digest, schema, references, own: "key/" }, Vec::new())
+        let schema_text = Arc::clone(&bundle.schema_text);
+        load_rules(&files, Around { digest, schema, schema_text, references, own: "key/" }, Vec::new())
     })
 }
 
@@ -87,6 +94,7 @@ fn on_own_stack(load: impl FnOnce() -> Result<Policy, LoadErrors> + Send) -> Res
 struct Around {
     digest: PolicyDigest,
     schema: Schema,
+    schema_text: Arc<str>,
     references: Arc<References>,
     /// What the ids of rules begin with beside the author's own.
     own: &'static str,
@@ -112,7 +120,7 @@ fn load_rules(
 
 /// Puts together what has passed.
 fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Policy, LoadErrors> {
-    let Around { digest, schema, references, .. } = around;
+    let Around { digest, schema, schema_text, references, .. } = around;
     let mut set = PolicySet::new();
     let mut by_action: HashMap<EntityUid, PolicySet> = HashMap::new();
     for (found, rule) in found.iter().zip(&rules) {
@@ -133,7 +141,8 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     name_bytes(&mut subjects, found);
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     let own = OwnPolicies::default();
-    Ok(Policy { digest, authorizer: Authorizer::new(), schema, set, by_action, subjects, rules, own })
+    let authorizer = Authorizer::new();
+    Ok(Policy { digest, authorizer, schema, schema_text, set, by_action, subjects, rules, own })
 }
 
 fn schema(text: &str) -> Result<Schema, LoadErrors> {

@@ -27,6 +27,7 @@ mod machine;
 mod property;
 mod prover;
 mod reads;
+mod trimmed;
 
 pub use alike::{Candidates, alike};
 pub use counterexample::{Asked, Counterexample};

@@ -10,7 +10,8 @@ use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet, En
 use policy::Policy;
 
 use crate::counterexample::Found;
-use crate::{Counterexample, Property, Reads};
+use crate::trimmed::Trimmed;
+use crate::{Counterexample, Never, Property, Reads};
 
 /// The way to a solver.
 #[derive(Clone, Debug)]
@@ -92,9 +93,7 @@ impl Prover {
     /// # Errors
     /// [`ProveError`]; nothing is known then.
     pub fn prove(&self, policy: &Policy, property: &Property<'_>) -> Result<Verdict, ProveError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| ProveError::Solver(error.to_string()))?;
-        runtime.block_on(self.ask(policy, property, &[], None))
+        runtime()?.block_on(self.ask(policy, property, &[], None))
     }
 
     /// Searches for a guest's request for this operation (`release`, say), among those that all of `among` hold of,
@@ -113,15 +112,33 @@ impl Prover {
         if matches!(property, Property::EveryRuleApplies(_) | Property::NoRuleErrs(_)) {
             return Ok(None);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(failed)?;
-        match runtime.block_on(self.ask(policy, property, among, Some(operation)))? {
+        match runtime()?.block_on(self.ask(policy, property, among, Some(operation)))? {
             Verdict::Fails(Some(found)) => Ok(Some(*found)),
             _ => Ok(None),
         }
     }
 
-    /// `among` and `operation` narrow what an example is looked for among; a proof has neither.
+    /// Whether there is such a request: as [`Prover::example`], and sooner, since none is shown.
+    ///
+    /// # Errors
+    /// As [`Prover::example`].
+    pub fn has_example(
+        &self,
+        policy: &Policy,
+        property: &Property<'_>,
+        among: &[String],
+        operation: &str,
+    ) -> Result<bool, ProveError> {
+        runtime()?.block_on(async {
+            let mut question = self.question(policy, among, Some(operation))?;
+            match property {
+                Property::Never(never) => question.may_permit(never).await,
+                Property::NoLooser(older) => question.may_be_looser(older, &property.id()).await,
+                Property::EveryRuleApplies(_) | Property::NoRuleErrs(_) => Ok(false),
+            }
+        })
+    }
+
     async fn ask(
         &self,
         policy: &Policy,
@@ -129,47 +146,23 @@ impl Prover {
         among: &[String],
         operation: Option<&str>,
     ) -> Result<Verdict, ProveError> {
-        let (schema, set) = policy.cedar();
-        let asked = |env: &RequestEnv| operation.is_none_or(|name| env.action().id().unescaped() == name);
-        let mut compiler = self.compiler()?;
+        let mut question = self.question(policy, among, operation)?;
         match property {
-            Property::Never(never) => {
-                let conditions = [among, std::slice::from_ref(&never.when)].concat();
-                let narrowed = only_where(set, schema, &never.id, &conditions)?;
-                let reads = Reads::of(set, &[&never.when])?;
-                let texts = [set.to_string(), never.when.clone()];
-                for env in
-                    schema.request_envs().filter(|env| env.principal().basename() == GUEST).filter(asked)
-                {
-                    let compiled = compile(&narrowed, &env, schema)?;
-                    let found = compiler.check_always_denies_with_counterexample_opt(&compiled).await;
-                    if let Some(env) = found.map_err(failed)? {
-                        return Found::from(env).told(set, Decision::Allow, &texts, &reads).map(fails);
-                    }
-                }
-            }
-            Property::EveryRuleApplies(id) => {
-                return rule_applies(&mut compiler, schema, rule(set, id)?).await;
-            }
-            Property::NoRuleErrs(id) => return rule_errs(&mut compiler, schema, rule(set, id)?).await,
-            Property::NoLooser(older) => {
-                let (_, old) = older.cedar();
-                let texts = [set.to_string(), old.to_string()];
-                let mut reads = Reads::of(set, &[])?;
-                reads.add_all(old)?;
-                let new = &only_where(set, schema, &property.id(), among)?;
-                // Examples are guests; a proof is about everybody.
-                let is_asked = |env: &RequestEnv| among.is_empty() || env.principal().basename() == GUEST;
-                for env in schema.request_envs().filter(is_asked).filter(asked) {
-                    let (new, old) = (compile(new, &env, schema)?, compile(old, &env, schema)?);
-                    let found = compiler.check_implies_with_counterexample_opt(&new, &old).await;
-                    if let Some(env) = found.map_err(failed)? {
-                        return Found::from(env).told(set, Decision::Allow, &texts, &reads).map(fails);
-                    }
-                }
-            }
+            Property::Never(never) => question.never(never).await,
+            Property::EveryRuleApplies(id) => question.rule_applies(rule(question.set, id)?).await,
+            Property::NoRuleErrs(id) => question.rule_errs(rule(question.set, id)?).await,
+            Property::NoLooser(older) => question.no_looser(older, &property.id()).await,
         }
-        Ok(Verdict::Holds)
+    }
+
+    fn question<'a>(
+        &self,
+        policy: &'a Policy,
+        among: &'a [String],
+        operation: Option<&'a str>,
+    ) -> Result<Question<'a>, ProveError> {
+        let (schema, set) = policy.cedar();
+        Ok(Question { compiler: self.compiler()?, policy, schema, set, among, operation })
     }
 
     fn compiler(&self) -> Result<CedarSymCompiler<LocalSolver>, ProveError> {
@@ -180,34 +173,143 @@ impl Prover {
     }
 }
 
-type Compiler = CedarSymCompiler<LocalSolver>;
-
-async fn rule_applies(
-    compiler: &mut Compiler,
-    schema: &Schema,
-    rule: &cedar_policy::Policy,
-) -> Result<Verdict, ProveError> {
-    for env in schema.request_envs() {
-        let compiled = CompiledPolicy::compile(rule, &env, schema).map_err(failed)?;
-        if !compiler.check_never_matches_opt(&compiled).await.map_err(failed)? {
-            return Ok(Verdict::Holds);
-        }
-    }
-    Ok(Verdict::Fails(None))
+/// A question about a bundle. `among` and `operation` narrow what an example is looked for among; a proof has neither.
+///
+/// What nothing reads is left out first. What does not hold then is asked again with all of the schema: that answer
+/// counts, and has the counterexample.
+struct Question<'a> {
+    compiler: CedarSymCompiler<LocalSolver>,
+    policy: &'a Policy,
+    schema: &'a Schema,
+    set: &'a PolicySet,
+    among: &'a [String],
+    operation: Option<&'a str>,
 }
 
-async fn rule_errs(
-    compiler: &mut Compiler,
-    schema: &Schema,
-    rule: &cedar_policy::Policy,
-) -> Result<Verdict, ProveError> {
-    for env in schema.request_envs() {
-        let compiled = CompiledPolicy::compile(rule, &env, schema).map_err(failed)?;
-        if !compiler.check_never_errors_opt(&compiled).await.map_err(failed)? {
-            return Ok(Verdict::Fails(None));
+impl Question<'_> {
+    async fn never(&mut self, never: &Never) -> Result<Verdict, ProveError> {
+        if !self.may_permit(never).await? {
+            return Ok(Verdict::Holds);
         }
+        let narrowed = self.where_asked(never)?;
+        let reads = Reads::of(self.set, &[&never.when])?;
+        let texts = [self.set.to_string(), never.when.clone()];
+        for env in self.whole(|env| self.asks(env) && is_guests(env)) {
+            let compiled = compile(&narrowed, &env, self.schema)?;
+            let found = self.compiler.check_always_denies_with_counterexample_opt(&compiled).await;
+            if let Some(env) = found.map_err(failed)? {
+                return Found::from(env).told(self.set, Decision::Allow, &texts, &reads).map(fails);
+            }
+        }
+        Ok(Verdict::Holds)
     }
-    Ok(Verdict::Holds)
+
+    /// Whether a guest of the kind is permitted anything.
+    async fn may_permit(&mut self, never: &Never) -> Result<bool, ProveError> {
+        let narrowed = self.where_asked(never)?;
+        let mut reads = Reads::of(self.set, &[&never.when])?;
+        self.among.iter().try_for_each(|condition| reads.add(condition))?;
+        let trimmed = Trimmed::of(self.policy.schema_text(), &reads)?;
+        for env in trimmed.envs(&[self.policy], &reads, |env| self.asks(env) && is_guests(env)) {
+            let compiled = compile(&narrowed, &env, trimmed.schema())?;
+            if !self.compiler.check_always_denies_opt(&compiled).await.map_err(failed)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn where_asked(&self, never: &Never) -> Result<PolicySet, ProveError> {
+        let conditions = [self.among, std::slice::from_ref(&never.when)].concat();
+        only_where(self.set, self.schema, &never.id, &conditions)
+    }
+
+    async fn no_looser(&mut self, older: &Policy, id: &str) -> Result<Verdict, ProveError> {
+        if !self.may_be_looser(older, id).await? {
+            return Ok(Verdict::Holds);
+        }
+        let (_, old) = older.cedar();
+        let mut reads = Reads::of(self.set, &[])?;
+        reads.add_all(old)?;
+        let new = only_where(self.set, self.schema, id, self.among)?;
+        let texts = [self.set.to_string(), old.to_string()];
+        for env in self.whole(|env| self.is_about(env)) {
+            let (new, old) = (compile(&new, &env, self.schema)?, compile(old, &env, self.schema)?);
+            let found = self.compiler.check_implies_with_counterexample_opt(&new, &old).await;
+            if let Some(env) = found.map_err(failed)? {
+                return Found::from(env).told(self.set, Decision::Allow, &texts, &reads).map(fails);
+            }
+        }
+        Ok(Verdict::Holds)
+    }
+
+    /// Whether anything is permitted that the older bundle does not permit.
+    async fn may_be_looser(&mut self, older: &Policy, id: &str) -> Result<bool, ProveError> {
+        let (_, old) = older.cedar();
+        let mut reads = Reads::of(self.set, &[])?;
+        reads.add_all(old)?;
+        self.among.iter().try_for_each(|condition| reads.add(condition))?;
+        let new = only_where(self.set, self.schema, id, self.among)?;
+        let trimmed = Trimmed::of(self.policy.schema_text(), &reads)?;
+        for env in trimmed.envs(&[self.policy, older], &reads, |env| self.is_about(env)) {
+            let new = compile(&new, &env, trimmed.schema())?;
+            let old = compile(old, &env, trimmed.schema())?;
+            if !self.compiler.check_implies_opt(&new, &old).await.map_err(failed)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn rule_applies(&mut self, rule: &cedar_policy::Policy) -> Result<Verdict, ProveError> {
+        let (trimmed, envs) = self.for_rule(rule)?;
+        for env in envs {
+            let compiled = CompiledPolicy::compile(rule, &env, trimmed.schema()).map_err(failed)?;
+            if !self.compiler.check_never_matches_opt(&compiled).await.map_err(failed)? {
+                return Ok(Verdict::Holds);
+            }
+        }
+        Ok(Verdict::Fails(None))
+    }
+
+    async fn rule_errs(&mut self, rule: &cedar_policy::Policy) -> Result<Verdict, ProveError> {
+        let (trimmed, envs) = self.for_rule(rule)?;
+        for env in envs {
+            let compiled = CompiledPolicy::compile(rule, &env, trimmed.schema()).map_err(failed)?;
+            if !self.compiler.check_never_errors_opt(&compiled).await.map_err(failed)? {
+                return Ok(Verdict::Fails(None));
+            }
+        }
+        Ok(Verdict::Holds)
+    }
+
+    /// What one rule is asked about: no counterexample is told of it, so that the answer counts.
+    fn for_rule(&self, rule: &cedar_policy::Policy) -> Result<(Trimmed, Vec<RequestEnv>), ProveError> {
+        let alone = PolicySet::from_policies([rule.clone()]).map_err(failed)?;
+        let reads = Reads::of(&alone, &[])?;
+        let trimmed = Trimmed::of(self.policy.schema_text(), &reads)?;
+        let envs = trimmed.envs(&[self.policy], &reads, |_| true);
+        Ok((trimmed, envs))
+    }
+
+    fn asks(&self, env: &RequestEnv) -> bool {
+        self.operation.is_none_or(|name| env.action().id().unescaped() == name)
+    }
+
+    /// Examples are guests; a proof that nothing is permitted anew is about everybody.
+    fn is_about(&self, env: &RequestEnv) -> bool {
+        self.asks(env) && (self.among.is_empty() || is_guests(env))
+    }
+
+    /// What the whole schema has.
+    fn whole(&self, is_asked: impl Fn(&RequestEnv) -> bool) -> Vec<RequestEnv> {
+        self.schema.request_envs().filter(is_asked).collect()
+    }
+}
+
+/// Whom such properties are about: nobody who manages keys gets one.
+fn is_guests(env: &RequestEnv) -> bool {
+    env.principal().basename() == "Guest"
 }
 
 /// The bundle, narrowed to requests for which the conditions hold: it permits something if and only if the bundle
@@ -235,6 +337,10 @@ fn only_where(
     }
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, ProveError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)
+}
+
 fn rule<'a>(set: &'a PolicySet, id: &str) -> Result<&'a cedar_policy::Policy, ProveError> {
     set.policy(&PolicyId::new(id)).ok_or_else(|| ProveError::NoRule(id.to_owned()))
 }
@@ -259,7 +365,5 @@ impl From<Env> for Found {
 
 /// An id that no rule can have, since it is no annotation of anybody's.
 const NARROW: &str = " only where";
-/// Whom such properties are about: nobody who manages keys gets one.
-const GUEST: &str = "Guest";
 /// How long the solver may think about one bundle, in milliseconds.
 const SOLVER_LIMIT_MS: &str = "300000";

@@ -13,6 +13,10 @@ use crate::prover::failed;
 #[derive(Clone, Debug, Default)]
 pub struct Reads {
     paths: BTreeSet<String>,
+    /// Those of the paths whose values are read, and not only whether they are there.
+    values: BTreeSet<String>,
+    /// The action, other than in what a rule is about.
+    action: bool,
     /// Something is read in a way that is not understood: then everything is.
     all: bool,
 }
@@ -24,7 +28,7 @@ impl Reads {
     /// [`ProveError`] if a condition is no Cedar.
     pub fn of(set: &PolicySet, conditions: &[&str]) -> Result<Self, ProveError> {
         // The key may stand in what a rule is about.
-        let mut reads = Self { paths: BTreeSet::from([KEY.to_owned()]), all: false };
+        let mut reads = Self { paths: BTreeSet::from([KEY.to_owned()]), ..Self::default() };
         reads.add_all(set)?;
         conditions.iter().try_for_each(|condition| reads.add(condition))?;
         Ok(reads)
@@ -50,6 +54,21 @@ impl Reads {
     /// Whether this path, something below or something around it is read.
     pub fn reads(&self, path: &str) -> bool {
         self.all || self.paths.iter().any(|read| overlap(read, path))
+    }
+
+    /// Whether the answer can depend on what is at this path: it is read, something below it is, or it is part of what is
+    /// read as a whole.
+    pub(crate) fn needs(&self, path: &str) -> bool {
+        let within = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let below = self.paths.iter().any(|read| within(read, path));
+        self.all || below || self.values.iter().any(|read| within(path, read))
+    }
+
+    /// Whether a condition reads the action.
+    pub(crate) fn reads_action(&self) -> bool {
+        self.all || self.action
     }
 
     /// Whether something that this condition reads is read here as well. That a report or a quote is there at all does not
@@ -90,6 +109,7 @@ impl Reads {
         match expr {
             Expr::GetAttr { expr: base, .. } => match path_of(expr) {
                 Some(path) => {
+                    self.values.insert(path.clone());
                     self.paths.insert(path);
                 }
                 None => self.walk(base),
@@ -119,7 +139,8 @@ impl Reads {
             Expr::Var(Var::Resource) => {
                 self.paths.insert(KEY.to_owned());
             }
-            Expr::Literal(_) | Expr::Var(Var::Principal | Var::Action) => {}
+            Expr::Var(Var::Action) => self.action = true,
+            Expr::Literal(_) | Expr::Var(Var::Principal) => {}
             _ => self.all = true,
         }
     }

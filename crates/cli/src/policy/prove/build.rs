@@ -78,7 +78,7 @@ impl Workshop<'_> {
             let viable = |condition: &str| {
                 let among: Vec<String> =
                     any.iter().cloned().chain([guests(condition), guests(root.condition())]).collect();
-                self.example(property, &among, proof).map(|found| found.is_some())
+                self.has_example(property, &among, proof)
             };
             if !viable("true")? {
                 continue;
@@ -108,7 +108,7 @@ impl Workshop<'_> {
                 }
             }
         }
-        possible = possible || self.example(property, &any, proof)?.is_some();
+        possible = possible || self.has_example(property, &any, proof)?;
         Ok(if possible { Shown::NotBuilt } else { Shown::Impossible })
     }
 
@@ -127,6 +127,15 @@ impl Workshop<'_> {
         proof: &Counterexample,
     ) -> Result<Option<Counterexample>, ProveError> {
         self.prover.example(self.policy, property, among, &proof.action)
+    }
+
+    fn has_example(
+        &self,
+        property: &Property<'_>,
+        among: &[String],
+        proof: &Counterexample,
+    ) -> Result<bool, ProveError> {
+        self.prover.has_example(self.policy, property, among, &proof.action)
     }
 
     /// Builds it, and then shorter descriptions for as long as they show the same.
