@@ -111,10 +111,26 @@ fn refused(pointer: &str, value: &str) -> String {
 #[test]
 fn a_claim_that_cannot_be_is_told_by_its_name() {
     for (pointer, value, told) in [
-        ("/guest/snp/host_data", "\"\"".to_owned(), "`host_data`: expected 64 hexadecimal digits, got 0"),
-        ("/guest/snp/host_data", format!("\"+1{}\"", "00".repeat(31)), "`host_data`: "),
-        ("/guest/snp/host_data", format!("\"{}\u{e9}\"", "00".repeat(31)), "`host_data`: "),
-        ("/guest/snp/host_data", format!("\"0\u{e9}0{}\"", "00".repeat(30)), "`host_data`: "),
+        (
+            "/guest/snp/host_data",
+            "\"\"".to_owned(),
+            "`host_data`: wrong number of hexadecimal digits: expected 64, got 0, got ``",
+        ),
+        (
+            "/guest/snp/host_data",
+            format!("\"+1{}\"", "00".repeat(31)),
+            "`host_data`: not a hexadecimal digit at offset 0",
+        ),
+        (
+            "/guest/snp/host_data",
+            format!("\"{}\u{e9}\"", "00".repeat(31)),
+            "`host_data`: not a hexadecimal digit at offset 62",
+        ),
+        (
+            "/guest/snp/host_data",
+            format!("\"0\u{e9}0{}\"", "00".repeat(30)),
+            "`host_data`: not a hexadecimal digit at offset 0",
+        ),
         (
             "/guest/snp/policy",
             "\"0x+1\"".to_owned(),
