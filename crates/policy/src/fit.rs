@@ -296,4 +296,25 @@ mod tests {
         assert_eq!(tried(|snp| snp.product.name()), each(&["Milan", "Genoa", "Turin"]));
         assert_eq!(tried(|snp| snp.signing_key.name()), each(&["vcek", "vlek"]));
     }
+
+    #[test]
+    fn event_logs_are_tried_that_prove_nothing_and_that_prove_everything() {
+        let logs = (0..60).filter_map(|turn| record(turn).tpm?.boot);
+        let tried = logs.map(|boot| {
+            shape(&[
+                boot.secure_boot.is_some(),
+                boot.pk.is_some(),
+                boot.kek.is_some(),
+                boot.db.is_some(),
+                boot.dbx.is_some(),
+                !boot.applications.is_empty(),
+                !boot.sections.is_empty(),
+                !boot.phases.is_empty(),
+                boot.command_line.is_some(),
+                boot.initrd.is_some(),
+                boot.boot_services_exited.is_some(),
+            ])
+        });
+        assert_eq!(tried.collect::<BTreeSet<_>>(), BTreeSet::from(["bare", "whole"]));
+    }
 }

@@ -60,3 +60,19 @@ fn the_entities_of_a_guest_are_whole() {
     assert_eq!(named("Key")["parents"], json!([{"type": "KeyRing", "id": "default"}]));
     assert_eq!(named("Processor")["attrs"]["revoked"], false);
 }
+
+#[test]
+fn bits_of_a_platform_that_nobody_knows_are_told_as_such() {
+    let policy = shipped_policy("deny-all");
+    let mut case = case("snp-production", "permit/known-image.json");
+    let mut platform = |bits: u64| {
+        case.record.snp.as_mut().unwrap().platform.0 = bits;
+        let entities = policy.entities(&case.record, &case.request, &case.key, &case.circumstances).unwrap();
+        let guest = entities.as_array().unwrap().iter().find(|entity| entity["uid"]["type"] == "Guest");
+        let platform = &guest.unwrap()["attrs"]["snp"]["platform"];
+        (platform["smt"] == true, platform["unknown_bits"] == true, platform["bits"].clone())
+    };
+    assert_eq!(platform(0x25), (true, false, json!([0, 2, 5])));
+    assert_eq!(platform(0x25 | 1 << 63), (true, true, json!([0, 2, 5, 63])));
+    assert_eq!(platform(0), (false, false, json!([])));
+}
