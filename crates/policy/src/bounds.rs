@@ -70,6 +70,7 @@ const MAX_CHARACTERS: usize = 32 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load_error::Position;
 
     fn problem(text: &str) -> Option<Problem> {
         check("t", text).map(|error| error.problem)
@@ -77,26 +78,40 @@ mod tests {
 
     #[test]
     fn nesting_is_counted_outside_of_strings_and_comments_and_for_each_rule() {
-        let open = "(".repeat(MAX_DEPTH);
+        let open = "(".repeat(32);
         assert_eq!(problem(&open), None);
-        let deep = Problem::TooMany { what: "brackets within brackets", max: MAX_DEPTH, got: MAX_DEPTH + 1 };
+        let deep = Problem::TooMany { what: "brackets within brackets", max: 32, got: 33 };
         assert_eq!(problem(&format!("{open}[")), Some(deep.clone()));
         assert_eq!(problem(&format!("{open}\"[\\\"[\"// [ \n/")), None);
         assert_eq!(problem(&format!("{open}\"\\\\\"[")), Some(deep));
-        let shut = ")".repeat(MAX_DEPTH);
+        let shut = ")".repeat(32);
         assert_eq!(problem(&format!("{open}{shut};{open}")), None);
     }
 
     #[test]
+    fn only_two_slashes_begin_a_comment_and_no_rule_ends_within_brackets() {
+        let open = "(".repeat(32);
+        let place = |text: &str| check("t", text).map(|error| (error.at, error.problem));
+        let deep = Problem::TooMany { what: "brackets within brackets", max: 32, got: 33 };
+        for between in ["/", "/ /", ";", "//\n"] {
+            let at = match between {
+                "//\n" => Position { line: 2, column: 1 },
+                _ => Position { line: 1, column: 33 + between.len() },
+            };
+            assert_eq!(place(&format!("{open}{between}[")), Some((Some(at), deep.clone())), "{between:?}");
+        }
+        assert_eq!(place(&format!("{open}//[")), None);
+    }
+
+    #[test]
     fn signs_and_characters_are_counted_for_each_rule() {
-        let signs = ".".repeat(MAX_SIGNS);
+        let signs = ".".repeat(2048);
         assert_eq!(problem(&format!("{signs};{signs}")), None);
-        let many = Problem::TooMany { what: "signs in one rule", max: MAX_SIGNS, got: MAX_SIGNS + 1 };
+        let many = Problem::TooMany { what: "signs in one rule", max: 2048, got: 2049 };
         assert_eq!(problem(&format!("{signs}.")), Some(many));
-        let long = "a".repeat(MAX_CHARACTERS);
+        let long = "a".repeat(32_768);
         assert_eq!(problem(&format!("{long};{long}")), None);
-        let max = MAX_CHARACTERS;
-        let too_long = Problem::TooMany { what: "characters in one rule", max, got: max + 1 };
+        let too_long = Problem::TooMany { what: "characters in one rule", max: 32_768, got: 32_769 };
         assert_eq!(problem(&format!("{long}a")), Some(too_long));
     }
 }

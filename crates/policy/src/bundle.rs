@@ -128,16 +128,23 @@ mod tests {
         let problems = |bundle: Bundle| -> Vec<Problem> {
             bundle.check_bounds().into_iter().map(|error| error.problem).collect()
         };
+        let spaces = |bytes: usize| " ".repeat(bytes);
         assert_eq!(problems(Bundle::new("", "")), [Problem::Empty]);
-        let long = " ".repeat(MAX_POLICY_TEXT + 1);
-        let too_long = Problem::TooLong { max: MAX_POLICY_TEXT, got: MAX_POLICY_TEXT + 1 };
-        assert_eq!(problems(Bundle::new("", "").with_policy("a", long)), [too_long]);
+        let one = |schema, references| Bundle::new(schema, references).with_policy("a", spaces(262_144));
+        assert_eq!(problems(one(spaces(262_144), spaces(67_108_864))), []);
+        let too_long = |max| Problem::TooLong { max, got: max + 1 };
+        assert_eq!(problems(Bundle::new("", "").with_policy("a", spaces(262_145))), [too_long(262_144)]);
+        assert_eq!(
+            problems(one(spaces(262_145), spaces(67_108_865))),
+            [too_long(262_144), too_long(67_108_864)]
+        );
         assert_eq!(
             problems(Bundle::new("", "").with_policy("a", "").with_policy("a", "")),
             [Problem::RepeatedFile]
         );
-        let many = (0..=MAX_FILES).fold(Bundle::new("", ""), |b, i| b.with_policy(i.to_string(), ""));
-        let too_many = Problem::TooMany { what: "policy files", max: MAX_FILES, got: MAX_FILES + 1 };
-        assert_eq!(problems(many), [too_many]);
+        let files = |count| (0..count).fold(Bundle::new("", ""), |b, i| b.with_policy(i.to_string(), ""));
+        assert_eq!(problems(files(256)), []);
+        let too_many = Problem::TooMany { what: "policy files", max: 256, got: 257 };
+        assert_eq!(problems(files(257)), [too_many]);
     }
 }

@@ -56,16 +56,16 @@ impl Explainer<'_> {
         if reasons.is_empty() { vec![no_permit()] } else { reasons }
     }
 
-    /// How far a rule is from applying, and the conditions that fail. A condition that cannot be read because one
-    /// before it failed counts and is not listed: that one guards it.
+    /// How far a rule is from applying, and the conditions that fail. A condition that cannot be read counts and is not
+    /// listed: one before it failed, which guards it, as else Cedar had met the error too.
     fn miss<'r>(&self, rule: &'r Rule) -> (usize, &'r Rule, Vec<&'r Condition>) {
         let mut failing = Vec::new();
         let mut unreadable = 0usize;
         for condition in &rule.conditions {
             match self.holds(condition) {
                 Ok(true) => {}
-                Err(_) if !failing.is_empty() => unreadable = unreadable.saturating_add(1),
-                Ok(false) | Err(_) => failing.push(condition),
+                Ok(false) => failing.push(condition),
+                Err(_) => unreadable = unreadable.saturating_add(1),
             }
         }
         (failing.len().saturating_add(unreadable), rule, failing)

@@ -142,7 +142,7 @@ fn snp(turn: usize, whole: bool) -> SnpClaims {
         committed_firmware: (0, 0, 0),
         launch_mit_vector: whole.then_some(u64::MAX),
         current_mit_vector: whole.then_some(0),
-        signing_key: pick(&[SigningKey::Vcek, SigningKey::Vlek], turn / 3, SigningKey::Vcek),
+        signing_key: pick(&[SigningKey::Vcek, SigningKey::Vlek], turn, SigningKey::Vcek),
         chip_id: whole.then_some(ChipId([0; 64])),
         csp_id: whole.then(|| "CN=provider".to_owned()),
         crl_issued: whole.then_some(UnixTime(0)),
@@ -227,3 +227,94 @@ const TURNS: usize = 60;
 /// A floor for one product, so that processors are seen with and without.
 const FLOOR: &str = "version = 1\n[[tcb_floor]]\nproduct = \"Milan\"\n\
     fmc = 0\nbootloader = 0\ntee = 0\nsnp = 0\nmicrocode = 0\nmitigations = [0]\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much there is of a report or a quote whose optional claims are all there or all absent.
+    fn shape(there: &[bool]) -> &'static str {
+        match there {
+            [] => "none",
+            [first, rest @ ..] if rest.iter().any(|other| other != first) => "some",
+            [first, ..] => {
+                if *first {
+                    "whole"
+                } else {
+                    "bare"
+                }
+            }
+        }
+    }
+
+    /// The shapes of report and quote of a turn's guest.
+    fn shapes(turn: usize) -> [&'static str; 2] {
+        let ClaimsRecord { snp, tpm, .. } = record(turn);
+        let snp = snp.map_or(Vec::new(), |snp| {
+            vec![
+                snp.cpuid.is_some(),
+                snp.id_key_digest.is_some(),
+                snp.author_key_digest.is_some(),
+                snp.launch_mit_vector.is_some(),
+                snp.current_mit_vector.is_some(),
+                snp.chip_id.is_some(),
+                snp.csp_id.is_some(),
+                snp.crl_issued.is_some(),
+            ]
+        });
+        let tpm = tpm.map_or(Vec::new(), |tpm| {
+            let pcrs = tpm.pcrs.keys().copied();
+            let all = if pcrs.clone().eq(0..16) {
+                true
+            } else {
+                assert!(pcrs.eq(0..8));
+                false
+            };
+            vec![all, tpm.ak_name.is_some(), tpm.boot.is_some(), tpm.paravisor.is_some()]
+        });
+        [shape(&snp), shape(&tpm)]
+    }
+
+    #[test]
+    fn reports_and_quotes_are_tried_absent_bare_and_whole_each_beside_each() {
+        let reports = ["none", "bare", "whole"].into_iter().cycle();
+        let quotes = ["none", "bare", "bare", "whole", "whole"].into_iter().cycle();
+        for (turn, (report, quote)) in (0..60).zip(reports.zip(quotes)) {
+            assert_eq!(shapes(turn), [report, quote], "turn {turn}");
+        }
+    }
+
+    #[test]
+    fn every_product_and_signing_key_is_tried_with_bare_and_with_whole_reports() {
+        let tried = |of: fn(&SnpClaims) -> &'static str| {
+            let reports = (0..60).filter_map(|turn| Some((record(turn).snp?, shapes(turn)[0])));
+            reports.map(|(snp, shape)| (of(&snp), shape)).collect::<BTreeSet<_>>()
+        };
+        let each = |names: &[&'static str]| {
+            names.iter().flat_map(|name| [(*name, "bare"), (*name, "whole")]).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(tried(|snp| snp.product.name()), each(&["Milan", "Genoa", "Turin"]));
+        assert_eq!(tried(|snp| snp.signing_key.name()), each(&["vcek", "vlek"]));
+    }
+
+    #[test]
+    fn event_logs_are_tried_that_prove_nothing_and_that_prove_everything() {
+        let logs = (0..60).filter_map(|turn| record(turn).tpm?.boot);
+        let tried = logs.map(|boot| {
+            shape(&[
+                boot.secure_boot.is_some(),
+                boot.pk.is_some(),
+                boot.kek.is_some(),
+                boot.db.is_some(),
+                boot.dbx.is_some(),
+                !boot.applications.is_empty(),
+                !boot.sections.is_empty(),
+                !boot.phases.is_empty(),
+                boot.command_line.is_some(),
+                boot.initrd.is_some(),
+                boot.boot_services_exited.is_some(),
+            ])
+        });
+        assert_eq!(tried.collect::<BTreeSet<_>>(), BTreeSet::from(["bare", "whole"]));
+    }
+}

@@ -70,4 +70,10 @@ mod tests {
         let error = errors.iter().next().unwrap();
         assert_eq!((error.problem.code(), error.at.map(|at| at.line)), ("syntax", Some(2)));
     }
+
+    #[test]
+    fn an_empty_line_before_the_first_rule_goes() {
+        let rule = "permit (principal, action, resource);\n";
+        assert_eq!(format("a.cedar", &format!("\n{rule}")).as_deref(), Ok(rule));
+    }
 }

@@ -331,3 +331,22 @@ const GUESTS_ONLY: &str =
 const MAX_RULES: usize = 2048;
 /// Stack of the loader, in bytes: what the bounds on nesting let through, several times over.
 const STACK: usize = 128 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_holds_at_most_2048_rules_in_all_its_files() {
+        let file = |name: &str, rules: usize| {
+            (name.to_owned(), "forbid (principal, action, resource);".repeat(rules))
+        };
+        let problems = |rules: usize| {
+            let mut errors = Vec::new();
+            assert_eq!(parse(&[file("a", 1024), file("b", rules)], &mut errors).len(), 2);
+            errors.into_iter().map(|error| error.problem).collect::<Vec<_>>()
+        };
+        assert_eq!(problems(1024), []);
+        assert_eq!(problems(1025), [Problem::TooMany { what: "rules", max: 2048, got: 2049 }]);
+    }
+}

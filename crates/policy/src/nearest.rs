@@ -73,4 +73,30 @@ mod tests {
         assert_eq!(nearest(&[reason(ReasonKind::Forbid, "f", "x", "y", "z")]), None);
         assert_eq!(nearest(&[]), None);
     }
+
+    #[test]
+    fn every_form_of_condition_is_a_wish() {
+        for (condition, wanted, found, told) in [
+            ("a == 1 || b == 2", "one side to hold", "(a: 3; b: 4)", "`a == 1 || b == 2` held"),
+            ("a == (b || c)", "== (b || c)", "false", "`a == (b || c)` held"),
+            ("principal has snp", "present", "absent", "`principal has snp`"),
+            (
+                "!(principal has snp)",
+                "absent",
+                "present",
+                "`!(principal has snp)` held (wanted absent, found present)",
+            ),
+            ("principal.simulated", "true", "false", "`principal.simulated` were true (it is false)"),
+            ("a in [B::\"c\"]", "in [B::\"c\"]", "B::\"d\"", "`a` were in [B::\"c\"] (it is B::\"d\")"),
+            ("a.contains(4)", "with 4", "[0, 1]", "`a.contains(4)` held (wanted with 4, found [0, 1])"),
+            (
+                "principal is Guest",
+                "is Guest",
+                "Operator::\"a\"",
+                "`principal is Guest` held (wanted is Guest, found Operator::\"a\")",
+            ),
+        ] {
+            assert_eq!(wish(&reason(ReasonKind::NearMiss, "r", condition, wanted, found)), told);
+        }
+    }
 }

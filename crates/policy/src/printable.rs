@@ -30,7 +30,10 @@ mod tests {
             "`\\u{1b}[2J\\r`:\n\t\"é…\" \\ '\\u{202e}'"
         );
         let long = printable(&"\u{7}".repeat(100_000));
-        assert!(long.len() <= MAX_SHOWN + 16 && long.ends_with("..."), "{}", long.len());
+        assert_eq!(long, "\\u{7}".repeat(820) + "...");
+        let letters = |count: usize| "a".repeat(count);
+        assert_eq!(printable(&letters(4097)), letters(4097));
+        assert_eq!(printable(&letters(4098)), letters(4097) + "...");
     }
 
     /// A member that nobody knows is named in errors by those who read it.

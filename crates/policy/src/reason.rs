@@ -178,4 +178,21 @@ mod tests {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
     }
+
+    #[test]
+    fn a_denial_is_shown_as_its_code_and_a_line_for_each_reason() {
+        let reason = |rule: &str| Reason {
+            kind: ReasonKind::Lock,
+            rule: rule.into(),
+            doc: "d".into(),
+            condition: "key.enabled".into(),
+            wanted: "true".into(),
+            found: "false".into(),
+        };
+        let denial = Denial { code: DenialCode::KeyDisabled, reasons: vec![reason("r"), reason("s")] };
+        let shown = "key-disabled\n  r: key.enabled: wanted true, found false\n  \
+                     s: key.enabled: wanted true, found false";
+        assert_eq!(denial.to_string(), shown);
+        assert_eq!(DenialCode::SuiteTooWeak.to_string(), "suite-too-weak");
+    }
 }

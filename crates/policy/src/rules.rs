@@ -210,7 +210,6 @@ fn scope_condition(text: &str) -> Result<Condition, String> {
     let left = parse(variable)?;
     let sides = rest.split_once(' ').map(|(operator, right)| (operator, parse(right)));
     let test = match sides {
-        Some(("==", Ok(right))) => Test::Compare { left, operator: Operator::Equal, right },
         Some(("in", Ok(right))) => Test::Compare { left, operator: Operator::In, right },
         _ => Test::Shape { left, wanted: rest.to_owned() },
     };

@@ -139,7 +139,10 @@ mod tests {
         assert_eq!(later, Err(StatementError::Version { got: 2 }));
         let extra = BundleStatement::parse(&format!("{text}extra = 1\n")).unwrap_err();
         assert!(extra.to_string().contains("unknown field `extra`"), "{extra}");
-        let long = BundleStatement::parse(&" ".repeat(MAX_TEXT + 1));
-        assert_eq!(long, Err(StatementError::TooLong { got: MAX_TEXT + 1 }));
+        let padded = |bytes: usize| text.clone() + &" ".repeat(bytes - text.len());
+        assert!(BundleStatement::parse(&padded(65_536)).is_ok());
+        let long = BundleStatement::parse(&padded(65_537)).unwrap_err();
+        assert_eq!(long, StatementError::TooLong { got: 65_537 });
+        assert!(long.to_string().ends_with("expected at most 65536 bytes, got 65537"), "{long}");
     }
 }

@@ -166,6 +166,7 @@ mod tests {
         assert!(!possible("Measurement", &"0f".repeat(32)));
         assert!(possible("HostData", &"0f".repeat(32)));
         assert!(possible("Csp", "CN=cc-us-east-2.amazonaws.com"));
+        assert!(possible("Csp", "x") && possible("Csp", &"x".repeat(128)));
         assert!(!possible("Csp", "") && !possible("Csp", "CN=\n") && !possible("Csp", &"x".repeat(129)));
         assert!(possible("Pcr", &"0f".repeat(32)) && possible("Pcr", &"0f".repeat(48)));
         assert!(!possible("Pcr", &"0f".repeat(20)) && !possible("AkName", &"0f".repeat(32)));

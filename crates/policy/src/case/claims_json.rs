@@ -236,7 +236,7 @@ pub(super) fn named<T: Copy, const N: usize>(
 fn bytes<const N: usize>(what: &str, text: &str) -> Result<[u8; N], String> {
     let wrong = |error: ParseHexError| format!("`{what}`: {error}, got `{text}`");
     let length = ParseHexError::Length { expected: N.saturating_mul(2), got: text.len() };
-    if text.len() != N.saturating_mul(2) || !text.is_ascii() {
+    if text.len() != N.saturating_mul(2) {
         return Err(wrong(length));
     }
     let mut out = [0; N];

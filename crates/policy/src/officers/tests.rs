@@ -75,6 +75,11 @@ fn armored(blob: &[u8]) -> String {
     format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(blob))
 }
 
+/// A text with spaces behind it, this long.
+fn padded(text: &str, bytes: usize) -> String {
+    text.to_owned() + &" ".repeat(bytes - text.len())
+}
+
 fn three() -> [Signer; 3] {
     [Signer::new(1, "alice", false), Signer::new(2, "bob", true), Signer::new(3, "carol", false)]
 }
@@ -98,6 +103,9 @@ fn enough_officers_sign_each_with_one_vote() {
     let stranger = Signer::new(9, "mallory", false).sign(b"m", &GOOD);
     assert_eq!(verify(2, format!("{stranger}{c}")), Err(few(&["carol"])));
     assert_eq!(verify(2, String::new()), Err(few(&[])));
+    let told = |by: &[&str]| few(by).to_string();
+    assert_eq!(told(&[]), "signed by 0 of the 2 officers that must sign");
+    assert_eq!(told(&["alice", "bob"]), "signed by 2 of the 2 officers that must sign: alice, bob");
     // A key that another signs in the name of is not its own.
     let forged =
         Signer { key: Ed25519SigningKey::from_seed(&[9; 32]).unwrap(), ..Signer::new(1, "alice", false) };
@@ -164,13 +172,35 @@ fn what_is_no_signature_is_named() {
         assert!(matches!(cut, Err(SignatureError::Malformed { number: 1, .. })), "{len}");
     }
     assert_eq!(what(&armored(&[&blob[..], &[0]].concat())), (1, "there is something behind it"));
-    for bit in 0..blob.len() * 8 {
-        let mut flipped = blob.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        assert!(officers(1).verify(NAMESPACE, b"m", &armored(&flipped)).is_err(), "bit {bit}");
+}
+
+/// Those of a hardware key that say how it was touched are signed as well.
+#[test]
+fn no_bit_of_a_signature_can_be_changed() {
+    let officers = officers(1);
+    for signer in three() {
+        let good = signer.sign(b"m", &GOOD);
+        let blob = STANDARD.decode(good.lines().nth(1).unwrap()).unwrap();
+        for bit in 0..blob.len() * 8 {
+            let mut flipped = blob.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let verified = officers.verify(NAMESPACE, b"m", &armored(&flipped));
+            assert!(verified.is_err(), "{}, bit {bit}", signer.name);
+        }
     }
-    assert_eq!(officers(1).verify(NAMESPACE, b"m", &good.repeat(65)), Err(SignatureError::TooMany));
-    assert_eq!(officers(1).verify(NAMESPACE, b"m", &" ".repeat(MAX_TEXT + 1)), Err(SignatureError::TooMany));
+}
+
+#[test]
+fn no_more_is_looked_at_than_64_signatures_in_262144_bytes() {
+    let [alice, ..] = three();
+    let good = alice.sign(b"m", &GOOD);
+    let verify = |armored: &str| officers(1).verify(NAMESPACE, b"m", armored);
+    assert_eq!(verify(&good.repeat(64)), Ok(vec!["alice".into()]));
+    assert_eq!(verify(&good.repeat(65)), Err(SignatureError::TooMany));
+    assert_eq!(verify(&padded(&good, 262_144)), Ok(vec!["alice".into()]));
+    assert_eq!(verify(&padded(&good, 262_145)), Err(SignatureError::TooMany));
+    let told = "too many signatures to look at: expected at most 64 in 262144 bytes";
+    assert_eq!(SignatureError::TooMany.to_string(), told);
 }
 
 #[test]
@@ -200,7 +230,9 @@ fn what_cannot_be_officers_is_refused() {
     assert_eq!(what(&format!("{PLAIN} {} x", STANDARD.encode(longer))), "there is something behind it");
     let short = [field(PLAIN.as_bytes()), field(&[1; 31])].concat();
     assert_eq!(what(&format!("{PLAIN} {} x", STANDARD.encode(short))), "an Ed25519 key has 32 bytes");
-    assert_eq!(what(&"x".repeat(MAX_LINE + 1)), "the line is too long");
+    assert!(Officers::new(1, &[padded(&alice, 4096)]).is_ok());
+    let too_long = OfficersError::Key { number: 1, what: "the line is too long" };
+    assert_eq!(Officers::new(1, &[padded(&alice, 4097)]).unwrap_err(), too_long);
 }
 
 /// Made by OpenSSH: `ssh-keygen -t ed25519`, then `ssh-keygen -Y sign -n keyfast-bundle` of "message" and a newline.

@@ -78,6 +78,26 @@ fn a_value_counts_within_its_dates_and_what_is_denied_always_is() {
 }
 
 #[test]
+fn a_value_with_one_date_counts_by_it_and_only_one_without_stays_as_it_is() {
+    let (date, at) = ("2026-11-22T09:30:00Z", UnixTime(1_795_339_800));
+    let before = UnixTime(at.0 - 1);
+    for (dates, stays, states, active) in [
+        (String::new(), true, ["active", "active"], [1, 1]),
+        (format!("valid_from = {date}"), false, ["trial", "active"], [0, 1]),
+        (format!("valid_until = {date}"), false, ["active", "expired"], [1, 0]),
+    ] {
+        let value = "a".repeat(96);
+        let text =
+            format!("[[measurement]]\nvalue = \"{value}\"\nname = \"n\"\nstate = \"active\"\n{dates}\n");
+        let references = References::parse(&format!("version = 1\n{text}")).unwrap();
+        let known = references.find(ValueKind::Measurement, &value).unwrap();
+        assert_eq!((known.stays(), [before, at].map(|now| known.state(now).name())), (stays, states));
+        let count = |now| references.count(ValueKind::Measurement, &[State::Active], now);
+        assert_eq!([before, at].map(count), active, "{dates}");
+    }
+}
+
+#[test]
 fn a_floor_is_announced_before_it_comes_into_force() {
     let floor = |snp: u8, dates: &str| {
         let floor = FLOOR.replace("snp = 3", &format!("snp = {snp}"));
@@ -124,8 +144,14 @@ fn dates_and_bits_that_cannot_be_are_refused() {
     let floor = format!("version = 1\n[[tcb_floor]]\nproduct = \"Genoa\"\n{FLOOR}");
     let (_, message) = error(&format!("{floor}mitigations = [64]\n"));
     assert_eq!(message, "a mitigation is no bit of a vector: expected 0 to 63");
-    let (_, message) = error(&format!("{floor}warn_from = 2026-11-22T09:30:00Z\n"));
-    assert_eq!(message, "warn_from must be before deny_from");
+    let last = References::parse(&format!("{floor}mitigations = [0, 63]\n")).unwrap();
+    let bits = last.tcb_floor(Product::Genoa, None, NOW).map(|floor| floor.mitigations.clone());
+    assert_eq!(bits, Some(vec![0, 63]));
+    let warn = "warn_from = 2026-11-22T09:30:00Z\n";
+    for deny in ["", "deny_from = 2026-11-22T09:30:00Z\n"] {
+        let (_, message) = error(&format!("{floor}{warn}{deny}"));
+        assert_eq!(message, "warn_from must be before deny_from");
+    }
 }
 
 #[test]

@@ -33,3 +33,8 @@ pub fn case(policy: &str, path: &str) -> Case {
     Case::parse(&text, |base| Some(read(&format!("{folder}/{base}"))))
         .unwrap_or_else(|error| panic!("{folder}/{path}: {error}"))
 }
+
+/// A text with spaces behind it, so long.
+pub fn padded(text: &str, bytes: usize) -> String {
+    text.to_owned() + &" ".repeat(bytes - text.len())
+}

@@ -21,7 +21,7 @@ use verify::challenge::ChallengeKey;
 use verify::tpm::name_of;
 use verify::{Endorsements, EnrolledKey, EnrolledKeys, Enrolment, TrustAnchors, authenticate_enrolled};
 
-use crate::bundle::{case, shipped_policy};
+use crate::bundle::{case, padded, shipped_policy};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -185,17 +185,24 @@ fn what_policy_did_not_decide_is_no_case() {
 
 #[test]
 fn a_text_that_is_too_long_is_not_kept_and_not_read() {
-    let mut record = record(EvidenceKind::Tpm);
-    let boot = record.tpm.as_mut().unwrap().boot.as_mut().unwrap();
-    boot.phases = vec!["x".repeat(1000); 64];
-    let record = record;
-    assert!(kept(&record).to_text().is_none());
-    let long = " ".repeat(Kept::MAX_TEXT + 1);
-    let (max, got) = (Kept::MAX_TEXT, Kept::MAX_TEXT + 1);
-    assert_eq!(Kept::parse(&long).unwrap_err(), CaseError::TooLong { max, got });
-    let long = " ".repeat(Decision::MAX_LINE + 1);
-    let (max, got) = (Decision::MAX_LINE, Decision::MAX_LINE + 1);
-    assert_eq!(Decision::parse(&long).unwrap_err(), CaseError::TooLong { max, got });
+    let record = record(EvidenceKind::Tpm);
+    let text = |phase: usize| {
+        let mut record = record.clone();
+        record.tpm.as_mut().unwrap().boot.as_mut().unwrap().phases = vec!["x".repeat(phase)];
+        kept(&record).to_text()
+    };
+    let rest = text(0).unwrap().len();
+    assert_eq!(text(65_536 - rest).map(|text| text.len()), Some(65_536));
+    assert_eq!(text(65_537 - rest), None);
+    let short = text(0).unwrap();
+    assert!(Kept::parse(&padded(&short, 65_536)).is_ok());
+    let too_long = |max| CaseError::TooLong { max, got: max + 1 };
+    assert_eq!(Kept::parse(&padded(&short, 65_537)).unwrap_err(), too_long(65_536));
+    let decision = kept(&record).decision(0, answer(denied("policy-denied"))).unwrap();
+    let line = decision.to_line().unwrap();
+    assert!(Decision::parse(&padded(&line, 1_048_576)).is_ok());
+    assert_eq!(Decision::parse(&padded(&line, 1_048_577)).unwrap_err(), too_long(1_048_576));
+    assert_eq!((Kept::MAX_TEXT, Decision::MAX_LINE), (65_536, 1_048_576));
 }
 
 #[test]
@@ -220,6 +227,8 @@ fn a_past_decision_becomes_a_case_that_is_decided_the_same() {
         let mut kept = Kept::new(&case.record, case.circumstances.now);
         kept.add(&case.circumstances, &case.request, Some(&case.key));
         let decision = kept.decision(0, answer(case.expect.clone())).unwrap();
+        assert_eq!((decision.id(), decision.leaf()), ("ab".repeat(16).as_str(), 17));
+        assert_eq!(decision.now(), Ok(case.circumstances.now));
         decision.case().unwrap().run(&shipped_policy(policy)).unwrap();
     }
 }

@@ -82,7 +82,10 @@ fn a_misspelt_action_is_refused() {
     let text = format!("{NAMED}permit (principal, action == Action::\"unwarp\", resource);");
     let problems = problems(&text);
     let suggestion = problems.iter().find(|error| error.to_string().contains("unwrap"));
-    assert!(suggestion.is_some(), "{problems:?}");
+    let help = suggestion.and_then(|error| error.help.as_deref());
+    let actions = "the actions are audit, create, disable, enable, enrol, import, load, manage, release, renew, \
+                   secret, set-policy, unwrap, view, withdraw";
+    assert_eq!(help, Some(actions), "{problems:?}");
 }
 
 #[test]
@@ -230,6 +233,13 @@ fn a_schema_that_does_not_fit_the_broker_is_refused() {
         ("action renew ", "action review "),
         ("} tags String;", "};"),
         ("  now: datetime,", "  now: Long,"),
+        ("entity Operator in [OperatorGroup] =", "entity Operator ="),
+        ("  uid: Long,", "  uid: String,"),
+        ("entity Broker;", "entity Broker = { name: String };"),
+        ("action view in [manage]", "action watch in [manage]"),
+        ("action \"set-policy\" in [manage]", "action \"set-policies\" in [manage]"),
+        ("action withdraw in [manage]", "action withdraw"),
+        ("principal: Operator, resource: AkName,", "principal: Operator, resource: Key,"),
     ] {
         assert!(schema.contains(from), "{from}");
         let error = load(schema.replacen(from, to, 1)).expect_err(from);

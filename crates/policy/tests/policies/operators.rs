@@ -117,3 +117,33 @@ fn whether_anybody_may_manage_is_known() {
         @id(\"f\") @doc(\"d\")\nforbid (principal is Operator, action, resource);\n";
     assert!(!load(guests, "").permits_some_act());
 }
+
+#[test]
+fn what_each_condition_comes_to_is_known_of_acts_as_of_guests() {
+    let policy = load(RULES, "");
+    let mut key = key();
+    let outcomes = |key: &KeyAttributes, groups: &[&str]| {
+        let outcomes = policy.outcomes_of_act(&alice(groups), Act::Create, Object::Key(key), UnixTime(0));
+        let conditions = policy.conditions().map(|(rule, _)| rule).zip(outcomes);
+        conditions.filter(|(rule, _)| *rule == "ours/officers").map(|(_, holds)| holds).collect::<Vec<_>>()
+    };
+    key.for_simulation = true;
+    assert_eq!(outcomes(&key, &["officers"]), [true, true, true, false].map(Some));
+    key.for_simulation = false;
+    assert_eq!(outcomes(&key, &[]), [false, true, true, true].map(Some));
+}
+
+#[test]
+fn acts_and_objects_are_shown_as_policies_name_them() {
+    let name = format!("000b{}", "ab".repeat(32));
+    let objects = [
+        (Object::Broker, "the broker".to_owned()),
+        (Object::Key(&key()), "Key::\"db\"".to_owned()),
+        (Object::AttestationKey(&name.parse().unwrap()), format!("AkName::\"{name}\"")),
+    ];
+    for (object, shown) in objects {
+        assert_eq!(object.to_string(), shown);
+    }
+    assert_eq!(Act::ALL.map(|act| act.to_string()), Act::ALL.map(Act::name));
+    assert_eq!(Act::SetPolicy.to_string(), "set-policy");
+}

@@ -68,8 +68,18 @@ fn one_that_does_not_load_denies_and_says_why() {
     let Evaluation::Deny(denial) = evaluate(&policy, &known(unguarded)) else { panic!() };
     assert_eq!(denial.code, DenialCode::EvaluationFailed);
     assert_eq!(denial.reasons[0].kind, ReasonKind::Error);
-    let long = ReleasePolicy { cedar: " ".repeat(ReleasePolicy::MAX_LEN + 1).into(), immutable: true };
-    assert!(policy.of_key(&long).is_err());
     let empty = ReleasePolicy { cedar: "// nothing".into(), immutable: true };
     assert!(policy.of_key(&empty).is_err());
+}
+
+#[test]
+fn one_may_be_as_long_as_the_bound_and_no_longer() {
+    let of_length = |bytes: usize| {
+        let ReleasePolicy { cedar, immutable } = own("true").unwrap();
+        let padded = ReleasePolicy { cedar: bundle::padded(&cedar, bytes).into(), immutable };
+        shipped().of_key(&padded).map(|own| own.rules().count()).map_err(|errors| errors.to_string())
+    };
+    assert_eq!(of_length(32_768), Ok(1));
+    let too_long = "the key's own policy: too long: expected at most 32768 bytes, got 32769";
+    assert_eq!(of_length(32_769), Err(too_long.to_owned()));
 }
