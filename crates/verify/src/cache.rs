@@ -47,3 +47,22 @@ impl<V> Cache<V> {
         young.insert(bytes.into(), verified);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_verified_is_found_until_two_generations_have_come_after_it() {
+        let cache = Cache::default();
+        let keep = |n: usize| cache.insert(&n.to_be_bytes(), Arc::new(n));
+        let find = |n: usize| cache.find(&n.to_be_bytes()).map(|found| *found);
+        (0..2048).for_each(keep);
+        assert!((0..2048).all(|n| find(n) == Some(n)));
+        // One more, and the first 2048 are old. What is found among them is young again.
+        keep(2048);
+        assert_eq!(find(0), Some(0));
+        (2049..=4095).for_each(keep);
+        assert_eq!([find(1), find(0), find(2048), find(4095)], [None, Some(0), Some(2048), Some(4095)]);
+    }
+}

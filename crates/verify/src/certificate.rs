@@ -227,6 +227,31 @@ mod tests {
         assert_eq!(attribute(ark.subject(), COMMON_NAME), Some("ARK-Milan"));
     }
 
+    /// A name of these attributes: the last arc of the type (2.5.4), the tag of the value, its bytes.
+    fn name(attributes: &[(u8, u8, &[u8])]) -> Name {
+        let element =
+            |tag: u8, contents: &[u8]| [&[tag, u8::try_from(contents.len()).unwrap()][..], contents].concat();
+        let attribute = |(arc, tag, value): &(u8, u8, &[u8])| {
+            let pair = [&[6, 3, 0x55, 4, *arc][..], &element(*tag, value)].concat();
+            element(0x31, &element(0x30, &pair))
+        };
+        let all: Vec<u8> = attributes.iter().flat_map(attribute).collect();
+        Name::from_der(&element(0x30, &all)).unwrap()
+    }
+
+    #[test]
+    fn an_attribute_is_the_only_one_of_its_type_and_text() {
+        let common_name =
+            |attributes: &[(u8, u8, &[u8])]| attribute(&name(attributes), COMMON_NAME).map(str::to_owned);
+        for text in [0x0c, 0x13, 0x16] {
+            assert_eq!(common_name(&[(10, 0x0c, b"AMD"), (3, text, b"ARK-Milan")]), Some("ARK-Milan".into()));
+        }
+        assert_eq!(common_name(&[(3, 0x0c, b"ARK-Milan"), (3, 0x0c, b"ARK-Genoa")]), None);
+        assert_eq!(common_name(&[(3, 0x04, b"ARK-Milan")]), None, "an octet string");
+        assert_eq!(common_name(&[(3, 0x0c, &[0xff])]), None, "no utf-8");
+        assert_eq!(common_name(&[(10, 0x0c, b"ARK-Milan")]), None);
+    }
+
     #[test]
     fn every_truncation_and_a_trailing_byte_are_refused() {
         for len in 0..ARK.len() {

@@ -267,3 +267,33 @@ fn extension_check(name: &str) -> Check {
         _ => Check::Tcb,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_fails_the_check_that_needs_it() {
+        let certificate = Role::Vcek;
+        for (name, check) in [
+            ("productName", Check::Product),
+            ("hwID", Check::Chip),
+            ("CSP_ID", Check::Chip),
+            ("snp", Check::Tcb),
+            ("reserved (spl4)", Check::Tcb),
+        ] {
+            assert_eq!(ChainError::ExtensionMissing { certificate, name }.check(), check);
+            assert_eq!(ChainError::ExtensionMalformed { certificate, name, got: vec![5] }.check(), check);
+            assert_eq!(
+                ChainError::ExtensionUnexpected { certificate, name, owner: Role::Vlek }.check(),
+                check
+            );
+        }
+    }
+
+    #[test]
+    fn a_role_is_called_what_amd_calls_it() {
+        let all = [Role::Ark, Role::Ask, Role::Asvk, Role::Vcek, Role::Vlek].map(|role| role.to_string());
+        assert_eq!(all, ["ARK", "ASK", "ASVK", "VCEK", "VLEK"]);
+    }
+}

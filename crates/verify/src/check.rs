@@ -264,6 +264,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_challenge_or_a_policy_judges_is_not_the_verifiers() {
+        let all = [&Check::SNP[..], &Check::AZURE, &Check::SVSM, &Check::TPM].concat();
+        let of = |judge| -> Vec<&str> {
+            all.iter().filter(|check| check.judge() == judge).map(|check| check.id()).collect()
+        };
+        assert_eq!(of(Judge::Policy), ["14", "16", "17", "18"]);
+        assert_eq!(of(Judge::Challenge), ["V3", "T5"]);
+        assert_eq!(of(Judge::Verifier).len(), 28);
+    }
+
+    #[test]
+    fn reserved_bits_of_a_report_fail_the_check_of_reserved_bytes() {
+        for error in [
+            ReportError::Reserved { offset: 0x4c, field: "reserved", got: 1 },
+            ReportError::PolicyBit17 { got: 0 },
+            ReportError::PolicyReserved { got: 1 << 26 },
+            ReportError::KeyInfoReserved { got: 1 << 5 },
+        ] {
+            let failed = Check::of_malformed(EvidenceKind::SevSnp, &error.clone().into());
+            assert_eq!(failed, Check::Reserved, "{error}");
+        }
+        let algorithm = ReportError::SignatureAlgorithm { got: 2 };
+        assert_eq!(Check::of_malformed(EvidenceKind::SevSnp, &algorithm.into()), Check::Layout);
+    }
+
+    #[test]
     fn bytes_that_are_no_evidence_fail_the_check_of_their_part() {
         let failed = |kind, bytes: &[u8]| {
             let error = evidence::Evidence::parse(kind, bytes).unwrap_err();
@@ -276,6 +302,10 @@ mod tests {
         assert_eq!(failed(EvidenceKind::AzureVtpm, &section(Tag::Hcl, b"HCL?")), Check::RuntimeData);
         assert_eq!(failed(EvidenceKind::Svsm, &[]), Check::Layout);
         assert_eq!(failed(EvidenceKind::Svsm, &section(Tag::Report, b"short")), Check::Layout);
+        assert_eq!(failed(EvidenceKind::SevSnp, &vec![0; 65_537]), Check::Layout);
+        assert_eq!(failed(EvidenceKind::Tpm, &vec![0; 65_537]), Check::QuoteLayout);
+        let manifest = SectionError::Missing { kind: EvidenceKind::Svsm, missing: Tag::Manifest };
+        assert_eq!(Check::of_malformed(EvidenceKind::Svsm, &manifest.into()), Check::EndorsementKey);
         let keys = HclError::Runtime(RuntimeError::AkCount { got: 2 });
         assert_eq!(Check::of_malformed(EvidenceKind::AzureVtpm, &keys.into()), Check::RuntimeKey);
         let bank = claims::tpm::HashAlgorithm::Sha256;

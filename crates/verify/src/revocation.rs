@@ -103,8 +103,9 @@ pub enum RevocationError {
     },
 }
 
-/// The window of a list that a chain was checked against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The window of a list that a chain was checked against. In order of issue; of two of one time the one that ends later
+/// is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ListWindow {
     pub(crate) this_update: UnixTime,
     pub(crate) next_update: UnixTime,
@@ -134,10 +135,7 @@ pub(crate) fn check<'a>(
         }
         check_listed(chain, crl, &issuer)?;
         match check_times(crl, policy, &issuer, now) {
-            Ok(window) if newest.is_none_or(|newest| newest.this_update < window.this_update) => {
-                newest = Some(window);
-            }
-            Ok(_) => (),
+            Ok(window) => newest = newest.max(Some(window)),
             Err(error) => refused = refused.or(Some(error)),
         }
     }

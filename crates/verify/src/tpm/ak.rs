@@ -216,6 +216,34 @@ mod tests {
     }
 
     #[test]
+    fn a_key_verifies_signatures_of_its_own_scheme_and_no_others() {
+        use HashAlgorithm::{Sha1, Sha256, Sha384, Sha512};
+        use SignatureScheme::{Ecdsa, RsaPss, RsaSsa};
+        let private = crypto::RsaPrivateKey::generate(2048).unwrap();
+        let schemes = [
+            (RsaSsa, Sha256, RsaScheme::Pkcs1Sha256),
+            (RsaSsa, Sha384, RsaScheme::Pkcs1Sha384),
+            (RsaSsa, Sha512, RsaScheme::Pkcs1Sha512),
+            (RsaPss, Sha256, RsaScheme::PssSha256),
+            (RsaPss, Sha384, RsaScheme::PssSha384),
+            (RsaPss, Sha512, RsaScheme::PssSha512),
+        ];
+        for (scheme, hash, bound) in schemes {
+            let rsa = rsa_scheme(scheme, hash).unwrap();
+            let public = RsaPublicKey::from_spki(private.public().spki()).unwrap();
+            let key = AttestationKey { scheme, hash, key: Key::Rsa(public, rsa) };
+            for (_, _, made) in schemes {
+                let value = SignatureValue::Rsa(private.sign(made, b"quote").unwrap());
+                let verified = key.verify(b"quote", &Signature { scheme, hash, value });
+                assert_eq!(verified.is_ok(), made == bound, "{bound:?}, {made:?}");
+            }
+        }
+        for (scheme, hash) in [(RsaSsa, Sha1), (RsaPss, Sha1), (Ecdsa, Sha256)] {
+            assert_eq!(rsa_scheme(scheme, hash), None);
+        }
+    }
+
+    #[test]
     fn a_key_for_quotes_has_all_attributes_and_cannot_decrypt() {
         let check_attributes = |bits| check_attributes(Attributes(bits), &mut |_, _| ());
         assert_eq!(check_attributes(0x0005_0072), Ok(()));

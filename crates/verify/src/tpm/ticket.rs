@@ -76,9 +76,12 @@ impl ChallengeKey {
         let secret: [u8; 32] = crypto::random_array()?;
         let credential = enrolling.credential(&secret)?;
         let expires = now.plus(lifetime_s);
-        let simulated = vouched.is_some_and(VerifiedEk::simulated);
         let not_after = vouched.map_or(UnixTime::END, VerifiedEk::not_after);
-        let flags = u8::from(simulated) | u8::from(vouched.is_some()) << 1;
+        let flags = match vouched.map(VerifiedEk::simulated) {
+            None => 0_u8,
+            Some(false) => 2,
+            Some(true) => 3,
+        };
         let body = [
             &expires.0.to_be_bytes()[..],
             &not_after.0.to_be_bytes(),

@@ -4,7 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use claims::snp::{Product, SigningKey};
 use claims::tpm::AkBinding;
-use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding, Sha256Digest, TranscriptHash, UnixTime};
+use claims::{
+    EvidenceKind, GuestIdentity, Measurement, OsBinding, PreflightTranscript, Sha256Digest, TranscriptHash,
+    UnixTime,
+};
 use evidence::azure::HclError;
 use evidence::{Evidence, EvidenceError};
 use simtee::vtpm::log::BootSpec;
@@ -39,15 +42,15 @@ pub fn paravisor() -> GuestSpec {
 }
 
 /// An Azure guest: its paravisor's report over runtime data with this vTPM's key.
-struct AzureGuest<'a> {
+pub struct AzureGuest<'a> {
     vtpm: &'a VTpm,
     guest: Guest,
-    report: Vec<u8>,
+    pub report: Vec<u8>,
     runtime: String,
 }
 
 impl<'a> AzureGuest<'a> {
-    fn new(vtpm: &'a VTpm, spec: &GuestSpec) -> Self {
+    pub fn new(vtpm: &'a VTpm, spec: &GuestSpec) -> Self {
         let runtime = parts::runtime_data(vtpm, VM_ID).unwrap();
         let guest = host().launch(spec).unwrap();
         let report = guest.report(&parts::runtime_report_data(&runtime));
@@ -56,12 +59,12 @@ impl<'a> AzureGuest<'a> {
     }
 
     /// A quote that answers the challenge beside this report.
-    fn quote(&self, report: &[u8]) -> Quote {
+    pub fn quote(&self, report: &[u8]) -> Quote {
         let extra = extra_data(&transcript(EvidenceKind::AzureVtpm), report);
         self.vtpm.quote(&self.vtpm.quote_spec(&extra, BITS).unwrap(), BITS).unwrap()
     }
 
-    fn evidence(&self, quote: &Quote) -> Vec<u8> {
+    pub fn evidence(&self, quote: &Quote) -> Vec<u8> {
         parts::azure(&parts::hcl(&self.report, &self.runtime), &parts::certificates(&self.guest), quote)
     }
 }
@@ -92,6 +95,23 @@ fn a_quote_under_a_bound_key_becomes_claims() {
     assert_eq!((tpm.ak_binding, tpm.ak_name.as_ref()), (AkBinding::InTee, None));
     assert_eq!(tpm.paravisor.as_ref().unwrap().vm_id, VM_ID);
     assert_eq!(tpm.boot.as_ref().unwrap().secure_boot, Some(true));
+}
+
+/// A question is not a release, but what its TPM's counters are kept by is the same.
+#[test]
+fn a_question_knows_the_tpm_that_the_report_vouches_for() {
+    let azure = AzureGuest::new(booted(), &paravisor());
+    let asked = transcript(EvidenceKind::AzureVtpm);
+    let question = PreflightTranscript { asked: asked.clone(), prediction: None };
+    let hash = crypto::sha512(&[&question.encode()]);
+    let extra = crypto::sha256(&[&hash, &crypto::sha256(&[&azure.report])]);
+    let quote = azure.vtpm.quote(&azure.vtpm.quote_spec(&extra, BITS).unwrap(), BITS).unwrap();
+    let claims =
+        verify(&azure.evidence(&quote)).unwrap().bind_preflight(challenge(), &question, NOW).unwrap();
+    let released = verify(&azure.evidence(&azure.quote(&azure.report))).unwrap();
+    let released = released.bind(challenge(), &asked, NOW).unwrap();
+    assert!(claims.vouched_tpm().is_some());
+    assert_eq!(claims.vouched_tpm(), released.vouched_tpm());
 }
 
 /// Model c1: two genuine reports bind the same key; a quote made beside one must not go with the other.

@@ -249,12 +249,22 @@ fn secure_boot_variables_stand_in_their_order_once_each() {
     let broken = log_refusal(|events| events[1] = proven(7, VARIABLE_DRIVER_CONFIG, b"no variable"));
     assert_eq!(broken, BootError::Variable { event: 1, expected: "guid, name and contents" });
     let expected = "none behind the separator, and none of the five twice";
-    for (at, name) in [(6, "SecureBoot"), (7, "BootOrder")] {
+    let five = ["SecureBoot", "PK", "KEK", "db", "dbx"].map(|name| (6, name));
+    for (at, name) in [&five[..], &[(7, "BootOrder")]].concat() {
         let again = log_refusal(|events| {
             events.insert(at, proven(7, VARIABLE_DRIVER_CONFIG, &variable(GLOBAL, name, &[1])));
         });
         assert_eq!(again, BootError::Variable { event: at, expected });
     }
+    // Another one in front of the separator is the firmware's own business, as long as it says what it measured.
+    let audit = variable(GLOBAL, "AuditMode", &[0]);
+    let more = measured(|events| events.insert(6, proven(7, VARIABLE_DRIVER_CONFIG, &audit)));
+    assert_eq!(
+        verify(&more, &quoted(&more)).unwrap().tpm().unwrap().boot.as_ref().unwrap().secure_boot,
+        Some(true)
+    );
+    let error = log_refusal(|events| events.insert(6, event(7, VARIABLE_DRIVER_CONFIG, [1; 32], &audit)));
+    assert_eq!(error, BootError::Unproven { event: 6, pcr: 7 });
 }
 
 #[test]
@@ -335,9 +345,22 @@ fn no_event_hides_under_another_type() {
 
 #[test]
 fn an_action_says_what_it_measured() {
-    const ACTION: u32 = 0x8000_0007;
-    let error = log_refusal(|events| events.insert(0, event(4, ACTION, [1; 32], b"Calling EFI Application")));
-    assert_eq!(error, BootError::Unproven { event: 0, pcr: 4 });
+    for (kind, words) in [(0x8000_0007, &b"Calling EFI Application"[..]), (0x12, b"BOOT ATTEMPTS OMITTED")] {
+        let error = log_refusal(|events| events.insert(0, event(4, kind, [1; 32], words)));
+        assert_eq!(error, BootError::Unproven { event: 0, pcr: 4 });
+    }
+}
+
+/// What a boot loader measures, as EV_IPL, belongs to the operating system's PCRs.
+#[test]
+fn a_loaders_events_are_in_none_of_the_firmwares_pcrs() {
+    const IPL: u32 = 0x0d;
+    for pcr in 0..=7 {
+        let error = log_refusal(|events| events.insert(0, proven(pcr, IPL, b"grub_cmd")));
+        assert_eq!(error, BootError::EventType { event: 0, pcr, kind: IPL });
+    }
+    let above = measured(|events| (8..=15).for_each(|pcr| events.push(proven(pcr, IPL, b"grub_cmd"))));
+    assert!(verify(&above, &quoted(&above)).is_ok());
 }
 
 #[test]
@@ -353,4 +376,17 @@ fn boot_services_ended_only_where_the_firmware_says_that_they_did() {
         events.remove(last);
     });
     assert_eq!(exited(without_call), Some(false));
+    // A call that failed is over: success takes another one.
+    let action = |words: &str| proven(5, 0x8000_0007, words.as_bytes());
+    let failed = || action("Exit Boot Services Returned with Failure");
+    let after_failure = measured(|events| {
+        let success = events.len() - 1;
+        events.insert(success, failed());
+    });
+    assert_eq!(exited(after_failure), Some(false));
+    let called_again = measured(|events| {
+        let success = events.len() - 1;
+        events.splice(success..success, [failed(), action("Exit Boot Services Invocation")]);
+    });
+    assert_eq!(exited(called_again), Some(true));
 }

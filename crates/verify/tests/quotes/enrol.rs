@@ -232,6 +232,31 @@ fn keys_on_curves_are_of_their_templates_in_every_field() {
 }
 
 #[test]
+fn an_rsa_key_has_the_length_and_exponent_of_its_template() {
+    let vtpm = boot(&BootSpec::new("web"));
+    let (ak, ek) = (Public::parse(&vtpm.ak_public().unwrap()).unwrap(), vtpm.ek_public().unwrap());
+    let enrolled =
+        |ek: &[u8]| Enrolling::without_certificate(&ak, &Public::parse(ek).unwrap()).map(|_| "enrolled");
+    assert_eq!(enrolled(&ek), Ok("enrolled"));
+    // keyBits at 50, exponent at 52, modulus behind its length at 56.
+    let of = |bits: u16, exponent: u32, modulus: &[u8]| {
+        let len = u16::try_from(modulus.len()).unwrap().to_be_bytes();
+        [&ek[..50], &bits.to_be_bytes(), &exponent.to_be_bytes(), &len, modulus].concat()
+    };
+    assert_eq!(of(2048, 0, &ek[58..]), ek);
+    let error = Err(EnrolError::Ek { template: "L-1", expected: "an rsa key of 2048 bits" });
+    for wrong in [
+        of(2048, 0, &[0xc1; 384]),
+        of(3072, 0, &[0xc1; 384]),
+        of(3072, 0, &ek[58..]),
+        of(2048, 0, &[0xc1; 128]),
+        of(2048, 3, &ek[58..]),
+    ] {
+        assert_eq!(enrolled(&wrong), error);
+    }
+}
+
+#[test]
 fn a_certificate_is_of_the_very_key_on_its_curve() {
     let host = crate::azure::host();
     let roots = EkRoots::default().with_root(host.ek_root_der(), true).unwrap();

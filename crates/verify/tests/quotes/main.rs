@@ -4,7 +4,9 @@
 mod azure;
 mod boots;
 mod checks;
+mod ek;
 mod enrol;
+mod examine;
 mod folder;
 mod genuine;
 mod logs;

@@ -7,33 +7,33 @@ use evidence::Evidence;
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{VTpm, evidence as parts};
 use simtee::{Guest, GuestSpec};
-use verify::{Authenticated, BindError, TpmVerifyError, VerifyError, answers, precheck};
+use verify::{Authenticated, BindError, Enrolment, TpmVerifyError, VerifyError, answers, precheck};
 
 use crate::azure::{anchors, host};
 use crate::simulated::{BITS, boot, booted, challenge, extra_data, object_name, table, transcript};
 use crate::table::{NOW, Table, activated, check};
 
-fn spec() -> GuestSpec {
+pub fn spec() -> GuestSpec {
     GuestSpec { measurement: Measurement([0x53; 48]), ..GuestSpec::new(Product::Genoa, "svsm") }
 }
 
 /// Evidence of a service module whose report carries this over the manifest `ek`.
-struct Service<'a> {
+pub struct Service<'a> {
     vtpm: &'a VTpm,
     guest: Guest,
-    report: Vec<u8>,
+    pub report: Vec<u8>,
     ek: Vec<u8>,
 }
 
 impl<'a> Service<'a> {
-    fn new(vtpm: &'a VTpm, spec: &GuestSpec, ek: Vec<u8>) -> Self {
+    pub fn new(vtpm: &'a VTpm, spec: &GuestSpec, ek: Vec<u8>) -> Self {
         let guest = host().launch(spec).unwrap();
         let data = report_data(&ek);
         let report = guest.sign(guest.report(&data)).unwrap().to_vec();
         Self { vtpm, guest, report, ek }
     }
 
-    fn evidence(&self) -> Vec<u8> {
+    pub fn evidence(&self) -> Vec<u8> {
         let extra = extra_data(&transcript(EvidenceKind::Svsm), &self.report);
         let quote = self.vtpm.quote(&self.vtpm.quote_spec(&extra, BITS).unwrap(), BITS).unwrap();
         let ak = self.vtpm.ak_public().unwrap();
@@ -41,7 +41,7 @@ impl<'a> Service<'a> {
     }
 }
 
-fn report_data(manifest: &[u8]) -> ReportData {
+pub fn report_data(manifest: &[u8]) -> ReportData {
     let hash = crypto::sha512(&[&transcript(EvidenceKind::Svsm).encode()]);
     ReportData(crypto::sha512(&[&hash, manifest]))
 }
@@ -84,6 +84,20 @@ fn a_key_that_was_not_activated_with_the_manifests_key_is_refused() {
     let expected = object_name(&vtpm.ek_public().unwrap());
     let got = "none".to_owned();
     assert_eq!(error, VerifyError::Tpm(TpmVerifyError::EkName { expected, got }));
+}
+
+/// The report vouches for the endorsement key, so that no certificate or operator has to.
+#[test]
+fn a_key_that_is_only_activated_counts_where_the_report_names_its_endorsement_key() {
+    let vtpm = booted();
+    for enrolment in [Enrolment::Activated, Enrolment::EkCertificate, Enrolment::Operator] {
+        let mut known = table(vtpm);
+        known.0[0].1.enrolment = enrolment;
+        let service = Service::new(vtpm, &spec(), vtpm.ek_public().unwrap());
+        let authenticated = verify(&service.evidence(), &known).unwrap();
+        assert_eq!(authenticated.tpm().unwrap().ak_binding, AkBinding::InTee);
+        assert_eq!(authenticated.os_binding(), OsBinding::InTeeVtpm);
+    }
 }
 
 #[test]

@@ -11,9 +11,11 @@ use simtee::vtpm::{KeyPair, VTpm};
 use verify::Enrolment;
 use verify::challenge::ChallengeKey;
 use verify::tpm::credential::Enrolling;
+use verify::tpm::ek::EkRoots;
 use verify::tpm::ticket::{Ticket, TicketError};
 
-use crate::simulated::boot;
+use crate::azure::host;
+use crate::simulated::{boot, booted};
 use crate::table::NOW;
 
 fn issued(key: &ChallengeKey) -> (VTpm, Ticket) {
@@ -33,7 +35,7 @@ fn ticket(key: &ChallengeKey, vtpm: &VTpm) -> Ticket {
 fn ticket_and_opened_secret_make_an_activated_key() {
     let key = ChallengeKey::new(&[7; 32]);
     let (vtpm, ticket) = issued(&key);
-    assert!(ticket.token.len() <= Ticket::MAX_LEN);
+    assert_eq!((ticket.token.len(), Ticket::MAX_LEN), (32 + 49 + 34 + 34, 213));
     let secret = vtpm.activate(&ticket.credential.blob, &ticket.credential.encrypted_seed).unwrap();
     let activated = key.activated(&ticket.token, &secret, NOW.plus(60)).unwrap();
     let name = |public: &[u8]| ObjectName::from_bytes(&simtee::vtpm::name(public)).unwrap();
@@ -42,6 +44,27 @@ fn ticket_and_opened_secret_make_an_activated_key() {
     assert_eq!((known.enrolment, known.simulated), (Enrolment::Activated, false));
     assert_eq!(known.ek, Some(name(&vtpm.ek_public().unwrap())));
     assert_eq!(known.not_after, UnixTime(253_402_300_799));
+}
+
+#[test]
+fn a_ticket_says_who_vouches_for_the_key_and_for_how_long() {
+    let key = ChallengeKey::new(&[7; 32]);
+    let vtpm = booted();
+    let public = |bytes: Vec<u8>| Public::parse(&bytes).unwrap();
+    let (ak, ek) = (public(vtpm.ak_public().unwrap()), public(vtpm.ek_public().unwrap()));
+    let mut spec = host().ek_spec(vtpm).unwrap();
+    spec.not_after = NOW.plus(86_400);
+    let certificate = [host().sign(&spec).unwrap()];
+    for simulated in [false, true] {
+        let roots = EkRoots::default().with_root(host().ek_root_der(), simulated).unwrap();
+        let (enrolling, vouched) = Enrolling::check(&ak, &ek, &certificate, &roots, NOW).unwrap();
+        let ticket = key.ticket(&enrolling, Some(&vouched), NOW, 60).unwrap();
+        let secret = vtpm.activate(&ticket.credential.blob, &ticket.credential.encrypted_seed).unwrap();
+        let activated = key.activated(&ticket.token, &secret, NOW).unwrap();
+        let known = activated.key();
+        assert_eq!((known.enrolment, known.simulated), (Enrolment::EkCertificate, simulated));
+        assert_eq!(known.not_after, NOW.plus(86_400));
+    }
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn an_answer_to_our_challenge_becomes_claims() {
     assert_eq!((claims.nonce(), claims.broker()), (NONCE, transcript.broker));
     assert_eq!(claims.valid_until(), NOW.plus(360));
     assert_eq!(claims.request_count(), 2);
+    assert_eq!(claims.request(0).unwrap().index(), 0);
     let second = claims.request(1).unwrap();
     assert_eq!((second.index(), second.request()), (1, &transcript.requests[1]));
     assert_eq!(second.claims().nonce(), NONCE);
@@ -122,6 +123,16 @@ fn whatever_the_broker_holds_otherwise_is_refused() {
         let error = BindError::ReportData { expected, got: got.clone() };
         assert_eq!(bind(&attested, &held, NOW).unwrap_err(), error.into());
     }
+}
+
+#[test]
+fn as_many_as_32_requests_are_bound_each_at_its_place() {
+    let mut asked = transcript();
+    asked.requests = vec![request(Operation::Renew); 32];
+    let claims = bind(&asked, &asked, NOW).unwrap();
+    assert_eq!(claims.request_count(), 32);
+    assert_eq!(claims.request(31).unwrap().index(), 31);
+    assert!(claims.request(32).is_none());
 }
 
 #[test]

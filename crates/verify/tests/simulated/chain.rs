@@ -330,3 +330,30 @@ fn without_certificates_there_is_no_chain() {
     let bytes = launch(&host).attest(&ReportData([7; 64])).unwrap();
     assert_eq!(refusal(&bytes[..simtee::REPORT_LEN], &host), ChainError::NoLeaf { got: 0 }.into());
 }
+
+/// Whoever holds several certificates of a chip has the one that fits taken, though all of them are known.
+#[test]
+fn the_leaf_that_fits_is_found_among_others_that_were_verified_before() {
+    let host = host(Product::Milan);
+    let tcb = GuestSpec::default_tcb(Product::Milan);
+    let older = claims::snp::Tcb { microcode: tcb.microcode - 1, ..tcb };
+    let other = host.issue(&host.chain_spec(older).unwrap()).unwrap().vek;
+    let mut reissued = host.chain_spec(tcb).unwrap();
+    reissued.vek.not_after = claims::UnixTime(NOW.0 - 1);
+    let expired = host.issue(&reissued).unwrap().vek;
+    let chain = launch(&host).chain().clone();
+    let bytes = with_chain(&host, chain.clone());
+    let anchors = trust(&host);
+    for leaf in [&chain.vek, &other, &expired] {
+        let known = Endorsements::from_certificates([leaf.clone(), chain.ask.clone()]).unwrap();
+        assert_eq!(verify::endorsed_key(&known, &anchors, NOW).is_ok(), leaf != &expired);
+    }
+    for order in
+        [[&chain.vek, &other, &expired], [&expired, &chain.vek, &other], [&other, &expired, &chain.vek]]
+    {
+        // Without their issuer, so that they are the known ones.
+        let leaves = Endorsements::from_certificates(order.map(Vec::clone)).unwrap();
+        let evidence = evidence::Evidence::parse(claims::EvidenceKind::SevSnp, &bytes).unwrap();
+        assert!(verify::authenticate(evidence, &leaves, &anchors, NOW).is_ok());
+    }
+}

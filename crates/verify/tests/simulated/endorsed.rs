@@ -1,12 +1,12 @@
 //! Certificates by themselves, and the checks that need none.
 
 use claims::snp::{Product, SigningKey};
-use claims::{EvidenceKind, ReportData, UnixTime};
+use claims::{EvidenceKind, ReportData, TranscriptHash, UnixTime};
 use evidence::Evidence;
 use simtee::{Chain, GuestSpec, field};
 use verify::{
-    ChainError, EndorsedKey, Endorsements, ListError, NoEnrolledKeys, RevocationError, Role, TrustAnchors,
-    VerifyError, endorsed_issuer, endorsed_key, is_leaf, precheck, signed_list,
+    BindError, ChainError, EndorsedKey, Endorsements, ListError, NoEnrolledKeys, RevocationError, Role,
+    TrustAnchors, VerifyError, answers, endorsed_issuer, endorsed_key, is_leaf, precheck, signed_list,
 };
 
 use crate::machine::{CREATED, NOW, VCEK_LIFE, altered_report, host, launch, trust};
@@ -84,6 +84,16 @@ fn a_report_says_which_key_it_needs() {
 }
 
 #[test]
+fn a_report_answers_the_transcript_whose_hash_it_carries() {
+    let bytes = launch(&host(Product::Genoa)).attest(&ReportData([7; 64])).unwrap();
+    let evidence = Evidence::parse(EvidenceKind::SevSnp, &bytes).unwrap();
+    assert_eq!(answers(&evidence, TranscriptHash([7; 64])), Ok(()));
+    let (expected, got) = (Box::new(TranscriptHash([8; 64])), Box::new(ReportData([7; 64])));
+    let error = BindError::ReportData { expected, got };
+    assert_eq!(answers(&evidence, TranscriptHash([8; 64])), Err(error.into()));
+}
+
+#[test]
 fn a_report_that_no_certificate_can_save_needs_no_key() {
     let refused = |alter: fn(&mut simtee::ReportBuilder)| {
         let bytes = altered_report(&host(Product::Genoa), alter);
@@ -133,6 +143,11 @@ fn a_list_is_of_the_root_that_signed_it_or_of_nobody() {
     let list = signed_list(&der, &trust(&ours)).unwrap();
     assert_eq!((list.product, list.simulated, list.root), (Product::Genoa, true, ours.ark_sha256()));
     assert_eq!((list.this_update, list.next_update, list.revoked), (CREATED, spec.next_update.unwrap(), 1));
+    for count in [0, 2, 300] {
+        spec.revoked = (0..count).map(|serial| simtee::Revoked::new(serial, CREATED)).collect();
+        let list = signed_list(&ours.sign_crl(&spec).unwrap(), &trust(&ours)).unwrap();
+        assert_eq!(list.revoked, spec.revoked.len());
+    }
     let unsigned = ListError::Signer(RevocationError::Signature { issuer: "ARK-Genoa".into() });
     assert_eq!(signed_list(&der, &TrustAnchors::amd()), Err(unsigned.clone()));
     assert_eq!(signed_list(&der, &trust(&host(Product::Milan))), Err(unsigned));

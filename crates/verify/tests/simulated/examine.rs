@@ -51,6 +51,8 @@ fn an_honest_guest_passes_every_check_that_is_made_here() {
         assert_eq!(numbers(&found, |outcome| *outcome == Outcome::NotMade), [13]);
         assert_eq!(numbers(&found, |outcome| *outcome == Outcome::ForPolicy), [14, 16, 17, 18]);
         assert!(found.iter().all(|finding| !finding.compared.is_empty()));
+        let launch = "measurement, host data, id key; report data against the challenge";
+        assert_eq!((found[16].check, &found[16].compared[..]), (Check::Launch, &[launch.to_owned()][..]));
     }
 }
 

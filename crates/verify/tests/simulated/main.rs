@@ -9,6 +9,7 @@ mod chain;
 mod endorsed;
 mod examine;
 mod fields;
+mod limits;
 mod machine;
 mod report;
 mod revocation;

@@ -144,6 +144,18 @@ fn evidence_does_not_outlive_a_list_that_is_required() {
 }
 
 #[test]
+fn of_two_lists_of_one_time_the_one_that_ends_later_counts() {
+    let host = host(Product::Genoa);
+    let (short, long) = (NOW.plus(WEEK), NOW.plus(2 * WEEK));
+    let until = |end| list(&host, |list| list.next_update = Some(end));
+    for ends in [[short, long], [long, short]] {
+        let anchors = trust(&host).with_crl_policy(REQUIRED);
+        let authenticated = check(&host, &ends.map(until), &anchors, NOW).unwrap();
+        assert_eq!(authenticated.not_after(), long);
+    }
+}
+
+#[test]
 fn whatever_of_the_chain_is_listed_is_refused() {
     let ours = host(Product::Genoa);
     for (serial, certificate) in [(0x20000, Role::Ark), (0x20001, Role::Ask), (0, Role::Vcek)] {

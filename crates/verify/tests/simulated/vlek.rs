@@ -180,6 +180,22 @@ fn the_vlek_of_another_tcb_is_refused() {
 }
 
 #[test]
+fn of_two_vleks_the_one_of_the_reported_tcb_is_taken() {
+    let host = host(Product::Milan);
+    let tcb = GuestSpec::default_tcb(Product::Milan);
+    let older = host.vlek_chain_spec(Tcb { microcode: tcb.microcode - 1, ..tcb }, CSP_ID).unwrap();
+    let older = host.issue(&older).unwrap().vek;
+    let provider = launch_at_provider(&host);
+    let bytes = provider.attest(&REPORT_DATA).unwrap();
+    for leaves in [[&older, &provider.chain().vek], [&provider.chain().vek, &older]] {
+        let all = leaves.into_iter().chain([&provider.chain().ask]).cloned();
+        let all = Endorsements::from_certificates(all).unwrap();
+        let evidence = Evidence::parse(claims::EvidenceKind::SevSnp, &bytes).unwrap();
+        assert!(verify::authenticate(evidence, &all, &trust(&host), NOW).is_ok());
+    }
+}
+
+#[test]
 fn a_report_that_another_key_signed_is_refused_under_the_vlek() {
     let host = host(Product::Milan);
     let provider = launch_at_provider(&host);

@@ -91,3 +91,75 @@ fn measured(event: &Event, bank: HashAlgorithm) -> Option<Digest> {
 const LOAD_OPTIONS_TAG: u32 = 0x8f3b_22ed;
 /// Linux, likewise: INITRD_EVENT_TAG_ID.
 const INITRD_TAG: u32 = 0x8f3b_22ec;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA256: HashAlgorithm = HashAlgorithm::Sha256;
+
+    fn event(pcr: u32, kind: u32, measured: &[u8], data: &[u8]) -> Event {
+        Event { pcr, kind, digests: vec![(SHA256, measured.to_vec())], data: data.to_vec() }
+    }
+
+    /// The two events of a section: its name and its contents, as systemd's stub measures them.
+    fn pair(name: &str) -> [Event; 2] {
+        let data: Vec<u8> = format!("{name}\0").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let measured = crypto::sha256(&[name.as_bytes(), &[0]]);
+        [event(11, EV_IPL, &measured, &data), event(11, EV_IPL, &[7; 32], &data)]
+    }
+
+    /// The sections of these two events after they were altered.
+    fn altered(name: &str, alter: impl FnOnce(&mut [Event; 2])) -> Vec<(String, Digest)> {
+        let mut pair = pair(name);
+        alter(&mut pair);
+        sections(&[&pair[0], &pair[1]], SHA256)
+    }
+
+    #[test]
+    fn a_section_is_a_proven_name_and_the_contents_behind_it() {
+        assert_eq!(altered(".linux", |_| ()), [(".linux".to_owned(), Digest(vec![7; 32]))]);
+        let none = [] as [(String, Digest); 0];
+        // Either event of another type; a name that is not what was measured; contents that name another section.
+        assert_eq!(altered(".linux", |pair| pair[0].kind = EV_EVENT_TAG), none);
+        assert_eq!(altered(".linux", |pair| pair[1].kind = EV_EVENT_TAG), none);
+        assert_eq!(altered(".linux", |pair| pair[0].digests[0].1[0] ^= 1), none);
+        assert_eq!(altered(".linux", |pair| pair[1].data[0] ^= 1), none);
+        // Names that are no ASCII, that hold a NUL of their own, or end with none.
+        assert_eq!(altered(".lin\u{fc}x", |_| ()), none);
+        assert_eq!(altered(".linux\0", |_| ()), none);
+        let cut = |pair: &mut [Event; 2]| pair.iter_mut().for_each(|event| event.data.truncate(12));
+        assert_eq!(altered(".linux", cut), none);
+    }
+
+    #[test]
+    fn sections_are_whole_pairs_of_different_names() {
+        let (linux, initrd) = (pair(".linux"), pair(".initrd"));
+        let count = |events: &[&Event]| sections(events, SHA256).len();
+        assert_eq!(count(&[&linux[0], &linux[1], &initrd[0], &initrd[1]]), 2);
+        assert_eq!(count(&[&linux[0], &linux[1], &initrd[0]]), 0);
+        assert_eq!(count(&[&linux[0], &linux[1], &linux[0], &linux[1]]), 0);
+    }
+
+    #[test]
+    fn a_command_line_and_a_ramdisk_are_all_that_pcr_9_may_hold() {
+        let tagged = |kind: u32, tag: u32, measured: u8| event(9, kind, &[measured; 32], &tag.to_le_bytes());
+        let (options, initrd) =
+            (tagged(EV_EVENT_TAG, LOAD_OPTIONS_TAG, 1), tagged(EV_EVENT_TAG, INITRD_TAG, 2));
+        let (first, second) = (Some(Digest(vec![1; 32])), Some(Digest(vec![2; 32])));
+        assert_eq!(boot_options(&[&options], SHA256), (first.clone(), None));
+        assert_eq!(boot_options(&[&options, &initrd], SHA256), (first, second));
+        let loader = tagged(EV_IPL, LOAD_OPTIONS_TAG, 1);
+        for others in [
+            &[][..],
+            &[&initrd],
+            &[&loader],
+            &[&loader, &initrd],
+            &[&initrd, &options],
+            &[&options, &options],
+            &[&options, &initrd, &initrd],
+        ] {
+            assert_eq!(boot_options(others, SHA256), (None, None));
+        }
+    }
+}

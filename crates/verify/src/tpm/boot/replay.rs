@@ -11,11 +11,12 @@ use super::event::{EV_NO_ACTION, extends};
 pub(super) fn check(log: &EventLog, quoted: &[PcrValue]) -> Result<usize, BootError> {
     let locality = startup_locality(log)?;
     let mut phases: Option<usize> = None;
-    let known = |value: &&PcrValue| log.algorithms.contains(&value.bank) && value.bank != HashAlgorithm::Sha1;
-    for value in quoted.iter().filter(known).filter(|value| value.index <= 15 && value.index != IMA_PCR) {
+    // A bank that the log has not is without events.
+    let known = quoted.iter().filter(|value| value.bank != HashAlgorithm::Sha1);
+    for value in known.filter(|value| value.index <= 15 && value.index != IMA_PCR) {
         let PcrValue { bank, index: pcr, value: expected } = value.clone();
         let start = if pcr == 0 { locality } else { 0 };
-        // Only PCRs of the operating system can be without events: the others have their separators.
+        // In the log's banks only PCRs of the operating system can be without: the others have their separators.
         let Some(got) = replayed(log, value, start) else { continue };
         let passed = if pcr == PHASES_PCR { phases_to(&got, value) } else { None };
         let agrees = match passed {
@@ -83,3 +84,56 @@ const PHASES_PCR: u8 = 11;
 /// The PCR of the kernel's integrity measurement.
 const IMA_PCR: u8 = 10;
 const STARTUP_LOCALITY: &[u8] = b"StartupLocality\0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evidence::tpm::Event;
+
+    const SHA256: HashAlgorithm = HashAlgorithm::Sha256;
+
+    /// An event whose digest is of nines, in the banks of SHA-1 and SHA-256.
+    fn event(pcr: u32, kind: u32, data: &[u8]) -> Event {
+        let digests = vec![(HashAlgorithm::Sha1, vec![9; 20]), (SHA256, vec![9; 32])];
+        Event { pcr, kind, digests, data: data.to_vec() }
+    }
+
+    fn log(events: Vec<Event>) -> EventLog {
+        EventLog { algorithms: vec![HashAlgorithm::Sha1, SHA256], crypto_agile: true, events }
+    }
+
+    #[test]
+    fn every_value_to_pcr_15_is_replayed_but_those_of_sha1_and_of_the_kernel() {
+        let log = log((0..24).map(|pcr| event(pcr, 1, &[])).collect());
+        let value =
+            |bank, index, len: usize| check(&log, &[PcrValue { bank, index, value: Digest(vec![7; len]) }]);
+        let got = Digest(crypto::sha256(&[&[0; 32], &[9; 32]]).to_vec());
+        for pcr in (0..=15).filter(|pcr| *pcr != 10) {
+            let (bank, expected, got) = (SHA256, Digest(vec![7; 32]), got.clone());
+            assert_eq!(value(SHA256, pcr, 32), Err(BootError::Replay { pcr, bank, expected, got }));
+            assert_eq!(value(HashAlgorithm::Sha1, pcr, 20), Ok(0));
+            assert_eq!(value(HashAlgorithm::Sha384, pcr, 48), Ok(0), "the log has no such digests");
+        }
+        for pcr in [10, 16, 23] {
+            assert_eq!(value(SHA256, pcr, 32), Ok(0));
+        }
+    }
+
+    #[test]
+    fn a_locality_stands_in_front_of_what_its_own_pcr_measured() {
+        let locality = |value: u8| event(0, EV_NO_ACTION, &[STARTUP_LOCALITY, &[value]].concat());
+        let (first, other, note) = (event(0, 1, &[]), event(7, 1, &[]), event(0, EV_NO_ACTION, b"a note"));
+        let found = |events: &[&Event]| startup_locality(&log(events.iter().copied().cloned().collect()));
+        for value in [0, 3, 4] {
+            assert_eq!(found(&[&other, &note, &locality(value), &first]), Ok(value));
+        }
+        assert_eq!(found(&[&other, &first]), Ok(0));
+        assert_eq!(found(&[&first, &locality(3)]), Err(BootError::StartupLocality { event: 1 }));
+        assert_eq!(found(&[&locality(3), &locality(3)]), Err(BootError::StartupLocality { event: 1 }));
+        for value in [1, 2, 5] {
+            assert_eq!(found(&[&locality(value)]), Err(BootError::StartupLocality { event: 0 }));
+        }
+        let elsewhere = Event { pcr: 1, ..locality(3) };
+        assert_eq!(found(&[&elsewhere]), Err(BootError::StartupLocality { event: 0 }));
+    }
+}
