@@ -120,6 +120,50 @@ mod tests {
         }
     }
 
+    /// Evidence of a kind, of parts that say as little as they may: the report's first byte of REPORT_DATA is `mark`, and
+    /// so is the quote's extraData.
+    fn smallest(kind: EvidenceKind, mark: u8) -> Vec<u8> {
+        let mut report = vec![0; snp::Report::LEN];
+        (report[0], report[0x0a], report[0x34], report[0x50]) = (5, 2, 1, mark);
+        let key = b"\0\x01\0\x0b\0\x05\0\x72\0\0\0\x10\0\x14\0\x0b\x08\0\0\0\0\0\0\x01\x01";
+        let sized = [&[0, 25], &key[..]].concat();
+        let signer = [&[0, 34, 0, 0x0b], &[7; 32][..]].concat();
+        let selection = [0, 0, 0, 1, 0, 0x0b, 3, 1, 0, 0];
+        let attest = [b"\xffTCG\x80\x18", &signer[..], &[0, 1, mark], &[0; 25], &selection, &[0, 0]].concat();
+        let flags = r#"{"console-enabled":true,"secure-boot":true,"vmUniqueId":"00000000-0000-0000-0000-000000000000"}"#;
+        let ak = r#"{"kid":"HCLAkPub","kty":"RSA","e":"AQAB","n":"tYVB"}"#;
+        let runtime = format!(r#"{{"keys":[{ak}],"vm-configuration":{flags}}}"#);
+        let len = u32::try_from(runtime.len()).unwrap();
+        let about = [len.saturating_add(20), 1, 2, 1, len].map(u32::to_le_bytes).concat();
+        let hcl = [b"HCLA", &[0; 28][..], &report, &about, runtime.as_bytes()].concat();
+        let quote: [(Tag, &[u8]); 3] =
+            [(Tag::Quote, &attest), (Tag::Signature, &[0, 0x14, 0, 0x0b, 0, 0]), (Tag::Pcrs, &[])];
+        let before: &[(Tag, &[u8])] = match kind {
+            EvidenceKind::SevSnp => return report,
+            EvidenceKind::Tpm => &[(Tag::Ak, &sized)],
+            EvidenceKind::AzureVtpm => &[(Tag::Hcl, &hcl)],
+            EvidenceKind::Svsm => &[(Tag::Report, &report), (Tag::Manifest, key), (Tag::Ak, &sized)],
+        };
+        encode_sections(&[before, &quote].concat())
+    }
+
+    #[test]
+    fn evidence_of_each_kind_holds_its_report_and_its_quote() {
+        for (kind, has_report, has_quote) in [
+            (EvidenceKind::SevSnp, true, false),
+            (EvidenceKind::Tpm, false, true),
+            (EvidenceKind::AzureVtpm, true, true),
+            (EvidenceKind::Svsm, true, true),
+        ] {
+            let evidence = Evidence::parse(kind, &smallest(kind, 9)).unwrap();
+            assert_eq!(evidence.kind(), kind);
+            let report = evidence.snp().map(|snp| snp.report.fields().report_data.0[0]);
+            assert_eq!(report, has_report.then_some(9), "{kind}");
+            let quote = evidence.quote().map(|quote| quote.attest.fields().extra_data.clone());
+            assert_eq!(quote, has_quote.then_some(vec![9]), "{kind}");
+        }
+    }
+
     #[test]
     fn oversized_evidence_is_refused_before_it_is_read() {
         for kind in EvidenceKind::ALL {

@@ -124,8 +124,9 @@ fn decode_base64url(text: &str) -> Option<Vec<u8>> {
         for (to, from) in sextets.iter_mut().zip(group) {
             *to = value(*from)?;
         }
-        let [a, b, c, d] = sextets;
-        let bytes = [(a << 2) | (b >> 4), (b << 4) | (c >> 2), (c << 6) | d];
+        let number =
+            sextets.iter().fold(0_u32, |n, sextet| n.wrapping_mul(64).wrapping_add((*sextet).into()));
+        let [_, bytes @ ..] = number.to_be_bytes();
         let (whole, rest) = bytes.split_at_checked(group.len().checked_sub(1)?)?;
         if group.len() < 2 || rest.iter().any(|byte| *byte != 0) {
             return None;
@@ -162,6 +163,32 @@ mod tests {
         assert_eq!(configuration.vm_id, "baefd3e1-184b-4c4c-ab88-0bdad260505f");
         assert!(!configuration.secure_boot && configuration.console_enabled);
         assert_eq!(configuration.tpm_persisted, None);
+    }
+
+    #[test]
+    fn base64url_is_of_its_alphabet_and_canonical() {
+        // RFC 4648, 10, without the padding; then all 64 digits, whose values count up.
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg"),
+            ("fo", "Zm8"),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg"),
+            ("fooba", "Zm9vYmE"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(decode_base64url(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+        let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let all = decode_base64url(digits).unwrap();
+        let values = all.iter().flat_map(|byte| (0..8).rev().map(move |bit| u32::from(byte >> bit & 1)));
+        let values: Vec<u32> = values.collect();
+        let values: Vec<u32> = values.chunks(6).map(|six| six.iter().fold(0, |n, bit| 2 * n + bit)).collect();
+        assert_eq!(values, (0..64).collect::<Vec<u32>>());
+        // One digit too many, bits that are set behind the last byte, and other alphabets.
+        for wrong in ["A", "Z", "Zm9vA", "Zh", "Zm9", "Zg==", "Zm9v\n", "+/+/", "Zm 8", "Zm\u{e9}"] {
+            assert_eq!(decode_base64url(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
