@@ -185,6 +185,10 @@ impl Copy {
 fn tracked() -> Result<Vec<String>, Failure> {
     let output = Command::new("git").args(["ls-files", "-co", "--exclude-standard"]).output();
     let output = output.map_err(Failure::start("git"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Failure::Command { command: "git ls-files".to_owned(), said });
+    }
     let text = String::from_utf8(output.stdout).map_err(|error| Failure::said("git", error))?;
     Ok(text.lines().map(str::to_owned).collect())
 }

@@ -8,8 +8,6 @@
 //!
 //! This must never write outside of its folder in `target`.
 
-#![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
-
 mod change;
 mod copy;
 mod failure;
@@ -56,7 +54,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(all_noticed) => ExitCode::from(if all_noticed { 0 } else { 2 }),
         Err(failure) => {
-            println!("mutants: {failure}");
+            eprintln!("mutants: {failure}");
             ExitCode::FAILURE
         }
     }

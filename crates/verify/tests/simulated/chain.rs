@@ -303,15 +303,20 @@ fn bytes_that_are_no_certificate_are_named_by_their_place() {
     };
 }
 
-#[test]
-fn the_leaf_that_fits_is_found_among_others() {
-    let host = host(Product::Milan);
+/// Certificates of a guest's chip that do not fit its report: of another TCB, and no longer valid.
+fn unfit_leaves(host: &SimHost) -> [Vec<u8>; 2] {
     let tcb = GuestSpec::default_tcb(Product::Milan);
     let older = claims::snp::Tcb { microcode: tcb.microcode - 1, ..tcb };
     let other = host.issue(&host.chain_spec(older).unwrap()).unwrap().vek;
     let mut reissued = host.chain_spec(tcb).unwrap();
     reissued.vek.not_after = claims::UnixTime(NOW.0 - 1);
-    let expired = host.issue(&reissued).unwrap().vek;
+    [other, host.issue(&reissued).unwrap().vek]
+}
+
+#[test]
+fn the_leaf_that_fits_is_found_among_others() {
+    let host = host(Product::Milan);
+    let [other, expired] = unfit_leaves(&host);
     let chain = launch(&host).chain().clone();
     let bytes = with_chain(&host, chain.clone());
     for order in
@@ -335,12 +340,7 @@ fn without_certificates_there_is_no_chain() {
 #[test]
 fn the_leaf_that_fits_is_found_among_others_that_were_verified_before() {
     let host = host(Product::Milan);
-    let tcb = GuestSpec::default_tcb(Product::Milan);
-    let older = claims::snp::Tcb { microcode: tcb.microcode - 1, ..tcb };
-    let other = host.issue(&host.chain_spec(older).unwrap()).unwrap().vek;
-    let mut reissued = host.chain_spec(tcb).unwrap();
-    reissued.vek.not_after = claims::UnixTime(NOW.0 - 1);
-    let expired = host.issue(&reissued).unwrap().vek;
+    let [other, expired] = unfit_leaves(&host);
     let chain = launch(&host).chain().clone();
     let bytes = with_chain(&host, chain.clone());
     let anchors = trust(&host);
