@@ -121,7 +121,10 @@ struct Machine {
 
 impl Machine {
     fn new(setup: &Setup) -> Self {
-        let keys = Arc::new(HostKeys::generate().unwrap());
+        let keys = Arc::new(
+            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys-of-others").as_ref())
+                .unwrap(),
+        );
         let host = SimHost::with_keys(keys, Product::Genoa, UnixTime(1_790_000_000)).unwrap();
         let mut vtpm = VTpm::generate().unwrap();
         vtpm.boot(&BootSpec::new("simulated guest image 1"));

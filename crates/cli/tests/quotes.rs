@@ -19,7 +19,9 @@ const AT: &str = "1790086400";
 fn host() -> &'static SimHost {
     static HOST: OnceLock<SimHost> = OnceLock::new();
     HOST.get_or_init(|| {
-        let keys = Arc::new(HostKeys::generate().unwrap());
+        let keys = Arc::new(
+            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap(),
+        );
         SimHost::with_keys(keys, Product::Genoa, CREATED).unwrap()
     })
 }

@@ -76,6 +76,7 @@ fn run(typed: &str, dir: &Path) -> String {
         assert_eq!(words.next(), Some("keyfast"), "{typed}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyfast"));
         command.args(words).current_dir(dir);
+        command.env("KEYFAST_SIMTEE_KEYS", concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = command.spawn().unwrap();
         // What it does not read is lost, as in a pipe.

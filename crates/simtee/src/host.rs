@@ -34,9 +34,19 @@ impl HostKeys {
     /// # Errors
     /// [`SimError::Crypto`] if the library fails.
     pub fn generate() -> Result<Self, SimError> {
-        let chip = Zeroizing::new(crypto::random_array()?);
-        let authority = || RsaPrivateKey::generate(4096);
-        Ok(Self { ark: authority()?, ask: authority()?, asvk: authority()?, chip })
+        Self::with_new_chip(Self::authority()?, Self::authority()?, Self::authority()?)
+    }
+
+    pub(crate) fn authority() -> Result<RsaPrivateKey, SimError> {
+        Ok(RsaPrivateKey::generate(4096)?)
+    }
+
+    pub(crate) fn with_new_chip(
+        ark: RsaPrivateKey,
+        ask: RsaPrivateKey,
+        asvk: RsaPrivateKey,
+    ) -> Result<Self, SimError> {
+        Ok(Self { ark, ask, asvk, chip: Zeroizing::new(crypto::random_array()?) })
     }
 
     /// The same authorities with another chip under them.
@@ -45,8 +55,7 @@ impl HostKeys {
     /// [`SimError::Crypto`] if the library fails.
     pub fn with_other_chip(&self) -> Result<Self, SimError> {
         let again = |key: &RsaPrivateKey| RsaPrivateKey::from_pkcs8(key.pkcs8().expose());
-        let chip = Zeroizing::new(crypto::random_array()?);
-        Ok(Self { ark: again(&self.ark)?, ask: again(&self.ask)?, asvk: again(&self.asvk)?, chip })
+        Self::with_new_chip(again(&self.ark)?, again(&self.ask)?, again(&self.asvk)?)
     }
 }
 

@@ -64,7 +64,7 @@ pub use error::SimError;
 pub use guest::{Guest, GuestSpec, answer_to};
 pub use host::{HostKeys, SimHost};
 pub use report::{Field, REPORT_LEN, ReportBuilder, SIGNED_LEN, field, flip_bit, tcb_bytes};
-pub use root_dir::RootDir;
+pub use root_dir::{KEPT_KEYS, RootDir};
 pub use server::{MAX_GUESTS, Server};
 pub use stop::Stop;
 pub use table::CertificateTable;

@@ -153,4 +153,7 @@ What a vTPM saw is another member, any part of
 Its keys are the machine's: a name that is launched again keeps them for as long as this process runs. Its
 endorsement key is certified under ek-root.pem.
 
+Keys of a new host take seconds to make. If the environment variable KEYFAST_SIMTEE_KEYS names a directory, those of its
+root and intermediates are kept there for all new hosts, which then share them: for test suites that start many.
+
 On standard output: `control SOCKET` and `ark-sha256 FINGERPRINT`, and with --kds `kds URL`, once it serves.";

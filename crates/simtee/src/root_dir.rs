@@ -10,12 +10,14 @@
 //! | `host.json` | product and time of creation; written last, so that a directory without it holds no host |
 //! | `lock` | locked for as long as a process serves from the directory |
 //!
-//! Each file is written under a temporary name, synced, and renamed.
+//! Each file is written under a temporary name, synced, and renamed. The three keys of authorities may be kept in a
+//! directory without a host, for test suites ([`HostKeys::kept_in`]).
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -40,12 +42,16 @@ impl RootDir {
     /// # Errors
     /// [`SimError::InUse`] if another process has it; [`SimError::Io`].
     pub fn open(path: &Path) -> Result<Self, SimError> {
+        Self::locked(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn locked(path: &Path, operation: FlockOperation) -> Result<Self, SimError> {
         make_private_dir(path)?;
         let lock_path = path.join("lock");
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(PRIVATE);
         let lock = options.open(&lock_path).map_err(SimError::io("open", &lock_path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
+        flock(&lock, operation).map_err(|errno| match errno {
             rustix::io::Errno::WOULDBLOCK => SimError::InUse { path: path.to_owned() },
             other => SimError::io("lock", &lock_path)(other.into()),
         })?;
@@ -65,7 +71,7 @@ impl RootDir {
     pub fn host(&self, product: Product, now: UnixTime) -> Result<SimHost, SimError> {
         let index = self.path.join("host.json");
         if !index.try_exists().map_err(SimError::io("look for", &index))? {
-            let host = SimHost::generate(product, now)?;
+            let host = SimHost::with_keys(Arc::new(HostKeys::generate_or_kept()?), product, now)?;
             self.save(&host)?;
             return Ok(host);
         }
@@ -82,9 +88,9 @@ impl RootDir {
         let index = Index { product: host.product().name().to_owned(), created: host.created().to_string() };
         let index = serde_json::to_vec_pretty(&index)
             .map_err(|error| SimError::io("write", &self.path.join("host.json"))(error.into()))?;
-        self.write("ark.key.der", keys.ark.pkcs8().expose(), PRIVATE)?;
-        self.write("ask.key.der", keys.ask.pkcs8().expose(), PRIVATE)?;
-        self.write("asvk.key.der", keys.asvk.pkcs8().expose(), PRIVATE)?;
+        for (name, key) in KEYS.into_iter().zip([&keys.ark, &keys.ask, &keys.asvk]) {
+            self.write(name, key.pkcs8().expose(), PRIVATE)?;
+        }
         self.write("chip.key", &*keys.chip, PRIVATE)?;
         self.write("ark.der", host.ark_der(), PUBLIC)?;
         self.write("ark.pem", pem(host.ark_der()).as_bytes(), PUBLIC)?;
@@ -106,13 +112,11 @@ impl RootDir {
         let product = index.product.parse().map_err(|error| self.stored("host.json", &error))?;
         let created = UnixTime::parse(&index.created)
             .ok_or_else(|| self.stored("host.json", &"`created` is no time, such as 2026-11-22T09:30:00Z"))?;
-        let key = |name: &str| {
-            RsaPrivateKey::from_pkcs8(&self.read(name)?).map_err(|error| self.stored(name, &error))
-        };
         let chip = self.read("chip.key")?;
         let length = || self.stored("chip.key", &format_args!("expected 32 bytes, got {}", chip.len()));
         let chip = Zeroizing::new(<[u8; 32]>::try_from(chip.as_slice()).map_err(|_| length())?);
-        let (ark, ask, asvk) = (key("ark.key.der")?, key("ask.key.der")?, key("asvk.key.der")?);
+        let [ark, ask, asvk] = KEYS.map(|name| self.key(name));
+        let (ark, ask, asvk) = (ark?, ask?, asvk?);
         let keys = HostKeys { ark, ask, asvk, chip };
         let certificate = |name: &str, key: &RsaPrivateKey| {
             let der = self.read(name)?.to_vec();
@@ -132,6 +136,20 @@ impl RootDir {
             self.save_ek_root(&host)?;
         }
         Ok(host)
+    }
+
+    fn key(&self, name: &str) -> Result<RsaPrivateKey, SimError> {
+        RsaPrivateKey::from_pkcs8(&self.read(name)?).map_err(|error| self.stored(name, &error))
+    }
+
+    fn key_or_new(&self, name: &str) -> Result<RsaPrivateKey, SimError> {
+        let path = self.path.join(name);
+        if path.try_exists().map_err(SimError::io("look for", &path))? {
+            return self.key(name);
+        }
+        let key = HostKeys::authority()?;
+        self.write(name, key.pkcs8().expose(), PRIVATE)?;
+        Ok(key)
     }
 
     fn stored(&self, name: &str, reason: &dyn core::fmt::Display) -> SimError {
@@ -177,6 +195,33 @@ impl SimHost {
     }
 }
 
+impl HostKeys {
+    /// A chip of its own under authorities that are kept in `dir`, and made there if they are missing. Making them takes
+    /// seconds, which a test suite of many processes need not spend in each. Waits for another process that does.
+    ///
+    /// # Errors
+    /// [`SimError::Stored`] if a file is not what was written; [`SimError::Io`] and [`SimError::Crypto`].
+    pub fn kept_in(dir: &Path) -> Result<Self, SimError> {
+        let dir = RootDir::locked(dir, FlockOperation::LockExclusive)?;
+        let [ark, ask, asvk] = KEYS.map(|name| dir.key_or_new(name));
+        Self::with_new_chip(ark?, ask?, asvk?)
+    }
+
+    /// Keys kept in the directory that the environment variable [`KEPT_KEYS`] names; fresh ones if there is none.
+    ///
+    /// # Errors
+    /// As [`HostKeys::kept_in`] and [`HostKeys::generate`].
+    pub fn generate_or_kept() -> Result<Self, SimError> {
+        match std::env::var_os(KEPT_KEYS).filter(|dir| !dir.is_empty()) {
+            Some(dir) => Self::kept_in(Path::new(&dir)),
+            None => Self::generate(),
+        }
+    }
+}
+
+/// The environment variable that names a directory with keys for new hosts.
+pub const KEPT_KEYS: &str = "KEYFAST_SIMTEE_KEYS";
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Index {
@@ -210,6 +255,7 @@ pub(crate) fn pem(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
 }
 
+const KEYS: [&str; 3] = ["ark.key.der", "ask.key.der", "asvk.key.der"];
 const PRIVATE_DIR: u32 = 0o700;
 const PRIVATE: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
@@ -275,6 +321,25 @@ mod tests {
             assert!(matches!(&error, SimError::Stored { path, .. } if path.ends_with(name)), "{error}");
             fs::write(path.join(name), kept).unwrap();
         }
+    }
+
+    #[test]
+    fn hosts_with_kept_keys_share_their_authorities_and_not_their_chip() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let [first, second] = [(); 2].map(|()| HostKeys::kept_in(&path).unwrap());
+        for (one, other) in
+            [(&first.ark, &second.ark), (&first.ask, &second.ask), (&first.asvk, &second.asvk)]
+        {
+            assert_eq!(one.pkcs8().expose(), other.pkcs8().expose());
+        }
+        assert_ne!(first.ark.pkcs8().expose(), first.ask.pkcs8().expose());
+        assert_ne!(first.chip, second.chip);
+        assert_eq!(mode(&path), 0o700);
+        assert!(KEYS.iter().all(|name| mode(&path.join(name)) == 0o600));
+        fs::write(path.join("ask.key.der"), b"").unwrap();
+        let error = HostKeys::kept_in(&path).unwrap_err();
+        assert!(matches!(error, SimError::Stored { path, .. } if path.ends_with("ask.key.der")));
     }
 
     #[test]

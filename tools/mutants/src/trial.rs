@@ -81,9 +81,15 @@ pub(crate) fn run(
     numbers: Vec<usize>,
     jobs: usize,
 ) -> Result<Vec<(usize, Outcome)>, Failure> {
+    let (all, done) = (numbers.len(), AtomicUsize::new(0));
     side_by_side(jobs, numbers, |number| {
         let reaching: Vec<&Test> = tests.iter().filter(|test| test.reached.contains(&number)).collect();
-        Ok((number, tried(number, &reaching)?))
+        let outcome = tried(number, &reaching)?;
+        let done = done.fetch_add(1, Relaxed).saturating_add(1);
+        if done.is_multiple_of(TOLD_EVERY) {
+            eprintln!("{done} of {all} tried");
+        }
+        Ok((number, outcome))
     })
 }
 
@@ -118,6 +124,8 @@ fn tried(number: usize, tests: &[&Test]) -> Result<Outcome, Failure> {
 
 const QUICK: Duration = Duration::from_millis(500);
 const SLOW: Duration = Duration::from_secs(15);
+/// How often progress is told.
+const TOLD_EVERY: usize = 50;
 /// The exit code of `timeout` for what did not end.
 const TIMED_OUT: i32 = 124;
 

@@ -54,7 +54,9 @@ pub enum Command {
         reasons.\n\nCases of `NAME.cedar` are files in `cases/NAME/permit` and `cases/NAME/deny`, with the reference \
         values in `cases/NAME/reference-values.toml`: JSON that says each claim of a guest, or TOML that describes a \
         simulated guest in a few lines, which is launched and whose evidence is verified. Conditions that no case saw \
-        both hold and fail are listed; with --require-coverage they are an error."
+        both hold and fail are listed; with --require-coverage they are an error.\n\nSimulated guests run on a host \
+        whose keys take seconds to make. If the environment variable KEYFAST_SIMTEE_KEYS names a directory, they are \
+        kept there for the next run."
     )]
     Test(test::Test),
     /// Say what policies decide for one case, condition by condition, and what is missing for a permit

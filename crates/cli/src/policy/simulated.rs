@@ -288,14 +288,14 @@ impl EnrolledKeys for OneKey {
     }
 }
 
-/// Keys of the simulated host: made once, since that takes a second or more.
+/// Keys of the simulated host: made once, since that takes seconds, or kept from an earlier run.
 fn host_keys() -> Result<Arc<HostKeys>, SimError> {
     static KEYS: Mutex<Option<Arc<HostKeys>>> = Mutex::new(None);
     let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(keys) = &*keys {
         return Ok(Arc::clone(keys));
     }
-    let made = Arc::new(HostKeys::generate()?);
+    let made = Arc::new(HostKeys::generate_or_kept()?);
     Ok(Arc::clone(keys.insert(made)))
 }
 

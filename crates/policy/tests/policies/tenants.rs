@@ -29,7 +29,8 @@ const THEIRS: &str = "0a1b2c3d-0123-4567-89ab-ba9876543210";
 const BITS: u32 = 0xfff;
 
 static HOST: LazyLock<SimHost> = LazyLock::new(|| {
-    let keys = Arc::new(HostKeys::generate().unwrap());
+    let keys =
+        Arc::new(HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap());
     SimHost::with_keys(keys, Product::Genoa, UnixTime(1_790_000_000)).unwrap()
 });
 

@@ -28,7 +28,9 @@ const VM_ID: &str = "baefd3e1-184b-4c4c-ab88-0bdad260505f";
 pub fn host() -> &'static SimHost {
     static HOST: OnceLock<SimHost> = OnceLock::new();
     HOST.get_or_init(|| {
-        let keys = Arc::new(HostKeys::generate().unwrap());
+        let keys = Arc::new(
+            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap(),
+        );
         SimHost::with_keys(keys, Product::Genoa, CREATED).unwrap()
     })
 }

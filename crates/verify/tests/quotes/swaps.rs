@@ -68,7 +68,10 @@ struct World {
 fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
-        let keys = Arc::new(HostKeys::generate().unwrap());
+        let keys = Arc::new(
+            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys-of-others").as_ref())
+                .unwrap(),
+        );
         let other = SimHost::with_keys(keys, Product::Genoa, crate::azure::CREATED).unwrap();
         let anchors = anchors().with_simulated(other.ark_der(), other.ark_sha256()).unwrap();
         let kinds = [EvidenceKind::Tpm, EvidenceKind::AzureVtpm, EvidenceKind::Svsm];
