@@ -1,5 +1,7 @@
 //! One challenge is answered by one piece of evidence.
 
+use way::*;
+
 use claims::{Transcript, UnixTime};
 use verify::challenge::Challenge;
 use verify::{Authenticated, VerifiedClaims, VerifyError};

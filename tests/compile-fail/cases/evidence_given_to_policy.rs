@@ -1,5 +1,7 @@
 //! A policy never sees a field that nobody verified.
 
+use way::*;
+
 use claims::KeyAttributes;
 use evidence::Evidence;
 use policy::{Circumstances, Policy};

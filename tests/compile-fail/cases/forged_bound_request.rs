@@ -1,5 +1,7 @@
 //! Only verified claims say which requests they bind.
 
+use way::*;
+
 use claims::AttestedRequest;
 use verify::{BoundRequest, VerifiedClaims};
 

@@ -1,5 +1,7 @@
 //! Only `Receipted::check` says that a release is in the log.
 
+use way::*;
+
 fn main() {
     let _receipted = keys::Receipted {};
 }

@@ -1,5 +1,7 @@
 //! One grant is one release, and one leaf in the log.
 
+use way::*;
+
 use claims::Sha256Digest;
 use claims::leaf::Salt;
 use policy::Grant;

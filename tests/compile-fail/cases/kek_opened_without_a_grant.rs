@@ -1,5 +1,7 @@
 //! The root key opens a wrapped KEK for a grant: there is no asking by name, and none by attested request.
 
+use way::*;
+
 use claims::{AttestedRequest, KeyId};
 use release::{RootKey, WrappedKek};
 

@@ -1,5 +1,7 @@
 //! A guest opens nothing that it has not found in the broker's log.
 
+use way::*;
+
 use keys::{Answer, RecipientSecret, SealedKey};
 
 fn from_the_answer(secret: RecipientSecret, answers: Vec<Answer>) {

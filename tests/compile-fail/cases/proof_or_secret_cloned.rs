@@ -1,5 +1,7 @@
 //! A copy of a proof is a second permission, and a copy of a secret a second place to wipe.
 
+use way::*;
+
 fn cloned<T: Clone>() {}
 
 fn main() {

@@ -1,5 +1,7 @@
 //! A default value is a constructor that no check stands before.
 
+use way::*;
+
 fn out_of_nothing<T: Default>() {}
 
 fn main() {

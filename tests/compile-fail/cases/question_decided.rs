@@ -1,5 +1,7 @@
 //! What a guest asked about is evaluated and never granted: its claims hold no request that a policy decides on.
 
+use way::*;
+
 use claims::KeyAttributes;
 use policy::{Circumstances, Policy};
 use verify::PreflightClaims;

@@ -1,5 +1,7 @@
 //! A recipient's secret opens the answers of one request, and those of no second one.
 
+use way::*;
+
 use keys::{Receipted, RecipientSecret};
 
 fn both(secret: RecipientSecret, [first, second]: [Receipted; 2]) {

@@ -1,5 +1,7 @@
 //! One record lets one sealed key go.
 
+use way::*;
+
 use journal::RecordedGrant;
 use release::Embargoed;
 

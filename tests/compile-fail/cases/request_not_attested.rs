@@ -1,5 +1,7 @@
 //! A policy decides on requests that the evidence binds, and on no others.
 
+use way::*;
+
 use claims::{AttestedRequest, KeyAttributes};
 use policy::{Circumstances, Policy};
 

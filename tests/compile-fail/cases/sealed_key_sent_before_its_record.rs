@@ -1,5 +1,7 @@
 //! Nothing but its own record turns an embargoed key into one that can be sent.
 
+use way::*;
+
 use journal::Staged;
 use keys::SealedKey;
 use release::Embargoed;

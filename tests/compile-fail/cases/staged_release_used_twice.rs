@@ -1,5 +1,7 @@
 //! One staged release becomes one record.
 
+use way::*;
+
 use journal::{SignedGroup, Staged};
 use store::Committed;
 
