@@ -26,6 +26,7 @@ mod refusals;
 mod replay;
 mod restarts;
 mod rogue;
+mod sessions;
 mod setup;
 #[cfg(feature = "tpm")]
 #[expect(dead_code, reason = "the attester's own tests use all of it")]

@@ -210,7 +210,7 @@ fn a_question_is_put_to_a_keys_own_policy_and_is_not_counted_as_served() {
 }
 
 /// A unified kernel image in a file.
-fn image(setup: &Setup, name: &str, kernel: &[u8]) -> String {
+pub fn image(setup: &Setup, name: &str, kernel: &[u8]) -> String {
     let path = setup.path(name);
     let magic = b"#### LoaderInfo: systemd-stub 252.39-1 ####";
     let image = Image::new(&[
