@@ -4,6 +4,7 @@
 //! Needs the solver `cvc5`, which `tools/setup` installs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::setup::{Run, Setup};
@@ -153,6 +154,43 @@ fn what_no_machine_shows_and_what_no_host_here_can_launch_are_told_apart() {
     assert_eq!(negative["counterexample"]["impossible"][0], "guest_svn is 0 to 4294967295");
     let other = own("principal has snp && principal.snp.guest_svn > 4");
     assert_eq!(other["guest"], serde_json::json!({ "built": false, "possible": true }));
+}
+
+/// Policies alone would serve it; the broker does not, and a proof says so.
+#[test]
+fn a_guest_that_only_the_brokers_lock_holds_back_is_shown_as_such_and_held_back() {
+    let author = Author::new();
+    author.setup.create_key("real", &[]);
+    let rule = "  resource.for_simulation &&\n";
+    assert_eq!(author.sound.matches(rule).count(), 1);
+    author.load(&author.sound.replace(rule, ""));
+    let cases = author.setup.path("locked");
+    let run = author.prove("never/simulated-with-real-key", &["--json", "--cases", cases.to_str().unwrap()]);
+    assert_eq!(run.code, Some(1), "{run}");
+    let told: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let guest = &told["properties"][0]["guest"];
+    assert_eq!((guest["built"].as_bool(), guest["root"].as_str()), (Some(true), Some("locked")), "{told}");
+    let case = guest["file"].as_str().unwrap();
+    assert!(case.ends_with("/deny/never-simulated-with-real-key.toml"), "{case}");
+    let refused = author.setup.guest("held", &["--case", case], &["renew", "real"]);
+    assert_eq!(refused.code, Some(6), "{refused}");
+    let answer = &author.setup.explain(&refused.stderr).answers[0];
+    assert_eq!(answer.code, "simulated-mismatch");
+}
+
+#[test]
+fn a_solver_that_is_wrong_is_not_believed() {
+    let author = Author::new();
+    let solver = author.setup.path("solver");
+    let solver = solver.to_str().unwrap();
+    // Whatever is asked, it answers another question: it is not told what to assert.
+    fs::write(solver, "#!/bin/sh\ngrep --line-buffered -v '^(assert' | cvc5 \"$@\"\n").unwrap();
+    fs::set_permissions(solver, fs::Permissions::from_mode(0o700)).unwrap();
+    author.prove("never/debug", &["--cvc5", solver]).fails(
+        4,
+        "keyfast: solver and Cedar disagree on the solver's own example; this is a defect of one of them: please report \
+         it",
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use cedar_policy::{Decision, PolicyId, PolicySet, RequestEnv, Schema, ValidationMode, Validator};
-use cedar_policy_symcc::err::SolverError;
+use cedar_policy_symcc::err::{Error, SolverError};
 use cedar_policy_symcc::solver::LocalSolver;
 use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env};
 use policy::Policy;
@@ -52,7 +52,7 @@ pub enum ProveError {
     /// The solver's counterexample is none.
     #[error("solver and Cedar disagree on {request}; this is a defect of one of them: please report it")]
     Disagree {
-        /// The request.
+        /// The request, or `the solver's own example` where that is not even what was asked for.
         request: String,
     },
 }
@@ -197,7 +197,7 @@ impl Question<'_> {
         for env in self.whole(|env| self.asks(env) && is_guests(env)) {
             let compiled = compile(&narrowed, &env, self.schema)?;
             let found = self.compiler.check_always_denies_with_counterexample_opt(&compiled).await;
-            if let Some(env) = found.map_err(failed)? {
+            if let Some(env) = found.map_err(no_example)? {
                 return Found::from(env).told(self.set, Decision::Allow, &texts, &reads).map(fails);
             }
         }
@@ -236,7 +236,7 @@ impl Question<'_> {
         for env in self.whole(|env| self.is_about(env)) {
             let (new, old) = (compile(&new, &env, self.schema)?, compile(old, &env, self.schema)?);
             let found = self.compiler.check_implies_with_counterexample_opt(&new, &old).await;
-            if let Some(env) = found.map_err(failed)? {
+            if let Some(env) = found.map_err(no_example)? {
                 return Found::from(env).told(self.set, Decision::Allow, &texts, &reads).map(fails);
             }
         }
@@ -353,8 +353,21 @@ fn fails(found: Counterexample) -> Verdict {
     Verdict::Fails(Some(Box::new(found)))
 }
 
+/// Its words, cut: some errors of the symbolic compiler print all of what was asked, which is megabytes.
 pub(crate) fn failed(error: impl core::fmt::Display) -> ProveError {
-    ProveError::Solver(error.to_string())
+    let words = error.to_string();
+    match words.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => ProveError::Solver(format!("{}...", words.get(..end).unwrap_or_default())),
+        None => ProveError::Solver(words),
+    }
+}
+
+/// Examples of the solver's are held against what was asked before they come here.
+fn no_example(error: Error) -> ProveError {
+    match error {
+        Error::ModelInvalid { .. } => ProveError::Disagree { request: "the solver's own example".to_owned() },
+        error => failed(error),
+    }
 }
 
 impl From<Env> for Found {
@@ -365,5 +378,7 @@ impl From<Env> for Found {
 
 /// An id that no rule can have, since it is no annotation of anybody's.
 const NARROW: &str = " only where";
+/// Most characters of an error that is not ours.
+const MOST_WORDS: usize = 500;
 /// How long the solver may think about one bundle, in milliseconds.
 const SOLVER_LIMIT_MS: &str = "300000";
