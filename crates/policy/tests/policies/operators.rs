@@ -147,3 +147,17 @@ fn acts_and_objects_are_shown_as_policies_name_them() {
     assert_eq!(Act::ALL.map(|act| act.to_string()), Act::ALL.map(Act::name));
     assert_eq!(Act::SetPolicy.to_string(), "set-policy");
 }
+
+/// For proofs, which ask about one of the operations that the same rules are about.
+#[test]
+fn the_rules_about_an_action_are_told_by_their_heads() {
+    let policy = load(RULES, "");
+    let about = |action: &str| -> Vec<&str> {
+        let action = format!("Action::\"{action}\"").parse().unwrap();
+        policy.rules_about(&action).into_iter().collect()
+    };
+    assert_eq!(about("disable"), ["ours/not-at-night", "ours/officers"]);
+    assert_eq!(about("release"), ["ours/guests"]);
+    assert_eq!(about("unheard-of"), [""; 0]);
+    assert_eq!(policy.schema_text(), read("schema.cedarschema"));
+}
