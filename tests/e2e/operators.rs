@@ -89,3 +89,50 @@ fn a_rule_about_the_key_decides_about_the_act() {
     let told = refused(&setup.keyfast(&["keys", "disable", "batch", "--version", "1"]));
     assert!(told.contains("may not disable Key::\"batch\""), "{told}");
 }
+
+/// What a proof finds that newer policies permit an operator more, a broker under them does.
+#[test]
+fn an_act_that_a_proof_finds_is_done_and_refused_under_the_older_policies() {
+    let setup = Setup::up();
+    let (dir, older) = (setup.dev("attestation-policies"), setup.path("older"));
+    fs::create_dir(&older).unwrap();
+    for name in ["schema.cedarschema", "reference-values.toml", "operators.cedar"] {
+        fs::copy(dir.join(name), older.join(name)).unwrap();
+    }
+    let path = dir.join("operators.cedar");
+    let sound = fs::read_to_string(&path).unwrap();
+    let (from, to) = (
+        "[Action::\"view\", Action::\"disable\"]",
+        "[Action::\"view\", Action::\"disable\", Action::\"enable\"]",
+    );
+    assert_eq!(sound.matches(from).count(), 1);
+    fs::write(&path, sound.replace(from, to)).unwrap();
+
+    let cases = setup.path("acts");
+    let [dir, older, cases] = [&dir, &older, &cases].map(|path| path.to_str().unwrap());
+    let head = ["policy", "prove", "operators", "--dir", dir, "--no-looser-than", older];
+    let only = ["--only", "permits nothing new", "--cases", cases];
+    let run = setup.keyfast(&[&head[..], &only].concat());
+    assert_eq!((run.code, run.last_line()), (Some(1), "keyfast: 1 of 1 properties do not hold"), "{run}");
+    assert!(run.stdout.contains("these policies really permit this act"), "{run}");
+    let case = format!("{cases}/permit/permits-nothing-new.toml");
+    let explained = setup.keyfast(&["policy", "explain", &case, "operators", "--dir", dir]).success();
+    assert_eq!(explained.stdout, "permitted by operators/emergency\n");
+    let case: toml::Table = fs::read_to_string(case).unwrap().parse().unwrap();
+    assert_eq!(case["operator"]["groups"], toml::Value::from(vec!["on-call"]));
+    assert_eq!(case["act"]["name"].as_str(), Some("enable"));
+    let key = case["act"]["on"].as_str().unwrap();
+
+    setup.create_key(key, &["--simulation"]);
+    setup.keyfast(&["policy", "load"]).success();
+    setup.reconfigure(|config| with_alice(config, "\"on-call\""));
+    let enable = ["keys", "enable", key, "--version", "1"];
+    setup.keyfast(&["keys", "disable", key, "--version", "1"]).success();
+    setup.keyfast(&enable).success();
+    setup.reconfigure(|config| config.replace("\"on-call\"", "\"administrators\""));
+    fs::write(&path, sound).unwrap();
+    setup.keyfast(&["policy", "load"]).success();
+    setup.reconfigure(|config| config.replace("\"administrators\"", "\"on-call\""));
+    let told = refused(&setup.keyfast(&enable));
+    assert!(told.contains(&format!("`alice` may not enable Key::\"{key}\"")), "{told}");
+}

@@ -30,9 +30,11 @@ pub struct Counterexample {
 /// A request in Cedar's JSON. What is not there is null, as for requests that no guest makes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
+    /// Who asks, as an entity: `uid`, `attrs`, `parents`.
+    pub principal: Value,
     /// The guest's claims.
     pub guest: Value,
-    /// The key as an entity: `uid`, `attrs`, `parents`, `tags`.
+    /// The key, or what else an act is about, as an entity: `uid`, `attrs`, `parents`, `tags`.
     pub key: Value,
     /// When the key came to be, in milliseconds since 1970.
     pub created_at_ms: Option<i64>,
@@ -98,8 +100,10 @@ fn asked(request: &Request, found: &Entities, entities: &Value) -> Asked {
         _ => None,
     };
     let ms = |path: &str| number(&format!("{path}.durationSince(datetime(\"1970-01-01\")).toMilliseconds()"));
+    let principal = entity(request.principal());
     Asked {
-        guest: entity(request.principal()).get("attrs").cloned().unwrap_or_default(),
+        guest: principal.get("attrs").cloned().unwrap_or_default(),
+        principal,
         key: entity(request.resource()),
         created_at_ms: ms("resource.created_at"),
         now_ms: ms("context.now"),

@@ -42,11 +42,11 @@ impl RootDir {
     /// # Errors
     /// [`SimError::InUse`] if another process has it; [`SimError::Io`].
     pub fn open(path: &Path) -> Result<Self, SimError> {
+        make_private_dir(path)?;
         Self::locked(path, FlockOperation::NonBlockingLockExclusive)
     }
 
     fn locked(path: &Path, operation: FlockOperation) -> Result<Self, SimError> {
-        make_private_dir(path)?;
         let lock_path = path.join("lock");
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(PRIVATE);
@@ -197,11 +197,13 @@ impl SimHost {
 
 impl HostKeys {
     /// A chip of its own under authorities that are kept in `dir`, and made there if they are missing. Making them takes
-    /// seconds, which a test suite of many processes need not spend in each. Waits for another process that does.
+    /// seconds, which a test suite of many processes need not spend in each. Waits for another process that does. Their
+    /// files are readable by their owner only; a directory that is there already stays as open as it is.
     ///
     /// # Errors
     /// [`SimError::Stored`] if a file is not what was written; [`SimError::Io`] and [`SimError::Crypto`].
     pub fn kept_in(dir: &Path) -> Result<Self, SimError> {
+        make_dir(dir).map_err(SimError::io("make the directory", dir))?;
         let dir = RootDir::locked(dir, FlockOperation::LockExclusive)?;
         let [ark, ask, asvk] = KEYS.map(|name| dir.key_or_new(name));
         Self::with_new_chip(ark?, ask?, asvk?)
@@ -231,9 +233,13 @@ struct Index {
 
 /// Makes a directory that only its owner may enter, or closes the one that is there.
 pub(crate) fn make_private_dir(path: &Path) -> Result<(), SimError> {
-    let made = DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(path);
-    made.and_then(|()| fs::set_permissions(path, Permissions::from_mode(PRIVATE_DIR)))
+    make_dir(path)
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(PRIVATE_DIR)))
         .map_err(SimError::io("make the directory", path))
+}
+
+fn make_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(path)
 }
 
 /// Writes a new file; one that a crash left behind is replaced.
@@ -336,6 +342,9 @@ mod tests {
         assert_ne!(first.ark.pkcs8().expose(), first.ask.pkcs8().expose());
         assert_ne!(first.chip, second.chip);
         assert_eq!(mode(&path), 0o700);
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        HostKeys::kept_in(&path).unwrap();
+        assert_eq!(mode(&path), 0o755, "a directory of somebody's is left as it is");
         assert!(KEYS.iter().all(|name| mode(&path.join(name)) == 0o600));
         fs::write(path.join("ask.key.der"), b"").unwrap();
         let error = HostKeys::kept_in(&path).unwrap_err();

@@ -110,10 +110,10 @@ pub fn endorsement_key(data: &[u8]) {
     assert!(none.verify(&certificates, NOW).is_err(), "believed without a root");
     // Each as its own root: what is believed then is signed by itself at least.
     for der in &certificates {
-        if let Ok(roots) = EkRoots::default().with_root(der, true) {
-            if let Ok(verified) = roots.verify(&certificates, NOW) {
-                assert!(verified.simulated() && NOW <= verified.not_after());
-            }
+        if let Ok(roots) = EkRoots::default().with_root(der, true)
+            && let Ok(verified) = roots.verify(&certificates, NOW)
+        {
+            assert!(verified.simulated() && NOW <= verified.not_after());
         }
     }
 }

@@ -18,9 +18,11 @@ use super::diagnostics::{self, Sources};
 use super::folder::{self, Chosen, FolderError, PolicyFile};
 use crate::evidence::{Style, Tone, wrap};
 
+use act::BuiltAct;
 use build::{Shown, Workshop};
 use written::Cases;
 
+mod act;
 mod build;
 mod written;
 
@@ -106,6 +108,8 @@ pub(super) struct Proven {
     verdict: Verdict,
     /// What came of building a guest that shows it, and where the case is.
     shown: Option<(Shown, Option<PathBuf>)>,
+    /// The same of an operator's act.
+    act: Option<(BuiltAct, Option<PathBuf>)>,
 }
 
 impl Proven {
@@ -154,7 +158,7 @@ impl Questions {
         for (property, doc) in asked.into_iter().filter(|(property, _)| is_asked(property.id())) {
             let began = Instant::now();
             let verdict = self.prover.prove(policy, &property).map_err(ProveFailure::from)?;
-            let mut proven = Proven { id: property.id(), doc, verdict, shown: None };
+            let mut proven = Proven { id: property.id(), doc, verdict, shown: None, act: None };
             tell(&property, &mut proven, began.elapsed().as_millis())?;
             all.push(proven);
         }
@@ -178,9 +182,8 @@ pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
             print(proven, took_ms, style, out)?;
         }
         let Verdict::Fails(Some(proof)) = &proven.verdict else { return Ok(()) };
-        // An operator's act is not built.
         if proof.action.parse::<Operation>().is_err() {
-            return if args.json { Ok(()) } else { Ok(print_counterexample(proof, out)?) };
+            return builder.show_act(property, proven, (!args.json).then_some(out));
         }
         let shown = workshop.show(property, proof)?;
         if !args.json && !matches!(shown, Shown::Built(_)) {
@@ -235,6 +238,31 @@ impl<'a> Builder<'a> {
         };
         let schema = folder::read(&chosen.dir.join(Bundle::SCHEMA))?;
         Ok(Self { policy, empty, schema, at: args.at.unwrap_or_else(now), cases })
+    }
+
+    /// Builds the act of an operator that the older policies do not permit, and tells it.
+    fn show_act(
+        &self,
+        property: &Property<'_>,
+        proven: &mut Proven,
+        out: Option<&mut dyn Write>,
+    ) -> Result<(), PolicyFailure> {
+        let (Verdict::Fails(Some(proof)), Property::NoLooser(older)) = (&proven.verdict, property) else {
+            return Ok(());
+        };
+        let built = act::build(&self.policy, older, proof, self.at).map_err(ProveFailure::from)?;
+        let file = match (&built, &self.cases) {
+            (Some(built), Some(cases)) => Some(cases.add_act(&proven.id, &proven.doc, built)?),
+            _ => None,
+        };
+        if let Some(out) = out {
+            match &built {
+                Some(built) => written::print_act(built, file.as_deref(), self.cases.as_ref(), out)?,
+                None => print_counterexample(proof, out)?,
+            }
+        }
+        proven.act = built.map(|built| (built, file));
+        Ok(())
     }
 
     fn workshop<'b>(&'b self, prover: &'b Prover) -> Workshop<'b> {
@@ -329,7 +357,7 @@ pub(super) fn print_counterexample(found: &Counterexample, out: &mut dyn Write) 
 }
 
 fn as_json(proven: &Proven) -> serde_json::Value {
-    let Proven { id, doc, verdict, shown } = proven;
+    let Proven { id, doc, verdict, shown, act } = proven;
     let found = match verdict {
         Verdict::Fails(Some(found)) => json!({
             "action": found.action,
@@ -340,7 +368,12 @@ fn as_json(proven: &Proven) -> serde_json::Value {
         Verdict::Holds | Verdict::Fails(None) => serde_json::Value::Null,
     };
     let guest = shown.as_ref().map(|(shown, file)| written::as_json(shown, file.as_deref()));
-    json!({ "id": id, "doc": doc, "holds": proven.holds(), "counterexample": found, "guest": guest })
+    let mut told =
+        json!({ "id": id, "doc": doc, "holds": proven.holds(), "counterexample": found, "guest": guest });
+    if let (Some((act, file)), Some(told)) = (act, told.as_object_mut()) {
+        told.insert("act".to_owned(), act.as_json(file.as_deref()));
+    }
+    told
 }
 
 /// Columns behind an indent of eight.

@@ -50,6 +50,7 @@ pub mod file;
 mod from_file;
 
 pub use description::Description;
+pub(in crate::policy) use description::{key_lines, quoted};
 pub use family::{Family, Root, families};
 
 /// Reads a case of this folder, launches its guest if it is a simulated one, and has its evidence verified.

@@ -8,6 +8,7 @@ use policy::Bundle;
 use policy::case::{Expect, ExpectedDenial};
 use serde_json::json;
 
+use super::act::BuiltAct;
 use super::build::{Built, Shown};
 use crate::evidence::{Style, Tone, wrap};
 use crate::output::write_public;
@@ -47,7 +48,7 @@ impl Cases<'_> {
         let about = format!("`{id}` does not hold: {doc}");
         let dir = self.dir.join(folder);
         make(&dir)?;
-        let slug: String = id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let slug = slug(id);
         let (path, text) = if built.root == Root::Genuine {
             let case = policy::case::Case { about, ..built.case.clone() };
             let path = dir.join(format!("{slug}.json"));
@@ -59,6 +60,20 @@ impl Cases<'_> {
         write(&path, &text)?;
         Ok(path)
     }
+
+    /// Writes an operator's act as a case; the file.
+    pub(super) fn add_act(&self, id: &str, doc: &str, built: &BuiltAct) -> Result<PathBuf, FolderError> {
+        let dir = self.dir.join("permit");
+        make(&dir)?;
+        let path = dir.join(format!("{}.toml", slug(id)));
+        write(&path, &built.to_text(&format!("`{id}` does not hold: {doc}")))?;
+        Ok(path)
+    }
+}
+
+/// A property's name as one of a file.
+fn slug(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
 fn denied(denial: &ExpectedDenial) -> String {
@@ -112,6 +127,30 @@ pub(super) fn print(
             Ok(())
         }
         _ => writeln!(out, "        write it as a case with --cases DIR, to explain it, try it and keep it"),
+    }
+}
+
+/// Tells an operator's act, and how to go on.
+pub(super) fn print_act(
+    built: &BuiltAct,
+    written: Option<&Path>,
+    cases: Option<&Cases<'_>>,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let text = "built: these policies really permit this act of an operator, and the older ones do not, in the words of \
+                a case";
+    for line in wrap(text, COLUMNS) {
+        writeln!(out, "        {line}")?;
+    }
+    for (table, line) in built.lines() {
+        writeln!(out, "          {table:<8} {line}")?;
+    }
+    match (written, cases) {
+        (Some(path), Some(cases)) => {
+            writeln!(out, "        case     {}", path.display())?;
+            writeln!(out, "        explain  keyfast policy explain {} {}", path.display(), cases.policies)
+        }
+        _ => writeln!(out, "        write it as a case with --cases DIR, to explain it and keep it"),
     }
 }
 

@@ -31,7 +31,7 @@ impl Description {
             chip: chip(&found.request.guest).filter(|_| reads.reads("principal.snp.chip")),
         };
         all.guest(&family.usual, &found.request.guest, reads);
-        all.key(found, candidates, reads);
+        all.lines.extend(key_lines(found, candidates, reads));
         all.context(found, reads);
         all
     }
@@ -134,59 +134,6 @@ impl Description {
         }
     }
 
-    fn key(&mut self, found: &Counterexample, candidates: &Candidates, reads: &Reads) {
-        let key = &found.request.key;
-        let attribute = |name: &str| {
-            key.pointer(&format!("/attrs/{name}")).filter(|_| reads.reads(&format!("resource.{name}")))
-        };
-        let name = |value: &Value| Some(value.pointer("/__entity/id")?.as_str()?.to_owned());
-        if let Some(id) = key.pointer("/uid/id").and_then(Value::as_str) {
-            self.add("request", format!("key = {}", quoted(id)));
-        }
-        for (attribute, key) in [
-            (attribute("kind"), "kind"),
-            (attribute("origin"), "origin"),
-            (attribute("suite_floor"), "suite_floor"),
-            (attribute("region"), "region"),
-        ] {
-            if let Some(name) = attribute.and_then(name) {
-                self.add("key", format!("{key} = {}", quoted(&name)));
-            }
-        }
-        if let Some(version) = attribute("version").and_then(Value::as_i64) {
-            self.add("key", format!("version = {version}"));
-        }
-        if attribute("for_simulation").and_then(Value::as_bool) == Some(false) {
-            self.add("key", "simulation = false".to_owned());
-        }
-        if let Some(exportable) = attribute("exportable").and_then(Value::as_bool) {
-            let is_secret =
-                attribute("kind").and_then(name).as_deref() == Some("secret") || found.action == "secret";
-            let operations = match (is_secret, exportable) {
-                (true, _) => "[\"secret\"]",
-                (false, true) => "[\"unwrap\", \"release\"]",
-                (false, false) => "[\"unwrap\"]",
-            };
-            self.add("key", format!("operations = {operations}"));
-        }
-        if let Some(ms) = found.request.created_at_ms.filter(|_| reads.reads("resource.created_at")) {
-            self.add("key", format!("created_at = {}", quoted(&seconds(ms).to_string())));
-        }
-        let rings = key.get("parents").and_then(Value::as_array).into_iter().flatten();
-        // The solver may put a key into rings that nobody names as well.
-        let is_named =
-            |ring: &&str| candidates.names("KeyRing").any(|known| known == *ring && known != "default");
-        let ring = rings.filter_map(|ring| ring.get("id")?.as_str()).find(is_named);
-        if let Some(ring) = ring {
-            self.add("key", format!("ring = {}", quoted(ring)));
-        }
-        for (tag, value) in key.get("tags").and_then(Value::as_object).into_iter().flatten() {
-            if let Some(value) = value.as_str() {
-                self.add("key", format!("tags.{} = {}", quoted(tag), quoted(value)));
-            }
-        }
-    }
-
     fn context(&mut self, found: &Counterexample, reads: &Reads) {
         let request = &found.request;
         if let Some(ms) = request.evidence_age_ms.filter(|_| reads.reads("context.evidence_age")) {
@@ -208,6 +155,67 @@ impl Description {
     }
 }
 
+/// What a case must say about the key: lines of the tables `request` and `key`.
+pub(in crate::policy) fn key_lines(
+    found: &Counterexample,
+    candidates: &Candidates,
+    reads: &Reads,
+) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let mut add = |table: &'static str, line: String| lines.push((table, line));
+    let key = &found.request.key;
+    let attribute = |name: &str| {
+        key.pointer(&format!("/attrs/{name}")).filter(|_| reads.reads(&format!("resource.{name}")))
+    };
+    let name = |value: &Value| Some(value.pointer("/__entity/id")?.as_str()?.to_owned());
+    if let Some(id) = key.pointer("/uid/id").and_then(Value::as_str) {
+        add("request", format!("key = {}", quoted(id)));
+    }
+    for (attribute, key) in [
+        (attribute("kind"), "kind"),
+        (attribute("origin"), "origin"),
+        (attribute("suite_floor"), "suite_floor"),
+        (attribute("region"), "region"),
+    ] {
+        if let Some(name) = attribute.and_then(name) {
+            add("key", format!("{key} = {}", quoted(&name)));
+        }
+    }
+    if let Some(version) = attribute("version").and_then(Value::as_i64) {
+        add("key", format!("version = {version}"));
+    }
+    if attribute("for_simulation").and_then(Value::as_bool) == Some(false) {
+        add("key", "simulation = false".to_owned());
+    }
+    if let Some(exportable) = attribute("exportable").and_then(Value::as_bool) {
+        let is_secret =
+            attribute("kind").and_then(name).as_deref() == Some("secret") || found.action == "secret";
+        let operations = match (is_secret, exportable) {
+            (true, _) => "[\"secret\"]",
+            (false, true) => "[\"unwrap\", \"release\"]",
+            (false, false) => "[\"unwrap\"]",
+        };
+        add("key", format!("operations = {operations}"));
+    }
+    if let Some(ms) = found.request.created_at_ms.filter(|_| reads.reads("resource.created_at")) {
+        add("key", format!("created_at = {}", quoted(&seconds(ms).to_string())));
+    }
+    let rings = key.get("parents").and_then(Value::as_array).into_iter().flatten();
+    // The solver may put a key into rings that nobody names as well.
+    let is_named =
+        |ring: &&str| candidates.names("KeyRing").any(|known| known == *ring && known != "default");
+    let ring = rings.filter_map(|ring| ring.get("id")?.as_str()).find(is_named);
+    if let Some(ring) = ring {
+        add("key", format!("ring = {}", quoted(ring)));
+    }
+    for (tag, value) in key.get("tags").and_then(Value::as_object).into_iter().flatten() {
+        if let Some(value) = value.as_str() {
+            add("key", format!("tags.{} = {}", quoted(tag), quoted(value)));
+        }
+    }
+    lines
+}
+
 fn chip(claims: &Value) -> Option<ChipId> {
     let name = claims.pointer("/snp/chip/__entity/id")?.as_str()?;
     let bytes = hex::decode(name).ok()?;
@@ -219,7 +227,8 @@ fn dotted(pointer: &str) -> String {
     format!("principal{}", pointer.replace('/', "."))
 }
 
-fn quoted(text: &str) -> String {
+/// A string in TOML.
+pub(in crate::policy) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 

@@ -1,0 +1,127 @@
+//! From a proof that newer policies permit an operator more to an act that shows it: in the words of a case, and put to
+//! both as a broker would. So the solver is checked by the system that it speaks about.
+
+use ::prove::{Candidates, Counterexample, ProveError, Reads};
+use claims::{KeyId, UnixTime};
+use policy::{Act, Evaluation, Policy};
+use serde_json::{Value, json};
+
+use crate::policy::acts::ActCase;
+use crate::policy::simulated::{key_lines, quoted};
+
+/// An act that the policies permit, as far as it was checked, and older ones do not.
+pub(super) struct BuiltAct {
+    now: UnixTime,
+    /// (table, line).
+    lines: Vec<(&'static str, String)>,
+    rules: Vec<String>,
+}
+
+/// Looks for it; `None` if no operator's act is so, or none was found.
+///
+/// # Errors
+/// [`ProveError`] if the policies cannot be read.
+pub(super) fn build(
+    policy: &Policy,
+    older: &Policy,
+    found: &Counterexample,
+    now: UnixTime,
+) -> Result<Option<BuiltAct>, ProveError> {
+    let mut reads = Reads::of(policy.cedar().1, &[])?;
+    reads.add_all(older.cedar().1)?;
+    let candidates = Candidates::of(policy, &[], policy.known_values(now))?;
+    let key = key_lines(found, &candidates, &reads).into_iter().filter(|(table, _)| *table == "key");
+    let key: Vec<_> = key.collect();
+    let shows = |lines: Vec<(&'static str, String)>| shows(policy, older, lines, now);
+    // The solver may call an operator one name and let it have another, which nobody has.
+    for name in names(&found.request.principal) {
+        let lines = operator(&found.request.principal, name).into_iter().chain(act(found));
+        let Some(mut built) = shows(lines.chain(key.iter().cloned()).collect()) else { continue };
+        while let Some(shorter) = (0..built.lines.len()).find_map(|at| {
+            let mut lines = built.lines.clone();
+            lines.remove(at);
+            shows(lines)
+        }) {
+            built = shorter;
+        }
+        return Ok(Some(built));
+    }
+    Ok(None)
+}
+
+impl BuiltAct {
+    /// Its lines, each with the table that it stands in.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().map(|(table, line)| (*table, line.as_str()))
+    }
+
+    /// The whole case.
+    pub(super) fn to_text(&self, about: &str) -> String {
+        text(&self.lines, about, self.now, &self.rules)
+    }
+
+    pub(super) fn as_json(&self, written: Option<&std::path::Path>) -> Value {
+        let lines = self.lines().map(|(table, line)| json!({ "table": table, "line": line }));
+        json!({ "built": true, "permit": self.rules, "case": lines.collect::<Vec<_>>(), "file": written })
+    }
+}
+
+fn shows(
+    policy: &Policy,
+    older: &Policy,
+    lines: Vec<(&'static str, String)>,
+    now: UnixTime,
+) -> Option<BuiltAct> {
+    let case = ActCase::parse(&text(&lines, "", now, &[])).ok()?;
+    match (case.evaluate(policy), case.evaluate(older)) {
+        (Evaluation::Permit { rules }, Evaluation::Deny(_)) => Some(BuiltAct { now, lines, rules }),
+        _ => None,
+    }
+}
+
+fn text(lines: &[(&'static str, String)], about: &str, now: UnixTime, rules: &[String]) -> String {
+    let mut text = format!("about = {}\nnow = {}\n", quoted(about), quoted(&now.to_string()));
+    for table in TABLES {
+        let own = lines.iter().filter(|(of, _)| *of == table).map(|(_, line)| format!("{line}\n"));
+        text.push_str(&format!("\n[{table}]\n{}", own.collect::<String>()));
+    }
+    format!("{text}\n[expect]\npermit = {rules:?}\n")
+}
+
+fn names(principal: &Value) -> impl Iterator<Item = &str> {
+    ["/uid/id", "/attrs/name"].into_iter().filter_map(|path| principal.pointer(path)?.as_str())
+}
+
+fn operator(principal: &Value, name: &str) -> Vec<(&'static str, String)> {
+    let groups = principal.get("parents").and_then(Value::as_array).into_iter().flatten();
+    let groups: Vec<&str> = groups.filter_map(|group| group.get("id")?.as_str()).collect();
+    let uid = principal.pointer("/attrs/uid").and_then(Value::as_u64);
+    let uid = uid.filter(|uid| u32::try_from(*uid).is_ok()).map(|uid| ("operator", format!("uid = {uid}")));
+    let mut lines = vec![("operator", format!("name = {}", quoted(name)))];
+    lines.extend(uid);
+    // Each on its own can be left out.
+    lines.push(("operator", format!("groups = {groups:?}")));
+    lines
+}
+
+/// What is done, to the key or attestation key that the solver names, if it can have that name.
+fn act(found: &Counterexample) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("act", format!("name = {}", quoted(&found.action)))];
+    let id = found.request.key.pointer("/uid/id").and_then(Value::as_str).unwrap_or_default();
+    let known = Act::ALL.into_iter().find(|act| act.name() == found.action);
+    let on = match known {
+        Some(Act::View | Act::Audit | Act::Load) | None => None,
+        Some(Act::Enrol | Act::Withdraw) => {
+            Some(if id.parse::<claims::tpm::ObjectName>().is_ok() { id.to_owned() } else { SOME_NAME.into() })
+        }
+        Some(_) => Some(if id.parse::<KeyId>().is_ok() { id.to_owned() } else { SOME_KEY.into() }),
+    };
+    lines.extend(on.map(|on| ("act", format!("on = {}", quoted(&on)))));
+    lines
+}
+
+/// A key that no policy names, where the solver's cannot be one.
+const SOME_KEY: &str = "key";
+/// An attestation key likewise.
+const SOME_NAME: &str = "000b0000000000000000000000000000000000000000000000000000000000000000";
+const TABLES: [&str; 3] = ["operator", "act", "key"];
