@@ -83,7 +83,11 @@ fn text(lines: &[(&'static str, String)], about: &str, now: UnixTime, rules: &[S
     let mut text = format!("about = {}\nnow = {}\n", quoted(about), quoted(&now.to_string()));
     for table in TABLES {
         let own = lines.iter().filter(|(of, _)| *of == table).map(|(_, line)| format!("{line}\n"));
-        text.push_str(&format!("\n[{table}]\n{}", own.collect::<String>()));
+        let own: String = own.collect();
+        // Acts that are about no key must have none.
+        if table != "key" || !own.is_empty() {
+            text.push_str(&format!("\n[{table}]\n{own}"));
+        }
     }
     format!("{text}\n[expect]\npermit = {rules:?}\n")
 }
@@ -125,3 +129,35 @@ const SOME_KEY: &str = "key";
 /// An attestation key likewise.
 const SOME_NAME: &str = "000b0000000000000000000000000000000000000000000000000000000000000000";
 const TABLES: [&str; 3] = ["operator", "act", "key"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_of_each_act_can_be_read() {
+        for act in Act::ALL {
+            let principal = json!({
+                "uid": { "type": "Operator", "id": "" },
+                "attrs": { "name": "bob \"b\"", "uid": -1 },
+                "parents": [{ "type": "OperatorGroup", "id": "on-call" }],
+            });
+            let request =
+                ::prove::Asked { key: json!({ "uid": { "id": "?" } }), ..::prove::Asked::default() };
+            let found = Counterexample {
+                action: act.name().to_owned(),
+                rules: Vec::new(),
+                claims: std::collections::BTreeMap::new(),
+                impossible: Vec::new(),
+                request,
+            };
+            for name in names(&principal) {
+                let lines: Vec<_> =
+                    operator(&principal, name).into_iter().chain(super::act(&found)).collect();
+                let text = text(&lines, "why", UnixTime(0), &["r".to_owned()]);
+                assert!(ActCase::parse(&text).is_ok(), "{text}");
+                assert!(!text.contains("uid"), "no account has a number below zero: {text}");
+            }
+        }
+    }
+}
