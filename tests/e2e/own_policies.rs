@@ -79,7 +79,7 @@ fn what_is_immutable_stays() {
 
 /// Imports a secret for simulated guests.
 fn import(key: &str, flags: &[&str]) -> Run {
-    let file = shared().path("imported.in");
+    let file = shared().path(&format!("{key}.in"));
     fs::write(&file, "correct horse").unwrap();
     let head = ["keys", "import", key, "--simulation", "--file", file.to_str().unwrap()];
     shared().keyfast(&[&head[..], flags].concat())
