@@ -7,7 +7,7 @@
 //! Compilers word their answers differently from release to release. Under another than [`RECORDED_BY`] the cases
 //! still must not compile, with the recorded errors at the recorded places; only the wording is not compared.
 //!
-//! The cases are compiled against what was built for this test: a tool that builds anew takes minutes for it.
+//! The cases are compiled against what was built for this test: nothing is built anew for them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -240,17 +240,20 @@ impl<'a> Builder<'a> {
         Ok(Self { policy, empty, schema, at: args.at.unwrap_or_else(now), cases })
     }
 
-    /// Builds the act of an operator that the older policies do not permit, and tells it.
+    /// Tells an operator's act: built, if older policies do not permit it, or as the solver has it.
     fn show_act(
         &self,
         property: &Property<'_>,
         proven: &mut Proven,
         out: Option<&mut dyn Write>,
     ) -> Result<(), PolicyFailure> {
-        let (Verdict::Fails(Some(proof)), Property::NoLooser(older)) = (&proven.verdict, property) else {
-            return Ok(());
+        let Verdict::Fails(Some(proof)) = &proven.verdict else { return Ok(()) };
+        let built = match property {
+            Property::NoLooser(older) => {
+                act::build(&self.policy, older, proof, self.at).map_err(ProveFailure::from)?
+            }
+            _ => None,
         };
-        let built = act::build(&self.policy, older, proof, self.at).map_err(ProveFailure::from)?;
         let file = match (&built, &self.cases) {
             (Some(built), Some(cases)) => Some(cases.add_act(&proven.id, &proven.doc, built)?),
             _ => None,
