@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::Never;
+use crate::{Never, Who};
 
 /// An author's properties that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,7 @@ pub fn invariants() -> Vec<Never> {
     let never = |(id, doc, when): (&str, &str, &str)| Never {
         id: id.to_owned(),
         doc: doc.to_owned(),
+        who: Who::Guests,
         when: when.to_owned(),
     };
     INVARIANTS.into_iter().map(never).chain(TCB_PARTS.into_iter().map(under_floor)).collect()
@@ -47,10 +48,16 @@ pub fn invariants() -> Vec<Never> {
 /// id = "ours/no-milan"
 /// doc = "we have no Milan machines left"
 /// when = 'principal has snp && principal.snp.product == Product::"Milan"'
+///
+/// [[never]]
+/// id = "ours/one-way"
+/// doc = "whoever is on call takes keys out of service, and never puts one back"
+/// who = "operators"
+/// when = 'principal in OperatorGroup::"on-call" && action == Action::"enable"'
 /// ```
 ///
 /// # Errors
-/// [`AuthorsError`]; whether a condition is Cedar shows when it is proven.
+/// [`AuthorsError`]; whether a condition is Cedar, and holds of anything, shows when it is proven.
 pub fn authors(text: &str) -> Result<Vec<Never>, AuthorsError> {
     let file: File =
         toml::from_str(text).map_err(|error| AuthorsError::Malformed { message: error.to_string() })?;
@@ -79,6 +86,7 @@ fn under_floor(part: &str) -> Never {
     Never {
         id: format!("never/tcb-under-floor-{part}"),
         doc: format!("{part} of a genuine guest's platform is not older than its floor"),
+        who: Who::Guests,
         when: format!(
             "!principal.simulated && principal has snp && principal.snp.processor has tcb_floor && \
              principal.snp.reported_tcb.{part} < principal.snp.processor.tcb_floor.{part}"
@@ -170,7 +178,9 @@ mod tests {
     #[test]
     fn an_authors_properties_are_read_and_names_are_unique() {
         let one = "version = 1\n[[never]]\nid = 'ours'\ndoc = 'd'\nwhen = 'principal.simulated'\n";
-        assert_eq!(authors(one).unwrap().len(), 1);
+        assert_eq!(authors(one).unwrap().first().map(|never| never.who), Some(Who::Guests));
+        let act = one.replace("when", "who = 'operators'\nwhen");
+        assert_eq!(authors(&act).unwrap().first().map(|never| never.who), Some(Who::Operators));
         let twice = format!("{one}[[never]]\nid = 'never/debug'\ndoc = 'd'\nwhen = 'true'\n");
         assert_eq!(authors(&twice), Err(AuthorsError::Repeated { id: "never/debug".to_owned() }));
         assert_eq!(authors("version = 2"), Err(AuthorsError::Version { got: 2 }));

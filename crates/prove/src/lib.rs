@@ -8,7 +8,7 @@
 //!
 //! | question | [`Property`] |
 //! |-|-|
-//! | is a guest like this ever permitted? | [`Property::Never`]: the [`invariants`], and an author's own |
+//! | is a guest, or an operator's act, like this ever permitted? | [`Property::Never`]: the [`invariants`], and an author's own |
 //! | can each rule apply at all? | [`Property::EveryRuleApplies`] |
 //! | can a rule err? | [`Property::NoRuleErrs`] |
 //! | does a new bundle permit what the old one did not? | [`Property::NoLooser`] |
@@ -33,6 +33,6 @@ pub use alike::{Candidates, alike};
 pub use counterexample::{Asked, Counterexample};
 pub use invariants::{AuthorsError, authors, invariants};
 pub use machine::any_machine;
-pub use property::{Never, Property};
+pub use property::{Never, Property, Who};
 pub use prover::{ProveError, Prover, Verdict};
 pub use reads::Reads;

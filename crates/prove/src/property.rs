@@ -24,8 +24,32 @@ pub struct Never {
     pub id: String,
     /// Why, in a sentence.
     pub doc: String,
-    /// A condition in Cedar over `principal`, `resource` and `context`.
+    /// Whose requests it is about; guests' if it is not said.
+    #[serde(default)]
+    pub who: Who,
+    /// A condition in Cedar over `principal`, `action`, `resource` and `context`.
     pub when: String,
+}
+
+/// Who asks a broker for something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Who {
+    /// Guests, for keys.
+    #[default]
+    Guests,
+    /// Those who manage keys, for acts.
+    Operators,
+}
+
+impl Who {
+    /// The type of such principals.
+    pub fn principal(self) -> &'static str {
+        match self {
+            Self::Guests => "Guest",
+            Self::Operators => "Operator",
+        }
+    }
 }
 
 impl Property<'_> {

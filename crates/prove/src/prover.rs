@@ -11,7 +11,7 @@ use policy::Policy;
 
 use crate::counterexample::Found;
 use crate::trimmed::Trimmed;
-use crate::{Counterexample, Never, Property, Reads};
+use crate::{Counterexample, Never, Property, Reads, Who};
 
 /// The way to a solver.
 #[derive(Clone, Debug)]
@@ -45,6 +45,18 @@ pub enum ProveError {
         id: String,
         /// What Cedar says.
         message: String,
+    },
+    /// A condition holds of no request at all.
+    #[error(
+        "`{id}` says nothing: its condition holds of no request of {}; properties of operators' acts have \
+         `who = \"operators\"`, and those of guests' requests do not",
+        if *who == Who::Guests { "a guest" } else { "an operator" }
+    )]
+    Empty {
+        /// The property.
+        id: String,
+        /// Whom it is about.
+        who: Who,
     },
     /// There is no such rule.
     #[error("there is no rule `{0}`")]
@@ -189,12 +201,16 @@ struct Question<'a> {
 impl Question<'_> {
     async fn never(&mut self, never: &Never) -> Result<Verdict, ProveError> {
         if !self.may_permit(never).await? {
-            return Ok(Verdict::Holds);
+            let who = never.who;
+            let holds = self.may_hold(never).await?;
+            return holds
+                .then_some(Verdict::Holds)
+                .ok_or_else(|| ProveError::Empty { id: never.id.clone(), who });
         }
         let narrowed = self.where_asked(never)?;
         let reads = Reads::of(self.set, &[&never.when])?;
         let texts = [self.set.to_string(), never.when.clone()];
-        for env in self.whole(|env| self.asks(env) && is_guests(env)) {
+        for env in self.whole(|env| self.asks(env) && is_from(never.who, env)) {
             let compiled = compile(&narrowed, &env, self.schema)?;
             let found = self.compiler.check_always_denies_with_counterexample_opt(&compiled).await;
             if let Some(env) = found.map_err(no_example)? {
@@ -204,14 +220,30 @@ impl Question<'_> {
         Ok(Verdict::Holds)
     }
 
-    /// Whether a guest of the kind is permitted anything.
+    /// Whether anything of the kind is permitted.
     async fn may_permit(&mut self, never: &Never) -> Result<bool, ProveError> {
         let narrowed = self.where_asked(never)?;
         let mut reads = Reads::of(self.set, &[&never.when])?;
         self.among.iter().try_for_each(|condition| reads.add(condition))?;
         let trimmed = Trimmed::of(self.policy.schema_text(), &reads)?;
-        for env in trimmed.envs(&[self.policy], &reads, |env| self.asks(env) && is_guests(env)) {
+        for env in trimmed.envs(&[self.policy], &reads, |env| self.asks(env) && is_from(never.who, env)) {
             let compiled = compile(&narrowed, &env, trimmed.schema())?;
+            if !self.compiler.check_always_denies_opt(&compiled).await.map_err(failed)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether there is anything of the kind to be permitted.
+    async fn may_hold(&mut self, never: &Never) -> Result<bool, ProveError> {
+        let text = format!("permit (principal, action, resource) when {{ {} }};", never.when);
+        let asked = cedar_policy::Policy::parse(None, text).map_err(failed)?;
+        let asked = PolicySet::from_policies([asked]).map_err(failed)?;
+        let reads = Reads::of(&asked, &[])?;
+        let trimmed = Trimmed::of(self.policy.schema_text(), &reads)?;
+        for env in trimmed.envs(&[], &reads, |env| is_from(never.who, env)) {
+            let compiled = compile(&asked, &env, trimmed.schema())?;
             if !self.compiler.check_always_denies_opt(&compiled).await.map_err(failed)? {
                 return Ok(true);
             }
@@ -221,7 +253,7 @@ impl Question<'_> {
 
     fn where_asked(&self, never: &Never) -> Result<PolicySet, ProveError> {
         let conditions = [self.among, std::slice::from_ref(&never.when)].concat();
-        only_where(self.set, self.schema, &never.id, &conditions)
+        only_where(self.set, self.schema, &never.id, never.who, &conditions)
     }
 
     async fn no_looser(&mut self, older: &Policy, id: &str) -> Result<Verdict, ProveError> {
@@ -231,7 +263,7 @@ impl Question<'_> {
         let (_, old) = older.cedar();
         let mut reads = Reads::of(self.set, &[])?;
         reads.add_all(old)?;
-        let new = only_where(self.set, self.schema, id, self.among)?;
+        let new = only_where(self.set, self.schema, id, Who::Guests, self.among)?;
         let texts = [self.set.to_string(), old.to_string()];
         for env in self.whole(|env| self.is_about(env)) {
             let (new, old) = (compile(&new, &env, self.schema)?, compile(old, &env, self.schema)?);
@@ -249,7 +281,7 @@ impl Question<'_> {
         let mut reads = Reads::of(self.set, &[])?;
         reads.add_all(old)?;
         self.among.iter().try_for_each(|condition| reads.add(condition))?;
-        let new = only_where(self.set, self.schema, id, self.among)?;
+        let new = only_where(self.set, self.schema, id, Who::Guests, self.among)?;
         let trimmed = Trimmed::of(self.policy.schema_text(), &reads)?;
         for env in trimmed.envs(&[self.policy, older], &reads, |env| self.is_about(env)) {
             let new = compile(&new, &env, trimmed.schema())?;
@@ -298,7 +330,7 @@ impl Question<'_> {
 
     /// Examples are guests; a proof that nothing is permitted anew is about everybody.
     fn is_about(&self, env: &RequestEnv) -> bool {
-        self.asks(env) && (self.among.is_empty() || is_guests(env))
+        self.asks(env) && (self.among.is_empty() || is_from(Who::Guests, env))
     }
 
     /// What the whole schema has.
@@ -307,9 +339,8 @@ impl Question<'_> {
     }
 }
 
-/// Whom such properties are about: nobody who manages keys gets one.
-fn is_guests(env: &RequestEnv) -> bool {
-    env.principal().basename() == "Guest"
+fn is_from(who: Who, env: &RequestEnv) -> bool {
+    env.principal().basename() == who.principal()
 }
 
 /// The bundle, narrowed to requests for which the conditions hold: it permits something if and only if the bundle
@@ -318,13 +349,15 @@ fn only_where(
     set: &PolicySet,
     schema: &Schema,
     id: &str,
+    who: Who,
     conditions: &[String],
 ) -> Result<PolicySet, ProveError> {
     let wrong = |message: String| ProveError::Condition { id: id.to_owned(), message };
     let mut alone = PolicySet::new();
     let mut narrowed = set.clone();
     for (number, when) in conditions.iter().enumerate() {
-        let text = format!("forbid (principal is Guest, action, resource) unless {{ {when} }};");
+        let who = who.principal();
+        let text = format!("forbid (principal is {who}, action, resource) unless {{ {when} }};");
         let narrow = cedar_policy::Policy::parse(Some(PolicyId::new(format!("{NARROW} {number}"))), text);
         let narrow = narrow.map_err(|error| wrong(error.to_string()))?;
         alone.add(narrow.clone()).map_err(|error| wrong(error.to_string()))?;

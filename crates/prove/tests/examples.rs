@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use policy::{Bundle, Policy};
-use prove::{Counterexample, Never, Property, ProveError, Prover, Reads, Verdict, any_machine};
+use prove::{Counterexample, Never, Property, ProveError, Prover, Reads, Verdict, Who, any_machine};
 
 fn shipped(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../attestation-policies").join(file);
@@ -29,7 +29,7 @@ fn prover() -> Prover {
 }
 
 fn never(when: &str) -> Never {
-    Never { id: "ours".to_owned(), doc: "d".to_owned(), when: when.to_owned() }
+    Never { id: "ours".to_owned(), doc: "d".to_owned(), who: Who::Guests, when: when.to_owned() }
 }
 
 fn refuted(policy: &Policy, never: &Never) -> Counterexample {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use policy::{Bundle, Policy};
-use prove::{Never, Property, ProveError, Prover, Verdict, invariants};
+use prove::{Never, Property, ProveError, Prover, Verdict, Who, invariants};
 
 fn shipped(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../attestation-policies").join(file);
@@ -167,13 +167,59 @@ fn a_rule_that_can_never_apply_is_found() {
     assert_eq!(verdict, Verdict::Fails(None));
 }
 
+fn ours(who: Who, when: &str) -> Never {
+    Never { id: "ours".to_owned(), doc: String::new(), who, when: when.to_owned() }
+}
+
+/// What operators must never do is asked about operators: asked about guests, all of it would hold.
+#[test]
+fn a_property_of_operators_is_about_their_acts() {
+    let policy = one("operators");
+    let ask = |when: &str| prover().prove(&policy, &Property::Never(&ours(Who::Operators, when)));
+    let on_call = "principal in OperatorGroup::\"on-call\"";
+    let others = "[OperatorGroup::\"administrators\", OperatorGroup::\"key-officers\"]";
+    let only_on_call = format!("{on_call} && !(principal in {others})");
+    let enables = "action == Action::\"enable\"";
+    assert_eq!(ask(&format!("{only_on_call} && {enables}")).unwrap(), Verdict::Holds);
+    for (when, rule) in [
+        (format!("{only_on_call} && action == Action::\"disable\""), "operators/emergency"),
+        // Who is in one group may be in another.
+        (
+            format!("{on_call} && {enables} && !(principal in OperatorGroup::\"administrators\")"),
+            "operators/key-officers",
+        ),
+        (format!("resource is AkName && !(principal in {others})"), "operators/enrolment-officers"),
+        (format!("resource is Broker && {only_on_call}"), "operators/emergency"),
+    ] {
+        let Verdict::Fails(Some(found)) = ask(&when).unwrap() else { panic!("{when}: holds") };
+        assert!(found.rules.iter().any(|found| found == rule), "{when}: {found:?}");
+    }
+}
+
+/// A condition that holds of nothing would be proven of every policy.
+#[test]
+fn a_property_that_says_nothing_is_refused() {
+    let policy = one("snp-production");
+    for when in [
+        "principal is Operator",
+        "false",
+        "principal.simulated && !principal.simulated",
+        "principal has snp && principal.snp.vmpl > 3 && principal.snp.vmpl < 3",
+    ] {
+        let error = prover().prove(&policy, &Property::Never(&ours(Who::Guests, when))).unwrap_err();
+        let expected = "`ours` says nothing: its condition holds of no request of a guest; properties of operators' acts \
+                        have `who = \"operators\"`, and those of guests' requests do not";
+        assert_eq!(error.to_string(), expected, "{when}");
+    }
+    let simulated = ours(Who::Operators, "principal is Guest");
+    let error = prover().prove(&policy, &Property::Never(&simulated)).unwrap_err();
+    assert!(matches!(&error, ProveError::Empty { who: Who::Operators, .. }), "{error}");
+}
+
 #[test]
 fn a_question_that_is_no_cedar_is_refused() {
     let policy = one("deny-all");
-    let ask = |when: &str| {
-        let never = Never { id: "ours".to_owned(), doc: String::new(), when: when.to_owned() };
-        prover().prove(&policy, &Property::Never(&never)).unwrap_err()
-    };
+    let ask = |when: &str| prover().prove(&policy, &Property::Never(&ours(Who::Guests, when))).unwrap_err();
     for wrong in ["principal.", "principal.unknown", "principal.snp.vmpl == 0"] {
         let error = ask(wrong);
         assert!(matches!(&error, ProveError::Condition { id, .. } if id == "ours"), "{wrong}: {error}");

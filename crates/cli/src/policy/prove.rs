@@ -1,5 +1,6 @@
 //! `keyfast policy prove`: asks a solver what policies can never permit. Nothing is believed because it was proven before:
-//! every run proves all of it. What does not hold is shown as a guest that was built, verified and decided.
+//! every run proves all of it. What does not hold is shown as a guest that was built, verified and decided, or as an
+//! operator's act.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use super::folder::{self, Chosen, FolderError, PolicyFile};
 use crate::evidence::{Style, Tone, wrap};
 
 use act::BuiltAct;
-use build::{Shown, Workshop};
+use build::{Question, Shown, Workshop};
 use written::Cases;
 
 mod act;
@@ -40,14 +41,15 @@ pub struct Prove {
     /// The solver; `cvc5` in PATH if not given
     #[arg(long, value_name = "FILE")]
     cvc5: Option<PathBuf>,
-    /// Write each guest that shows what does not hold as a case into this directory, which is laid out as `cases/NAME`
+    /// Write each guest or act that shows what does not hold as a case into this directory, which is laid out as
+    /// `cases/NAME`
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
-    /// Reference values that such guests are built under, which proofs do not look at; those beside the policies if not
+    /// Reference values that guests are built under, which proofs do not look at; those beside the policies if not
     /// given
     #[arg(long, value_name = "FILE")]
     references: Option<PathBuf>,
-    /// When such guests ask: 2026-11-22, 2026-11-22T09:30:00Z, or seconds since 1970; now if not given
+    /// When they ask: 2026-11-22, 2026-11-22T09:30:00Z, or seconds since 1970; now if not given
     #[arg(long, value_name = "TIME", value_parser = crate::past::time)]
     at: Option<UnixTime>,
     /// Print JSON
@@ -106,10 +108,21 @@ pub(super) struct Proven {
     pub(super) id: String,
     doc: String,
     verdict: Verdict,
-    /// What came of building a guest that shows it, and where the case is.
-    shown: Option<(Shown, Option<PathBuf>)>,
-    /// The same of an operator's act.
-    act: Option<(BuiltAct, Option<PathBuf>)>,
+    /// What came of building a guest or an act that shows it.
+    example: Option<Example>,
+}
+
+/// What shows that a property does not hold, and where the case is.
+enum Example {
+    Guest(Shown, Option<PathBuf>),
+    /// `None` if it cannot be said in the words of a case.
+    Act(Option<BuiltAct>, Option<PathBuf>),
+}
+
+impl Example {
+    fn is_built(&self) -> bool {
+        matches!(self, Self::Guest(Shown::Built(_), _) | Self::Act(Some(_), _))
+    }
 }
 
 impl Proven {
@@ -158,7 +171,7 @@ impl Questions {
         for (property, doc) in asked.into_iter().filter(|(property, _)| is_asked(property.id())) {
             let began = Instant::now();
             let verdict = self.prover.prove(policy, &property).map_err(ProveFailure::from)?;
-            let mut proven = Proven { id: property.id(), doc, verdict, shown: None, act: None };
+            let mut proven = Proven { id: property.id(), doc, verdict, example: None };
             tell(&property, &mut proven, began.elapsed().as_millis())?;
             all.push(proven);
         }
@@ -182,21 +195,18 @@ pub fn run(args: &Prove, out: &mut dyn Write) -> Result<(), PolicyFailure> {
             print(proven, took_ms, style, out)?;
         }
         let Verdict::Fails(Some(proof)) = &proven.verdict else { return Ok(()) };
-        if proof.action.parse::<Operation>().is_err() {
-            return builder.show_act(property, proven, (!args.json).then_some(out));
-        }
-        let shown = workshop.show(property, proof)?;
-        if !args.json && !matches!(shown, Shown::Built(_)) {
-            print_counterexample(proof, out)?;
-        }
-        let file = match (&shown, &builder.cases) {
-            (Shown::Built(built), Some(cases)) => Some(cases.add(&proven.id, &proven.doc, built)?),
-            _ => None,
+        let example = if proof.action.parse::<Operation>().is_ok() {
+            builder.guest(&workshop, property, proven, proof)?
+        } else {
+            builder.act(property, proven, proof)?
         };
         if !args.json {
-            written::print(&shown, file.as_deref(), builder.cases.as_ref(), style, out)?;
+            if !example.is_built() {
+                print_counterexample(proof, out)?;
+            }
+            written::print(&example, builder.cases.as_ref(), style, out)?;
         }
-        proven.shown = Some((shown, file));
+        proven.example = Some(example);
         Ok(())
     })?;
     let failed = all.iter().filter(|proven| !proven.holds()).count();
@@ -240,32 +250,37 @@ impl<'a> Builder<'a> {
         Ok(Self { policy, empty, schema, at: args.at.unwrap_or_else(now), cases })
     }
 
-    /// Tells an operator's act: built, if older policies do not permit it, or as the solver has it.
-    fn show_act(
+    /// Builds a guest, and writes it.
+    fn guest(
         &self,
+        workshop: &Workshop<'_>,
         property: &Property<'_>,
-        proven: &mut Proven,
-        out: Option<&mut dyn Write>,
-    ) -> Result<(), PolicyFailure> {
-        let Verdict::Fails(Some(proof)) = &proven.verdict else { return Ok(()) };
-        let built = match property {
-            Property::NoLooser(older) => {
-                act::build(&self.policy, older, proof, self.at).map_err(ProveFailure::from)?
-            }
+        proven: &Proven,
+        proof: &Counterexample,
+    ) -> Result<Example, PolicyFailure> {
+        let shown = workshop.show(property, proof)?;
+        let file = match (&shown, &self.cases) {
+            (Shown::Built(built), Some(cases)) => Some(cases.add(&proven.id, &proven.doc, built)?),
             _ => None,
         };
+        Ok(Example::Guest(shown, file))
+    }
+
+    /// Says an operator's act in the words of a case, and writes it.
+    fn act(
+        &self,
+        property: &Property<'_>,
+        proven: &Proven,
+        proof: &Counterexample,
+    ) -> Result<Example, PolicyFailure> {
+        let question = Question::of(property, &self.empty)?;
+        let built = act::build(&self.policy, property, &question, proof, self.at);
+        let built = built.map_err(ProveFailure::from)?;
         let file = match (&built, &self.cases) {
             (Some(built), Some(cases)) => Some(cases.add_act(&proven.id, &proven.doc, built)?),
             _ => None,
         };
-        if let Some(out) = out {
-            match &built {
-                Some(built) => written::print_act(built, file.as_deref(), self.cases.as_ref(), out)?,
-                None => print_counterexample(proof, out)?,
-            }
-        }
-        proven.act = built.map(|built| (built, file));
-        Ok(())
+        Ok(Example::Act(built, file))
     }
 
     fn workshop<'b>(&'b self, prover: &'b Prover) -> Workshop<'b> {
@@ -360,7 +375,7 @@ pub(super) fn print_counterexample(found: &Counterexample, out: &mut dyn Write) 
 }
 
 fn as_json(proven: &Proven) -> serde_json::Value {
-    let Proven { id, doc, verdict, shown, act } = proven;
+    let Proven { id, doc, verdict, example } = proven;
     let found = match verdict {
         Verdict::Fails(Some(found)) => json!({
             "action": found.action,
@@ -370,13 +385,21 @@ fn as_json(proven: &Proven) -> serde_json::Value {
         }),
         Verdict::Holds | Verdict::Fails(None) => serde_json::Value::Null,
     };
-    let guest = shown.as_ref().map(|(shown, file)| written::as_json(shown, file.as_deref()));
-    let mut told =
-        json!({ "id": id, "doc": doc, "holds": proven.holds(), "counterexample": found, "guest": guest });
-    if let (Some((act, file)), Some(told)) = (act, told.as_object_mut()) {
-        told.insert("act".to_owned(), act.as_json(file.as_deref()));
-    }
-    told
+    let (guest, act) = match example {
+        Some(Example::Guest(shown, file)) => (Some(written::as_json(shown, file.as_deref())), None),
+        Some(Example::Act(built, file)) => {
+            (None, Some(written::act_as_json(built.as_ref(), file.as_deref())))
+        }
+        None => (None, None),
+    };
+    json!({
+        "id": id,
+        "doc": doc,
+        "holds": proven.holds(),
+        "counterexample": found,
+        "guest": guest,
+        "act": act,
+    })
 }
 
 /// Columns behind an indent of eight.

@@ -1,15 +1,16 @@
-//! From a proof that newer policies permit an operator more to an act that shows it: in the words of a case, and put to
-//! both as a broker would. So the solver is checked by the system that it speaks about.
+//! From a property of operators that does not hold to an act that shows it: in the words of a case, and put to the policies
+//! as a broker would. So the solver is checked by the system that it speaks about.
 
-use ::prove::{Candidates, Counterexample, ProveError, Reads};
+use ::prove::{Candidates, Counterexample, Property, ProveError};
 use claims::{KeyId, UnixTime};
 use policy::{Act, Evaluation, Policy};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::build::{Question, conditions, reads};
 use crate::policy::acts::ActCase;
 use crate::policy::simulated::{key_lines, quoted};
 
-/// An act that the policies permit, as far as it was checked, and older ones do not.
+/// An act that the policies permit and that shows what does not hold, as far as it was checked.
 pub(super) struct BuiltAct {
     now: UnixTime,
     /// (table, line).
@@ -23,16 +24,17 @@ pub(super) struct BuiltAct {
 /// [`ProveError`] if the policies cannot be read.
 pub(super) fn build(
     policy: &Policy,
-    older: &Policy,
+    property: &Property<'_>,
+    question: &Question<'_>,
     found: &Counterexample,
     now: UnixTime,
 ) -> Result<Option<BuiltAct>, ProveError> {
-    let mut reads = Reads::of(policy.cedar().1, &[])?;
-    reads.add_all(older.cedar().1)?;
-    let candidates = Candidates::of(policy, &[], policy.known_values(now))?;
-    let key = key_lines(found, &candidates, &reads).into_iter().filter(|(table, _)| *table == "key");
+    let candidates = Candidates::of(policy, &conditions(property), policy.known_values(now))?;
+    let key = key_lines(found, &candidates, &reads(policy, property)?)
+        .into_iter()
+        .filter(|(table, _)| *table == "key");
     let key: Vec<_> = key.collect();
-    let shows = |lines: Vec<(&'static str, String)>| shows(policy, older, lines, now);
+    let shows = |lines: Vec<(&'static str, String)>| shows(policy, question, lines, now);
     // The solver may call an operator one name and let it have another, which nobody has.
     for name in names(&found.request.principal) {
         let lines = operator(&found.request.principal, name).into_iter().chain(act(found));
@@ -60,23 +62,22 @@ impl BuiltAct {
         text(&self.lines, about, self.now, &self.rules)
     }
 
-    pub(super) fn as_json(&self, written: Option<&std::path::Path>) -> Value {
-        let lines = self.lines().map(|(table, line)| json!({ "table": table, "line": line }));
-        json!({ "built": true, "permit": self.rules, "case": lines.collect::<Vec<_>>(), "file": written })
+    /// The rules that permit it.
+    pub(super) fn rules(&self) -> &[String] {
+        &self.rules
     }
 }
 
 fn shows(
     policy: &Policy,
-    older: &Policy,
+    question: &Question<'_>,
     lines: Vec<(&'static str, String)>,
     now: UnixTime,
 ) -> Option<BuiltAct> {
     let case = ActCase::parse(&text(&lines, "", now, &[])).ok()?;
-    match (case.evaluate(policy), case.evaluate(older)) {
-        (Evaluation::Permit { rules }, Evaluation::Deny(_)) => Some(BuiltAct { now, lines, rules }),
-        _ => None,
-    }
+    let Evaluation::Permit { rules } = case.evaluate(policy) else { return None };
+    let permits = |policy: &Policy| matches!(case.evaluate(policy), Evaluation::Permit { .. });
+    question.holds(permits).then_some(BuiltAct { now, lines, rules })
 }
 
 fn text(lines: &[(&'static str, String)], about: &str, now: UnixTime, rules: &[String]) -> String {
@@ -132,6 +133,8 @@ const TABLES: [&str; 3] = ["operator", "act", "key"];
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

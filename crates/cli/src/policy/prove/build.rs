@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ::prove::{Candidates, Counterexample, Property, ProveError, Prover, Reads, any_machine};
+use ::prove::{Candidates, Counterexample, Property, ProveError, Prover, Reads, Who, any_machine};
 use claims::UnixTime;
 use policy::case::{Case, Expect, ExpectedDenial, ExpectedReason};
 use policy::{Bundle, DenialCode, Evaluation, Policy};
@@ -59,15 +59,9 @@ impl Workshop<'_> {
         property: &Property<'_>,
         proof: &Counterexample,
     ) -> Result<Shown, ProveFailure> {
-        let question = self.question(property)?;
-        let conditions: Vec<&str> = match property {
-            Property::Never(never) => vec![&never.when],
-            _ => Vec::new(),
-        };
-        let mut reads = Reads::of(self.policy.cedar().1, &conditions)?;
-        if let Property::NoLooser(older) = property {
-            reads.add_all(older.cedar().1)?;
-        }
+        let question = Question::of(property, &self.empty)?;
+        let conditions = conditions(property);
+        let reads = reads(self.policy, property)?;
         let candidates = Candidates::of(self.policy, &conditions, self.policy.known_values(self.at))?;
         let usual = self.launched(&reads)?;
         let any = any_machine(&reads)?;
@@ -185,51 +179,87 @@ impl Workshop<'_> {
                 Ok(case)
             }
             (Root::Simulated | Root::Genuine, Evaluation::Permit { .. }) => {
-                question.holds(&case).then_some(case).ok_or_else(|| {
+                question.holds(|policy| permits(policy, &case)).then_some(case).ok_or_else(|| {
                     "the policies permit it, but it is no guest of the kind that was asked about".to_owned()
                 })
             }
             _ => Err(format!("what was built comes to {}", case.expect)),
         }
     }
+}
 
-    /// What a guest must come to besides that it is permitted.
-    fn question<'a>(&self, property: &Property<'a>) -> Result<Question<'a>, ProveFailure> {
+/// What an example must come to besides that the policies permit it.
+pub(super) enum Question<'a> {
+    /// That these permit it too: they permit what was asked about and nothing else.
+    Permitted(Box<Policy>),
+    /// That these do not.
+    Denied(&'a Policy),
+    /// Nothing.
+    Nothing,
+}
+
+impl<'a> Question<'a> {
+    /// What this property asks; `empty` is the bundle without policies.
+    ///
+    /// # Errors
+    /// [`ProveError::Condition`] if a condition cannot be loaded as a policy.
+    pub(super) fn of(property: &Property<'a>, empty: &Bundle) -> Result<Self, ProveFailure> {
         match property {
             Property::Never(never) => {
+                let resource = match never.who {
+                    Who::Guests => "resource is Key",
+                    Who::Operators => "resource",
+                };
                 let text = format!(
                     "@id(\"asked\")\n@doc(\"what was asked about\")\n\
-                     permit (principal is Guest, action, resource is Key)\nwhen {{ {} }};",
+                     permit (principal is {}, action, {resource})\nwhen {{ {} }};",
+                    never.who.principal(),
                     never.when
                 );
-                let policy = Policy::load(self.empty.clone().with_policy("asked.cedar", text));
+                let policy = Policy::load(empty.clone().with_policy("asked.cedar", text));
                 let policy = policy.map_err(|errors| ProveError::Condition {
                     id: never.id.clone(),
                     message: errors.to_string(),
                 })?;
-                Ok(Question::Permitted(Box::new(policy)))
+                Ok(Self::Permitted(Box::new(policy)))
             }
-            Property::NoLooser(older) => Ok(Question::Denied(older)),
-            Property::EveryRuleApplies(_) | Property::NoRuleErrs(_) => Ok(Question::Nothing),
+            Property::NoLooser(older) => Ok(Self::Denied(older)),
+            Property::EveryRuleApplies(_) | Property::NoRuleErrs(_) => Ok(Self::Nothing),
         }
     }
-}
 
-enum Question<'a> {
-    Permitted(Box<Policy>),
-    Denied(&'a Policy),
-    Nothing,
-}
-
-impl Question<'_> {
-    fn holds(&self, case: &Case) -> bool {
-        let permits = |policy: &Policy| matches!(evaluate(policy, case), Evaluation::Permit { .. });
+    /// Whether something shows it, given what policies permit it.
+    pub(super) fn holds(&self, permits: impl Fn(&Policy) -> bool) -> bool {
         match self {
             Self::Permitted(policy) => permits(policy),
             Self::Denied(policy) => !permits(policy),
             Self::Nothing => true,
         }
     }
+}
+
+fn permits(policy: &Policy, case: &Case) -> bool {
+    matches!(evaluate(policy, case), Evaluation::Permit { .. })
+}
+
+/// The conditions of a property.
+pub(super) fn conditions<'a>(property: &Property<'a>) -> Vec<&'a str> {
+    match property {
+        Property::Never(never) => vec![&never.when],
+        _ => Vec::new(),
+    }
+}
+
+/// What the policies and a property read.
+///
+/// # Errors
+/// [`ProveError`] if one of them cannot be taken apart.
+pub(super) fn reads(policy: &Policy, property: &Property<'_>) -> Result<Reads, ProveError> {
+    let mut reads = Reads::of(policy.cedar().1, &conditions(property))?;
+    if let Property::NoLooser(older) = property {
+        reads.add_all(older.cedar().1)?;
+    }
+    Ok(reads)
 }
 
 /// Whose guests to look for, in this order. A guest that is really served comes first.

@@ -8,6 +8,7 @@ use policy::Bundle;
 use policy::case::{Expect, ExpectedDenial};
 use serde_json::json;
 
+use super::Example;
 use super::act::BuiltAct;
 use super::build::{Built, Shown};
 use crate::evidence::{Style, Tone, wrap};
@@ -92,69 +93,77 @@ fn write(path: &Path, text: &str) -> Result<(), FolderError> {
     write_public(path, text.as_bytes()).map_err(|source| FolderError::Write { path: path.to_owned(), source })
 }
 
-/// Tells what came of building a guest, and how to go on.
+/// Tells what came of building an example, and how to go on.
 pub(super) fn print(
-    shown: &Shown,
-    written: Option<&Path>,
+    example: &Example,
     cases: Option<&Cases<'_>>,
     style: Style,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
-    let (tone, text) = match shown {
-        Shown::Built(built) => (Tone::Bad, words(built.root)),
-        Shown::NotBuilt => (
+    let (tone, text) = match example {
+        Example::Guest(Shown::Built(built), _) => (Tone::Bad, words(built.root)),
+        Example::Guest(Shown::NotBuilt, _) => (
             Tone::Aside,
             "not built: a machine may be so, but within a minute none was found that a simulated host can launch \
              and these reference values permit; name others with --references",
         ),
-        Shown::Impossible => (Tone::Aside, "no machine shows this: what is written above about it cannot be"),
+        Example::Guest(Shown::Impossible, _) => {
+            (Tone::Aside, "no machine shows this: what is written above about it cannot be")
+        }
+        Example::Act(Some(_), _) => {
+            (Tone::Bad, "built: the policies really permit this act of an operator, in the words of a case")
+        }
+        Example::Act(None, _) => (
+            Tone::Aside,
+            "not built: the policies permit what is written above, but no operator, key or attestation key was found \
+             whose names a case and a broker accept",
+        ),
     };
     for line in wrap(text, COLUMNS) {
         writeln!(out, "        {}", style.paint(tone, &line))?;
     }
-    let Shown::Built(built) = shown else { return Ok(()) };
-    for (table, line) in built.description.lines() {
+    let (lines, file, is_launched): (Vec<_>, _, _) = match example {
+        Example::Guest(Shown::Built(built), file) => {
+            (built.description.lines().collect(), file, built.root == Root::Simulated)
+        }
+        Example::Act(Some(built), file) => (built.lines().collect(), file, false),
+        Example::Guest(..) | Example::Act(None, _) => return Ok(()),
+    };
+    for (table, line) in lines {
         writeln!(out, "          {table:<8} {line}")?;
     }
-    match (written, cases) {
-        (Some(path), Some(cases)) => {
-            writeln!(out, "        case     {}", path.display())?;
-            writeln!(out, "        explain  keyfast policy explain {} {}", path.display(), cases.policies)?;
-            if built.root == Root::Simulated {
-                let run = "-- keyfast-agent renew KEY";
-                writeln!(out, "        try it   keyfast dev guest hole --case {} {run}", path.display())?;
-            }
-            Ok(())
+    let (Some(path), Some(cases)) = (file, cases) else {
+        return writeln!(
+            out,
+            "        write it as a case with --cases DIR, to explain it, try it and keep it"
+        );
+    };
+    writeln!(out, "        case     {}", path.display())?;
+    writeln!(out, "        explain  keyfast policy explain {} {}", path.display(), cases.policies)?;
+    if is_launched {
+        let run = "-- keyfast-agent renew KEY";
+        writeln!(out, "        try it   keyfast dev guest hole --case {} {run}", path.display())?;
+    }
+    Ok(())
+}
+
+/// An act as JSON.
+pub(super) fn act_as_json(built: Option<&BuiltAct>, written: Option<&Path>) -> serde_json::Value {
+    match built {
+        None => json!({ "built": false }),
+        Some(built) => {
+            let lines = built.lines().map(|(table, line)| json!({ "table": table, "line": line }));
+            json!({
+                "built": true,
+                "permit": built.rules(),
+                "case": lines.collect::<Vec<_>>(),
+                "file": written,
+            })
         }
-        _ => writeln!(out, "        write it as a case with --cases DIR, to explain it, try it and keep it"),
     }
 }
 
-/// Tells an operator's act, and how to go on.
-pub(super) fn print_act(
-    built: &BuiltAct,
-    written: Option<&Path>,
-    cases: Option<&Cases<'_>>,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    let text = "built: these policies really permit this act of an operator, and the older ones do not, in the words of \
-                a case";
-    for line in wrap(text, COLUMNS) {
-        writeln!(out, "        {line}")?;
-    }
-    for (table, line) in built.lines() {
-        writeln!(out, "          {table:<8} {line}")?;
-    }
-    match (written, cases) {
-        (Some(path), Some(cases)) => {
-            writeln!(out, "        case     {}", path.display())?;
-            writeln!(out, "        explain  keyfast policy explain {} {}", path.display(), cases.policies)
-        }
-        _ => writeln!(out, "        write it as a case with --cases DIR, to explain it and keep it"),
-    }
-}
-
-/// The same as JSON.
+/// A guest as JSON.
 pub(super) fn as_json(shown: &Shown, written: Option<&Path>) -> serde_json::Value {
     match shown {
         Shown::NotBuilt => json!({ "built": false, "possible": true }),
