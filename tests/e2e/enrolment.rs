@@ -9,7 +9,7 @@ use simtee::control::GuestRequest;
 use simtee::vtpm::guest::{Platform, VtpmGuest, VtpmSpec};
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{KeyPair, QuoteSpec, VTpm, evidence as parts};
-use simtee::{GuestSpec, HostKeys, SimHost};
+use simtee::{GuestSpec, SimHost};
 use wire::{
     ENROL_PATH, ENROL_PROOF_PATH, EnrolChallenge, EnrolProof, EnrolRequest, Enrolled, ProblemCode,
     ReleaseRequest,
@@ -121,10 +121,7 @@ struct Machine {
 
 impl Machine {
     fn new(setup: &Setup) -> Self {
-        let keys = Arc::new(
-            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys-of-others").as_ref())
-                .unwrap(),
-        );
+        let keys = Arc::new(simtee::kept_keys!("of-others").unwrap());
         let host = SimHost::with_keys(keys, Product::Genoa, UnixTime(1_790_000_000)).unwrap();
         let mut vtpm = VTpm::generate().unwrap();
         vtpm.boot(&BootSpec::new("simulated guest image 1"));

@@ -175,8 +175,7 @@ fn another_way_to_boot_is_refused() {
 }
 
 fn simtee_report() -> Evidence {
-    let keys =
-        simtee::HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap();
+    let keys = simtee::kept_keys!().unwrap();
     let now = claims::UnixTime(1_790_000_000);
     let host = simtee::SimHost::with_keys(keys.into(), claims::snp::Product::Genoa, now).unwrap();
     let guest = host.launch(&simtee::GuestSpec::new(claims::snp::Product::Genoa, "web")).unwrap();

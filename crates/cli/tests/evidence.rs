@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use claims::snp::Product;
 use claims::{ReportData, UnixTime};
 use serde_json::Value;
-use simtee::{GuestSpec, HostKeys, Revoked, SimHost, field};
+use simtee::{GuestSpec, Revoked, SimHost, field};
 
 const CREATED: UnixTime = UnixTime(1_790_000_000);
 const AT: &str = "1790086400";
@@ -18,9 +18,7 @@ const CSP_ID: &str = "CN=cc-us-east-2.amazonaws.com";
 fn host() -> &'static SimHost {
     static HOST: OnceLock<SimHost> = OnceLock::new();
     HOST.get_or_init(|| {
-        let keys = Arc::new(
-            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap(),
-        );
+        let keys = Arc::new(simtee::kept_keys!().unwrap());
         SimHost::with_keys(keys, Product::Genoa, CREATED).unwrap()
     })
 }

@@ -11,7 +11,7 @@ use claims::{ReportData, UnixTime};
 use serde_json::Value;
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{KeySpec, Quote, VTpm, evidence as parts};
-use simtee::{GuestSpec, HostKeys, SimHost};
+use simtee::{GuestSpec, SimHost};
 
 const CREATED: UnixTime = UnixTime(1_790_000_000);
 const AT: &str = "1790086400";
@@ -19,9 +19,7 @@ const AT: &str = "1790086400";
 fn host() -> &'static SimHost {
     static HOST: OnceLock<SimHost> = OnceLock::new();
     HOST.get_or_init(|| {
-        let keys = Arc::new(
-            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap(),
-        );
+        let keys = Arc::new(simtee::kept_keys!().unwrap());
         SimHost::with_keys(keys, Product::Genoa, CREATED).unwrap()
     })
 }

@@ -10,8 +10,9 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 /// A command and what it prints.
 struct Step {
@@ -101,29 +102,39 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Runs the session of this file.
+fn check(path: &Path) {
+    let recorded = fs::read_to_string(path).unwrap();
+    let session = Session::parse(&recorded);
+    assert!(!session.steps.is_empty(), "{}: nothing is typed", path.display());
+    let went = session.run();
+    if std::env::var_os("KEYFAST_RECORD").is_some() {
+        fs::write(path, &went).unwrap();
+    } else {
+        assert_eq!(recorded, went, "{}", path.display());
+    }
+    for line in Session::parse(&went).steps.iter().flat_map(|step| step.printed.lines()) {
+        // A line of a policy, of JSON, or of an error that names files is as long as it is.
+        let ours = !line.contains('"') && !line.starts_with("keyfast: ") && !line.starts_with("error: ");
+        assert!(!ours || line.chars().count() <= 100, "{}: over 100 columns: {line}", path.display());
+    }
+}
+
 #[test]
 fn sessions_go_as_they_are_recorded() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
-    let mut seen = 0;
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        let recorded = fs::read_to_string(&path).unwrap();
-        let session = Session::parse(&recorded);
-        assert!(!session.steps.is_empty(), "{}: nothing is typed", path.display());
-        let went = session.run();
-        if std::env::var_os("KEYFAST_RECORD").is_some() {
-            fs::write(&path, &went).unwrap();
-        } else {
-            assert_eq!(recorded, went, "{}", path.display());
+    let paths: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(paths.len() > 8, "{} sessions", paths.len());
+    let left = Mutex::new(paths.iter());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(path) = { left.lock().unwrap().next() } {
+                    check(path);
+                }
+            });
         }
-        for line in Session::parse(&went).steps.iter().flat_map(|step| step.printed.lines()) {
-            // A line of a policy, of JSON, or of an error that names files is as long as it is.
-            let ours = !line.contains('"') && !line.starts_with("keyfast: ") && !line.starts_with("error: ");
-            assert!(!ours || line.chars().count() <= 100, "{}: over 100 columns: {line}", path.display());
-        }
-        seen += 1;
-    }
-    assert!(seen > 8, "{seen} sessions");
+    });
 }
 
 #[test]

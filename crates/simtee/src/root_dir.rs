@@ -221,6 +221,15 @@ impl HostKeys {
     }
 }
 
+/// [`HostKeys::kept_in`] a directory that cargo keeps for the tests of the crate where this stands; other authorities for
+/// each name.
+#[macro_export]
+macro_rules! kept_keys {
+    ($($name:literal)?) => {
+        $crate::HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys" $(, "-", $name)?).as_ref())
+    };
+}
+
 /// The environment variable that names a directory with keys for new hosts.
 pub const KEPT_KEYS: &str = "KEYFAST_SIMTEE_KEYS";
 

@@ -14,9 +14,7 @@ const PRODUCTS: [Product; 3] = [Product::Milan, Product::Genoa, Product::Turin];
 
 fn keys() -> Arc<HostKeys> {
     static KEYS: OnceLock<Arc<HostKeys>> = OnceLock::new();
-    Arc::clone(KEYS.get_or_init(|| {
-        Arc::new(HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap())
-    }))
+    Arc::clone(KEYS.get_or_init(|| Arc::new(simtee::kept_keys!().unwrap())))
 }
 
 fn host(product: Product) -> SimHost {

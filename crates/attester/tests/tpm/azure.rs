@@ -8,7 +8,7 @@ use claims::tpm::AkBinding;
 use claims::{EvidenceKind, GuestIdentity, OsBinding};
 use evidence::tpm::{KeyFields, Public};
 use simtee::vtpm::evidence as parts;
-use simtee::{Guest, GuestSpec, HostKeys, SimHost};
+use simtee::{Guest, GuestSpec, SimHost};
 use verify::{Endorsements, TpmVerifyError, TrustAnchors, VerifyError};
 
 use crate::broker::{Table, attest, bind, now, report_data};
@@ -19,9 +19,7 @@ const KIND: EvidenceKind = EvidenceKind::AzureVtpm;
 fn host() -> &'static SimHost {
     static HOST: OnceLock<SimHost> = OnceLock::new();
     HOST.get_or_init(|| {
-        let keys = Arc::new(
-            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap(),
-        );
+        let keys = Arc::new(simtee::kept_keys!().unwrap());
         SimHost::with_keys(keys, Product::Genoa, claims::UnixTime(now().0 - 3600)).unwrap()
     })
 }

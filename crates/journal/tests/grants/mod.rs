@@ -47,9 +47,7 @@ pub fn transcript(requests: u32) -> Transcript {
 }
 
 fn claims(transcript: &Transcript) -> VerifiedClaims {
-    let keys = KEYS.get_or_init(|| {
-        Arc::new(HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap())
-    });
+    let keys = KEYS.get_or_init(|| Arc::new(simtee::kept_keys!().unwrap()));
     let host = SimHost::with_keys(Arc::clone(keys), Product::Genoa, NOW).unwrap();
     let report_data = ReportData(crypto::sha512(&[&transcript.encode()]));
     let bytes = host.attest(&GuestSpec::new(Product::Genoa, "guest"), &report_data).unwrap();

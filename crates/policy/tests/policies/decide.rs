@@ -71,9 +71,7 @@ fn transcript() -> Transcript {
 /// The claims of a simulated Genoa guest, altered before it is launched.
 fn claims(alter: impl FnOnce(&mut GuestSpec)) -> VerifiedClaims {
     let transcript = transcript();
-    static KEYS: LazyLock<Arc<HostKeys>> = LazyLock::new(|| {
-        Arc::new(HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap())
-    });
+    static KEYS: LazyLock<Arc<HostKeys>> = LazyLock::new(|| Arc::new(simtee::kept_keys!().unwrap()));
     let host = SimHost::with_keys(Arc::clone(&KEYS), Product::Genoa, NOW).unwrap();
     let mut spec = GuestSpec::new(Product::Genoa, "guest");
     alter(&mut spec);

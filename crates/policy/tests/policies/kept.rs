@@ -49,9 +49,7 @@ fn requests() -> Vec<AttestedRequest> {
 
 /// The claims of a simulated guest with evidence of this kind, through the real verifier.
 fn record(kind: EvidenceKind) -> ClaimsRecord {
-    static KEYS: LazyLock<Arc<HostKeys>> = LazyLock::new(|| {
-        Arc::new(HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap())
-    });
+    static KEYS: LazyLock<Arc<HostKeys>> = LazyLock::new(|| Arc::new(simtee::kept_keys!().unwrap()));
     let transcript = Transcript {
         broker: BrokerId([7; 32]),
         nonce: Nonce([9; 32]),

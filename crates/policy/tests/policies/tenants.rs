@@ -16,7 +16,7 @@ use evidence::Evidence;
 use policy::{Bundle, Evaluation, Policy};
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{VTpm, evidence as parts};
-use simtee::{GuestSpec, HostKeys, SimHost};
+use simtee::{GuestSpec, SimHost};
 use verify::challenge::ChallengeKey;
 use verify::{Endorsements, TrustAnchors, authenticate};
 
@@ -29,8 +29,7 @@ const THEIRS: &str = "0a1b2c3d-0123-4567-89ab-ba9876543210";
 const BITS: u32 = 0xfff;
 
 static HOST: LazyLock<SimHost> = LazyLock::new(|| {
-    let keys =
-        Arc::new(HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap());
+    let keys = Arc::new(simtee::kept_keys!().unwrap());
     SimHost::with_keys(keys, Product::Genoa, UnixTime(1_790_000_000)).unwrap()
 });
 

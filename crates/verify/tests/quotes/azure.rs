@@ -12,7 +12,7 @@ use evidence::azure::HclError;
 use evidence::{Evidence, EvidenceError};
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{Quote, VTpm, evidence as parts};
-use simtee::{Guest, GuestSpec, HostKeys, SimHost};
+use simtee::{Guest, GuestSpec, SimHost};
 use verify::{
     Authenticated, BindError, Endorsements, Role, TpmVerifyError, TrustAnchors, VerifyError, answers,
     authenticate, certificates_from_file, precheck,
@@ -28,9 +28,7 @@ const VM_ID: &str = "baefd3e1-184b-4c4c-ab88-0bdad260505f";
 pub fn host() -> &'static SimHost {
     static HOST: OnceLock<SimHost> = OnceLock::new();
     HOST.get_or_init(|| {
-        let keys = Arc::new(
-            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap(),
-        );
+        let keys = Arc::new(simtee::kept_keys!().unwrap());
         SimHost::with_keys(keys, Product::Genoa, CREATED).unwrap()
     })
 }

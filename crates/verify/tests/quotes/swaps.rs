@@ -9,7 +9,7 @@ use claims::{
 use evidence::Evidence;
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{VTpm, evidence as parts};
-use simtee::{GuestSpec, HostKeys, SIGNED_LEN, SimHost};
+use simtee::{GuestSpec, SIGNED_LEN, SimHost};
 use verify::TrustAnchors;
 
 use crate::azure::{anchors, host};
@@ -68,10 +68,7 @@ struct World {
 fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
-        let keys = Arc::new(
-            HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys-of-others").as_ref())
-                .unwrap(),
-        );
+        let keys = Arc::new(simtee::kept_keys!("of-others").unwrap());
         let other = SimHost::with_keys(keys, Product::Genoa, crate::azure::CREATED).unwrap();
         let anchors = anchors().with_simulated(other.ark_der(), other.ark_sha256()).unwrap();
         let kinds = [EvidenceKind::Tpm, EvidenceKind::AzureVtpm, EvidenceKind::Svsm];

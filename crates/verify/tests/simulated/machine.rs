@@ -17,9 +17,7 @@ pub const VCEK_LIFE: u64 = 7 * 31_557_600;
 
 pub fn keys() -> Arc<HostKeys> {
     static KEYS: OnceLock<Arc<HostKeys>> = OnceLock::new();
-    Arc::clone(KEYS.get_or_init(|| {
-        Arc::new(HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys").as_ref()).unwrap())
-    }))
+    Arc::clone(KEYS.get_or_init(|| Arc::new(simtee::kept_keys!().unwrap())))
 }
 
 pub fn host(product: Product) -> SimHost {

@@ -104,10 +104,7 @@ fn of_two_roots_of_one_name_each_has_its_own_list() {
         .unwrap()
         .with_crl_policy(REQUIRED);
     assert!(check(&ours, &[list(&ours, |_| ())], &anchors, NOW).is_ok());
-    let keys = std::sync::Arc::new(
-        simtee::HostKeys::kept_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/simtee-keys-of-others").as_ref())
-            .unwrap(),
-    );
+    let keys = std::sync::Arc::new(simtee::kept_keys!("of-others").unwrap());
     let other = SimHost::with_keys(keys, Product::Genoa, CREATED).unwrap();
     let error = check(&ours, &[list(&other, |_| ())], &anchors, NOW).unwrap_err();
     assert_eq!(error, RevocationError::Signature { issuer: issuer() }.into());
