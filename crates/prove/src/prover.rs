@@ -365,7 +365,12 @@ fn only_where(
     }
     let result = Validator::new(schema.clone()).validate(&alone, ValidationMode::Strict);
     match result.validation_errors().next() {
-        Some(error) => Err(wrong(error.to_string())),
+        Some(error) => {
+            // Cedar begins with the rule's name, which is nobody's.
+            let words = error.to_string();
+            let told = words.split_once(NARROW).and_then(|(_, rest)| rest.split_once("`, "));
+            Err(wrong(told.map_or(words.as_str(), |(_, told)| told).to_owned()))
+        }
         None => Ok(narrowed),
     }
 }

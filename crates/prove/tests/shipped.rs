@@ -189,7 +189,6 @@ fn a_property_of_operators_is_about_their_acts() {
             "operators/key-officers",
         ),
         (format!("resource is AkName && !(principal in {others})"), "operators/enrolment-officers"),
-        (format!("resource is Broker && {only_on_call}"), "operators/emergency"),
     ] {
         let Verdict::Fails(Some(found)) = ask(&when).unwrap() else { panic!("{when}: holds") };
         assert!(found.rules.iter().any(|found| found == rule), "{when}: {found:?}");
