@@ -144,7 +144,7 @@ fn what_no_machine_shows_and_what_no_host_here_can_launch_are_told_apart() {
     let own = |when: &str| {
         let text = format!("version = 1\n\n[[never]]\nid = \"ours\"\ndoc = \"d\"\nwhen = '{when}'\n");
         fs::write(author.setup.dev("attestation-policies/proofs.toml"), text).unwrap();
-        let run = author.prove("ours", &["--json"]);
+        let run = author.prove("ours", &["--json", "--patience", "1"]);
         assert_eq!(run.code, Some(1), "{run}");
         let told: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
         told["properties"][0].clone()

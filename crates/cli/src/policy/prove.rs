@@ -4,7 +4,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ::prove::{
     AuthorsError, Counterexample, Never, Property, ProveError, Prover, Verdict, authors, invariants,
@@ -52,6 +52,9 @@ pub struct Prove {
     /// When they ask: 2026-11-22, 2026-11-22T09:30:00Z, or seconds since 1970; now if not given
     #[arg(long, value_name = "TIME", value_parser = crate::past::time)]
     at: Option<UnixTime>,
+    /// Look this many seconds for a guest that shows what does not hold
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    patience: u32,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -225,6 +228,7 @@ struct Builder<'a> {
     empty: Bundle,
     schema: String,
     at: UnixTime,
+    patience: Duration,
     cases: Option<Cases<'a>>,
 }
 
@@ -247,7 +251,8 @@ impl<'a> Builder<'a> {
             }
         };
         let schema = folder::read(&chosen.dir.join(Bundle::SCHEMA))?;
-        Ok(Self { policy, empty, schema, at: args.at.unwrap_or_else(now), cases })
+        let patience = Duration::from_secs(args.patience.into());
+        Ok(Self { policy, empty, schema, at: args.at.unwrap_or_else(now), patience, cases })
     }
 
     /// Builds a guest, and writes it.
@@ -284,8 +289,8 @@ impl<'a> Builder<'a> {
     }
 
     fn workshop<'b>(&'b self, prover: &'b Prover) -> Workshop<'b> {
-        let Self { policy, empty, schema, at, .. } = self;
-        Workshop { prover, policy, empty: empty.clone(), schema, at: *at }
+        let Self { policy, empty, schema, at, patience, .. } = self;
+        Workshop { prover, policy, empty: empty.clone(), schema, at: *at, patience: *patience }
     }
 }
 

@@ -11,7 +11,8 @@
 //! A rule that errs denies, so taking it away may permit. A rule may ask whether a claim is absent, or whether a value
 //! is expired; [`rules::Class::Careful`] are those that do not, and the shipped ones are tried apart, in `shipped`.
 //!
-//! Runs 100,000 guests; `KEYFAST_PROPERTY_CASES=1000000` runs more, `KEYFAST_PROPERTY_SEED` others.
+//! Runs 100,000 guests; `KEYFAST_PROPERTY_CASES` runs more, `KEYFAST_PROPERTY_SEED` others. `tools/properties/run` runs a
+//! million.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 

@@ -25,16 +25,15 @@ pub(super) struct Workshop<'a> {
     pub(super) schema: &'a str,
     /// When the guests ask.
     pub(super) at: UnixTime,
+    /// How long to look for a guest. The proof stands without one.
+    pub(super) patience: Duration,
 }
-
-/// How long guests are looked for. The proof stands without one.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What came of it.
 pub(super) enum Shown {
     /// A guest that shows it, as far as it was checked.
     Built(Box<Built>),
-    /// A machine may show it, but none was found within [`PATIENCE`] that a simulated host can launch under these
+    /// A machine may show it, but none was found in the time given that a simulated host can launch under these
     /// reference values.
     NotBuilt,
     /// No machine shows it.
@@ -80,7 +79,7 @@ impl Workshop<'_> {
             possible = true;
             let mut kinds = BTreeMap::new();
             for family in &usual {
-                if since.elapsed() > PATIENCE {
+                if since.elapsed() > self.patience {
                     return Ok(Shown::NotBuilt);
                 }
                 let kind = family.usual.record.evidence.name();

@@ -104,8 +104,8 @@ pub(super) fn print(
         Example::Guest(Shown::Built(built), _) => (Tone::Bad, words(built.root)),
         Example::Guest(Shown::NotBuilt, _) => (
             Tone::Aside,
-            "not built: a machine may be so, but within a minute none was found that a simulated host can launch \
-             and these reference values permit; name others with --references",
+            "not built: a machine may be so, but in the time given none was found that a simulated host can launch \
+             and these reference values permit; name others with --references, or look longer with --patience",
         ),
         Example::Guest(Shown::Impossible, _) => {
             (Tone::Aside, "no machine shows this: what is written above about it cannot be")
