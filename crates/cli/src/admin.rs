@@ -17,9 +17,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {
-    /// No broker listens there, or it broke off.
+    /// No broker listens there.
     #[error("no broker answers on `{}`: {source}; name its socket with --admin, or run `keyfast dev up`", socket.display())]
     Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: transport::ClientError,
+    },
+    /// Whatever listens there broke off. A broker does so at once with accounts that it does not know.
+    #[error(
+        "what listens on `{}` broke off: {source}; if it is a broker, look whether its `[[operator]]` names this account",
+        socket.display()
+    )]
+    BrokeOff {
         /// The socket.
         socket: PathBuf,
         /// Why.
@@ -81,12 +92,16 @@ impl Admin {
     }
 
     fn call(&self, method: Method, path: &str, media: &str, body: &[u8]) -> Result<Vec<u8>, AdminError> {
-        let unreachable = |source| AdminError::Unreachable { socket: self.0.clone(), source };
-        let response = block_on(async {
-            let mut client = UnixClient::connect(&self.0, PATIENCE).await?;
-            client.request(method, path, media, body, MAX_ANSWER).await
+        let socket = || self.0.clone();
+        let unreachable = |source| AdminError::Unreachable { socket: socket(), source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| unreachable(source.into()))?;
+        let response = runtime.block_on(async {
+            let mut client = UnixClient::connect(&self.0, PATIENCE).await.map_err(unreachable)?;
+            let response = client.request(method, path, media, body, MAX_ANSWER).await;
+            response.map_err(|source| AdminError::BrokeOff { socket: socket(), source })
         });
-        accept(response.map_err(unreachable)?)
+        accept(response?)
     }
 }
 
@@ -111,12 +126,23 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, AdminError> {
     serde_json::from_slice(body).map_err(|e| AdminError::Answer(e.to_string()))
 }
 
-/// Runs one exchange to its end on this thread.
-fn block_on<F: Future<Output = Result<Response, transport::ClientError>>>(
-    exchange: F,
-) -> Result<Response, transport::ClientError> {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(exchange),
-        Err(source) => Err(transport::ClientError::from(source)),
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn nobody_and_somebody_who_breaks_off_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("admin.sock");
+        let ask = || Admin::new(Some(&socket)).fetch_bytes("/admin/v1/alive").unwrap_err();
+        assert!(matches!(ask(), AdminError::Unreachable { .. }), "{}", ask());
+        let listener = UnixListener::bind(&socket).unwrap();
+        let closes = std::thread::spawn(move || drop(listener.accept().unwrap()));
+        let error = ask();
+        assert!(matches!(error, AdminError::BrokeOff { .. }), "{error}");
+        assert!(error.to_string().ends_with("look whether its `[[operator]]` names this account"), "{error}");
+        closes.join().unwrap();
     }
 }
