@@ -89,6 +89,15 @@ fn a_wrong_configuration_is_named_with_its_line() {
 }
 
 #[test]
+fn an_attester_that_the_agent_picked_itself_is_named_and_one_that_was_named_is_not() {
+    let setup = shared();
+    let picked = setup.guest("picks", &[], &["--attester", "auto", "renew", "aes"]).success();
+    assert!(picked.stderr.trim_end().ends_with("INFO attester: auto picked `socket`"), "{picked}");
+    let named = setup.guest("picks", &[], &["renew", "aes"]).success();
+    assert!(!named.stderr.contains("picked"), "{named}");
+}
+
+#[test]
 fn an_attester_that_is_down_is_named() {
     let setup = shared();
     let run =

@@ -21,9 +21,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Log lines go to standard error; `KEYFAST_LOG` filters them (`warn` if unset).
+/// Log lines go to standard error; `KEYFAST_LOG` filters them. If it is unset: warnings, and which attester was picked.
 fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("KEYFAST_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter =
+        EnvFilter::try_from_env("KEYFAST_LOG").unwrap_or_else(|_| EnvFilter::new("warn,attester=info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),

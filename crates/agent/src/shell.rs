@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use attester::{AttestError, Attester};
+use attester::{AttestError, Attester, Choice};
 use claims::{BrokerId, EvidenceKind, ReportData};
 use keys::Opened;
 use tokio::time::{Instant, sleep};
@@ -203,7 +203,9 @@ async fn identified(
 /// The attester that the configuration, or the command line, names.
 fn attester_of(config: &Config) -> Result<Box<dyn Attester + Send>, AttestError> {
     let choice = config.attester.resolve(&config.places)?;
-    tracing::info!(attester = %choice, asked_for = %config.attester, "attester");
+    if config.attester == Choice::Auto {
+        tracing::info!(target: "attester", "auto picked `{choice}`");
+    }
     choice.open(&config.places, STEP)
 }
 

@@ -202,6 +202,7 @@ fn agent_config(layout: &Layout, args: &GuestArgs, suite: Suite, socket: &Path) 
          urls = [{:?}]\n\
          identity = \"{}\"\n\n\
          [attester]\n\
+         use = \"socket\"\n\
          socket = {:?}\n",
         args.name,
         url,
