@@ -179,7 +179,7 @@ impl Machine {
 }
 
 #[test]
-fn a_tpm_that_was_put_back_to_an_earlier_state_is_refused() {
+fn a_tpm_that_was_put_back_to_an_earlier_state_or_whose_key_moved_is_refused() {
     let setup = Setup::up();
     setup.create_key("db", &["--simulation"]);
     let machine = Machine::new(&setup);
@@ -200,6 +200,15 @@ fn a_tpm_that_was_put_back_to_an_earlier_state_is_refused() {
         assert_eq!(ask(exchange, put_back).problem(), ProblemCode::EvidenceRefused, "{put_back:?}");
     }
     assert_eq!(ask(exchange, (0, 4, 0, 1)).codes(), [None], "after a reset the clock may be anything");
+    // Nor does a key move in its TPM's hierarchy.
+    let ak = machine.vtpm.ak_public().unwrap();
+    let elsewhere = simtee::vtpm::qualified_name(&ak, &ak);
+    let moved = machine.request(&setup, exchange, |spec| {
+        spec.clock = (1, 4, 0, 1);
+        spec.qualified_signer.clone_from(&elsewhere);
+    });
+    assert_eq!(exchange.release(&moved).problem(), ProblemCode::EvidenceRefused);
+    assert_eq!(ask(exchange, (1, 4, 0, 1)).codes(), [None]);
 }
 
 /// The simulated host of a set-up, in this test's hands: the same keys, so that the broker believes it.

@@ -23,8 +23,8 @@ use store::{ClaimsRow, KeyUnchanged, SeenTpm, SeenVouchedTpm, SpentNonce, Transa
 use verify::challenge::{Challenge, ChallengeKey};
 use verify::tpm::ek::EkRoots;
 use verify::{
-    Authenticated, BindError, BoundRequest, ChallengeError, Endorsements, EndorsementsError, TpmVerifyError,
-    TrustAnchors, VerifiedClaims, VerifyError, VouchedTpm, authenticate_enrolled,
+    Authenticated, BindError, BoundRequest, ChallengeError, Endorsements, EndorsementsError, QuotedTpm,
+    TpmVerifyError, TrustAnchors, VerifiedClaims, VerifyError, authenticate_enrolled,
 };
 use wire::{ProblemCode, ReleaseRequest};
 
@@ -157,7 +157,7 @@ impl Core {
         let nonce = SpentNonce { nonce: challenge.nonce(), expires: challenge.expires() };
         let claims = self.believe(message, challenge, fetched, now)?;
         let guest = Launch::of(claims.record());
-        let mut transaction = self.transaction(nonce, claims.record(), claims.vouched_tpm(), policy, now);
+        let mut transaction = self.transaction(nonce, claims.record(), claims.quoted_tpm(), policy, now);
         let mut decisions = Vec::with_capacity(message.requests.len());
         let mut kept = Kept::new(claims.record(), now);
         for (index, request) in message.requests.iter().enumerate() {
@@ -203,15 +203,15 @@ impl Core {
         &self,
         nonce: SpentNonce,
         record: &ClaimsRecord,
-        vouched: Option<&VouchedTpm>,
+        quoted: Option<&QuotedTpm>,
         policy: &Policy,
         now: UnixTime,
     ) -> Transaction {
         let mut transaction = Transaction::new(now);
         transaction.nonce = Some(nonce);
-        transaction.tpm = record.tpm.as_ref().and_then(|tpm| self.seen(tpm));
-        if transaction.tpm.is_none() {
-            transaction.vouched_tpm = record.tpm.as_ref().zip(vouched).map(|(tpm, of)| seen_vouched(tpm, of));
+        if let Some((tpm, quoted)) = record.tpm.as_ref().zip(quoted) {
+            transaction.tpm = self.seen(tpm, quoted);
+            transaction.vouched_tpm = transaction.tpm.is_none().then(|| seen_vouched(tpm, quoted));
         }
         transaction.policy = Some(policy.digest());
         transaction
@@ -253,15 +253,16 @@ impl Core {
     }
 
     /// What the transaction checks of a TPM whose key is durable.
-    fn seen(&self, tpm: &TpmClaims) -> Option<SeenTpm> {
+    fn seen(&self, tpm: &TpmClaims, quoted: &QuotedTpm) -> Option<SeenTpm> {
         let ak = self.attestation_keys.durable(tpm.ak_name.as_ref()?)?.name;
-        Some(SeenTpm { counters: counters(tpm, ak), slack_ms: CHALLENGE_MAX_MS })
+        let signer = quoted.signer.clone();
+        Some(SeenTpm { counters: counters(tpm, ak), signer, slack_ms: CHALLENGE_MAX_MS })
     }
 }
 
 /// What the transaction checks of a TPM that a report vouches for. It is not served yet.
-fn seen_vouched(tpm: &TpmClaims, vouched: &VouchedTpm) -> SeenVouchedTpm {
-    let VouchedTpm { key, signer } = vouched.clone();
+fn seen_vouched(tpm: &TpmClaims, quoted: &QuotedTpm) -> SeenVouchedTpm {
+    let QuotedTpm { key, signer } = quoted.clone();
     SeenVouchedTpm { counters: counters(tpm, key), signer, slack_ms: CHALLENGE_MAX_MS, served: false }
 }
 

@@ -75,7 +75,7 @@ impl Core {
         let claims = authenticated.bind_preflight(challenge, &transcript, now)?;
         let supposed = message.prediction.as_ref().map(|prediction| predicted(claims.record(), prediction));
         let supposed = supposed.transpose()?;
-        let mut transaction = self.transaction(nonce, claims.record(), claims.vouched_tpm(), policy, now);
+        let mut transaction = self.transaction(nonce, claims.record(), claims.quoted_tpm(), policy, now);
         let guest = Launch::of(claims.record());
         let mut verdicts = Vec::with_capacity(claims.requests().len());
         for (index, asked) in (0..).zip(claims.requests()) {

@@ -1,4 +1,5 @@
-//! Attestation keys that were enrolled, and the counters of their TPMs.
+//! Attestation keys that were enrolled, the counters of their TPMs, and where the keys are in their hierarchies: no TPM
+//! tells that at enrolment, so the first quote that is answered does.
 
 use claims::tpm::{AkBinding, ObjectName};
 use claims::{AttestationKey, TpmCounters, UnixTime};
@@ -26,7 +27,7 @@ pub(crate) fn decode(row: &Row<'_>) -> Result<AttestationKey, StorageError> {
     })
 }
 
-/// Writes a key in the place of what was known of it. Its TPM's counters stay.
+/// Writes a key in the place of what was known of it. Its TPM's counters and its place stay.
 pub(crate) fn put(connection: &Connection, key: &AttestationKey) -> Result<(), StorageError> {
     let sql = "INSERT INTO attestation_key (name, binding, ek, simulated, not_after, believed) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET binding = ?2, ek = ?3, \
@@ -42,19 +43,22 @@ pub(crate) fn put(connection: &Connection, key: &AttestationKey) -> Result<(), S
     execute(connection, sql, columns).map(drop)
 }
 
-/// Checks that the key is believed still and that its TPM was not put back.
+/// Checks that the key is believed still, that it is where it was in its hierarchy, and that its TPM was not put back.
 pub(crate) fn check(connection: &Connection, seen: &SeenTpm) -> Result<(), CommitError> {
     let ak = &seen.counters.ak;
-    let sql = "SELECT believed, resets, restarts, clock FROM attestation_key WHERE name = ?1";
+    let sql = "SELECT believed, signer, resets, restarts, clock FROM attestation_key WHERE name = ?1";
     let row = |row: &Row<'_>| {
-        let kept: (Option<u32>, Option<u32>, Option<i64>) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok((row.get::<_, bool>(0)?, kept))
+        let kept: (Option<u32>, Option<u32>, Option<i64>) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        Ok((row.get::<_, bool>(0)?, row.get::<_, Option<Vec<u8>>>(1)?, kept))
     };
     let found =
         cached(connection, sql).and_then(|mut select| select.query_row([ak.to_bytes()], row).optional());
-    let Some((true, kept)) = found.map_err(StorageError::from)? else {
+    let Some((true, signer, kept)) = found.map_err(StorageError::from)? else {
         return Err(CommitError::AttestationKeyWithdrawn { name: ak.clone() });
     };
+    if let Some(signer) = signer {
+        same_signer(&signer, &seen.signer, ak, "attestation_key")?;
+    }
     // No quote of this key was answered before.
     let (Some(resets), Some(restarts), Some(clock)) = kept else { return Ok(()) };
     let kept = TpmCounters { ak: ak.clone(), resets, restarts, clock_ms: uint(clock) };
@@ -67,8 +71,26 @@ pub(crate) fn check(connection: &Connection, seen: &SeenTpm) -> Result<(), Commi
     }
 }
 
-/// Keeps the later of these counters and those that are there.
-pub(crate) fn keep(connection: &Connection, counters: &TpmCounters) -> Result<(), StorageError> {
+/// That a key signs under the qualified Name that this table keeps of it.
+pub(crate) fn same_signer(
+    kept: &[u8],
+    got: &ObjectName,
+    ak: &ObjectName,
+    table: &'static str,
+) -> Result<(), CommitError> {
+    let damaged = || StorageError::Damaged { table, what: "signer".to_owned() };
+    let kept = ObjectName::from_bytes(kept).ok_or_else(damaged)?;
+    if kept == *got {
+        return Ok(());
+    }
+    Err(CommitError::TpmSigner { ak: ak.clone(), names: Box::new((kept, got.clone())) })
+}
+
+/// Keeps the later of these counters and those that are there, and the key's first place.
+pub(crate) fn keep(connection: &Connection, seen: &SeenTpm) -> Result<(), StorageError> {
+    let counters = &seen.counters;
+    let sql = "UPDATE attestation_key SET signer = ?2 WHERE name = ?1 AND signer IS NULL";
+    execute(connection, sql, params![counters.ak.to_bytes(), seen.signer.to_bytes()])?;
     let sql = "UPDATE attestation_key SET resets = ?2, restarts = ?3, clock = ?4 WHERE name = ?1 AND \
                (resets IS NULL OR (resets, restarts, clock) < (?2, ?3, ?4))";
     let columns = params![counters.ak.to_bytes(), counters.resets, counters.restarts, int(counters.clock_ms)];

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::schema::{APPLICATION_ID, CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, SCHEMA_VERSION, TABLES};
+use crate::schema::{
+    APPLICATION_ID, CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6, SCHEMA_VERSION, TABLES,
+};
 use crate::{OpenError, Reader, StorageError};
 
 /// How much the store keeps.
@@ -147,10 +149,11 @@ fn check_identity(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
         connection.query_row("SELECT version FROM version", [], |row| row.get(0)).map_err(blame)?;
     match version {
         SCHEMA_VERSION => Ok(()),
-        1 => upgrade(connection, &[CREATE_2, CREATE_3, CREATE_4, CREATE_5]).map_err(blame),
-        2 => upgrade(connection, &[CREATE_3, CREATE_4, CREATE_5]).map_err(blame),
-        3 => upgrade(connection, &[CREATE_4, CREATE_5]).map_err(blame),
-        4 => upgrade(connection, &[CREATE_5]).map_err(blame),
+        1 => upgrade(connection, &[CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6]).map_err(blame),
+        2 => upgrade(connection, &[CREATE_3, CREATE_4, CREATE_5, CREATE_6]).map_err(blame),
+        3 => upgrade(connection, &[CREATE_4, CREATE_5, CREATE_6]).map_err(blame),
+        4 => upgrade(connection, &[CREATE_5, CREATE_6]).map_err(blame),
+        5 => upgrade(connection, &[CREATE_6]).map_err(blame),
         0 => Err(OpenError::Damaged { path: path.to_owned(), what: "version 0".to_owned() }),
         found => Err(OpenError::Newer { path: path.to_owned(), found, supported: SCHEMA_VERSION }),
     }
@@ -158,7 +161,7 @@ fn check_identity(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
 
 fn create_tables(connection: &mut Connection) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
-    let all = [CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5];
+    let all = [CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6];
     all.into_iter().try_for_each(|sql| transaction.execute_batch(sql))?;
     transaction.execute("INSERT INTO version (version) VALUES (?1)", [SCHEMA_VERSION])?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -112,6 +112,8 @@ pub struct Refusal {
 pub struct SeenTpm {
     /// What it says of its past.
     pub counters: TpmCounters,
+    /// qualifiedSigner of its quote, which does not change as long as the key is the same.
+    pub signer: ObjectName,
     /// How much earlier than a quote that was answered its clock may be, in milliseconds: the lifetime of a challenge,
     /// since quotes come in any order.
     pub slack_ms: u64,
@@ -122,7 +124,7 @@ pub struct SeenTpm {
 pub struct SeenVouchedTpm {
     /// What it says of its past; `ak` is whatever tells its key apart from others.
     pub counters: TpmCounters,
-    /// qualifiedSigner of its quote, which does not change as long as the key is the same.
+    /// As [`SeenTpm::signer`].
     pub signer: ObjectName,
     /// As [`SeenTpm::slack_ms`].
     pub slack_ms: u64,

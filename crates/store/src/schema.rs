@@ -1,12 +1,13 @@
-//! The tables, version 5: counters of TPMs that reports vouch for are new. Version 2 brought attestation keys, version 3
-//! rings, regions and policies of keys, and serial numbers of policies, version 4 claims.
+//! The tables, version 6: where attestation keys are in their hierarchies is new. Version 2 brought these keys, version 3
+//! rings, regions and policies of keys, and serial numbers of policies, version 4 claims, version 5 counters of TPMs that
+//! reports vouch for.
 //!
 //! `leaf` is the journal: never updated, never deleted from. `nonce.seq` and `refusal.seq` are in order of arrival,
 //! so that the oldest can be forgotten. `claims` lie beside the leaves of a request, under the place of the first; the
 //! oldest are forgotten too.
 
 /// The version of the tables that this code writes, and the newest that it reads.
-pub const SCHEMA_VERSION: u32 = 5;
+pub const SCHEMA_VERSION: u32 = 6;
 
 /// Marks the file as keyfast's: "KFST".
 pub(crate) const APPLICATION_ID: u32 = 0x4b46_5354;
@@ -108,6 +109,11 @@ CREATE TABLE vouched_tpm (
     at       INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX vouched_tpm_at ON vouched_tpm (at);
+";
+
+/// Makes what version 6 has and version 5 has not.
+pub(crate) const CREATE_6: &str = "
+ALTER TABLE attestation_key ADD COLUMN signer BLOB;
 ";
 
 /// The tables that a database of this version has.

@@ -2,10 +2,10 @@
 //! number of them may come. So those alone are kept that were served something, the latest of them
 //! ([`crate::Options::vouched_tpms_kept`]): a TPM that was forgotten is taken as it comes, once.
 
-use claims::tpm::ObjectName;
 use claims::{TpmCounters, UnixTime};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::attestation::same_signer;
 use crate::columns::{int, uint};
 use crate::write::{cached, execute};
 use crate::{CommitError, SeenVouchedTpm, StorageError};
@@ -22,12 +22,7 @@ pub(crate) fn check(connection: &Connection, seen: &SeenVouchedTpm) -> Result<()
     let found =
         cached(connection, sql).and_then(|mut select| select.query_row([ak.to_bytes()], row).optional());
     let Some((signer, kept)) = found.map_err(StorageError::from)? else { return Ok(()) };
-    let damaged = || StorageError::Damaged { table: "vouched_tpm", what: "signer".to_owned() };
-    let signer = ObjectName::from_bytes(&signer).ok_or_else(damaged)?;
-    if signer != seen.signer {
-        let names = Box::new((signer, seen.signer.clone()));
-        return Err(CommitError::TpmSigner { ak: ak.clone(), names });
-    }
+    same_signer(&signer, &seen.signer, ak, "vouched_tpm")?;
     match seen.counters.went_back(&kept, seen.slack_ms) {
         None => Ok(()),
         Some(counter) => {

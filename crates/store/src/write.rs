@@ -104,7 +104,7 @@ fn request(
     // 4.
     transaction.keys.iter().try_for_each(|key| write_key(connection, key))?;
     transaction.attestation_keys.iter().try_for_each(|key| attestation::put(connection, key))?;
-    transaction.tpm.iter().try_for_each(|seen| attestation::keep(connection, &seen.counters))?;
+    transaction.tpm.iter().try_for_each(|seen| attestation::keep(connection, seen))?;
     let served = transaction.vouched_tpm.iter().filter(|seen| seen.served);
     let limit = options.vouched_tpms_kept;
     served.into_iter().try_for_each(|seen| vouched::keep(connection, seen, transaction.now, limit))?;

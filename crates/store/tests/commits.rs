@@ -392,8 +392,9 @@ fn attestation_key(believed: bool) -> AttestationKey {
 }
 
 fn quoted(n: u8, resets: u32, clock_ms: u64) -> Transaction {
-    let counters = TpmCounters { ak: attestation_key(true).name, resets, restarts: 0, clock_ms };
-    Transaction { tpm: Some(SeenTpm { counters, slack_ms: 100 }), ..transaction(n) }
+    let AttestationKey { name: ak, ek, .. } = attestation_key(true);
+    let counters = TpmCounters { ak, resets, restarts: 0, clock_ms };
+    Transaction { tpm: Some(SeenTpm { counters, signer: ek.unwrap(), slack_ms: 100 }), ..transaction(n) }
 }
 
 #[test]
@@ -415,9 +416,16 @@ fn a_tpm_is_answered_while_its_key_is_believed_and_it_does_not_go_back() {
         let refused = bench.submit(quoted(3, resets, clock_ms)).unwrap_err();
         assert!(matches!(refused, CommitError::TpmPutBack { counter, .. } if counter == lower), "{refused}");
     }
+    let mut elsewhere = quoted(3, 2, 1000);
+    elsewhere.tpm.as_mut().unwrap().signer = attestation_key(true).name;
+    let names = Box::new((attestation_key(true).ek.unwrap(), attestation_key(true).name));
+    let moved =
+        |answer: Answer| matches!(answer, Err(CommitError::TpmSigner { names: found, .. }) if found == names);
+    assert!(moved(bench.submit(elsewhere.clone())));
     // Enrolled again, the key keeps its past; the refused challenge was not spent.
     put(true);
     assert!(matches!(bench.submit(quoted(3, 1, 5000)), Err(CommitError::TpmPutBack { .. })));
+    assert!(moved(bench.submit(elsewhere)));
     bench.submit(quoted(3, 3, 0)).unwrap();
     put(false);
     assert!(withdrawn(bench.submit(quoted(4, 3, 1))));

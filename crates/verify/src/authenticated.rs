@@ -25,18 +25,19 @@ pub struct Authenticated {
     pub(crate) guest_identity: GuestIdentity,
     pub(crate) snp: Option<SnpClaims>,
     pub(crate) tpm: Option<TpmClaims>,
-    pub(crate) vouched: Option<VouchedTpm>,
+    pub(crate) quoted: Option<QuotedTpm>,
     pub(crate) binding: Binding,
     pub(crate) not_after: UnixTime,
 }
 
-/// A TPM whose key a report vouches for and nobody enrolled durably: what tells it apart from others.
+/// The TPM of a quote: what tells it apart from others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VouchedTpm {
+pub struct QuotedTpm {
     /// Name of its attestation key. On Azure, whose runtime data give a key without attributes, SHA-256 of the key's
     /// SubjectPublicKeyInfo stands in the Name's digest.
     pub key: ObjectName,
-    /// qualifiedSigner of its quote.
+    /// qualifiedSigner of its quote: where the key is in its hierarchy, which does not change as long as the key is the
+    /// same.
     pub signer: ObjectName,
 }
 
@@ -44,7 +45,7 @@ pub struct VouchedTpm {
 #[derive(Debug)]
 pub struct VerifiedClaims {
     record: ClaimsRecord,
-    vouched: Option<VouchedTpm>,
+    quoted: Option<QuotedTpm>,
     recipient: RecipientKey,
     requests: Vec<AttestedRequest>,
     transcript: Vec<u8>,
@@ -60,7 +61,7 @@ pub struct VerifiedClaims {
 #[derive(Debug)]
 pub struct PreflightClaims {
     record: ClaimsRecord,
-    vouched: Option<VouchedTpm>,
+    quoted: Option<QuotedTpm>,
     requests: Vec<AttestedRequest>,
     transcript_hash: TranscriptHash,
     broker: BrokerId,
@@ -233,7 +234,7 @@ impl Authenticated {
             nonce: transcript.nonce,
             broker: transcript.broker,
             valid_until: now.plus(CLAIMS_LIFETIME_S).min(self.not_after),
-            vouched: self.vouched.clone(),
+            quoted: self.quoted.clone(),
             record: self.into_record(transcript),
         })
     }
@@ -257,7 +258,7 @@ impl Authenticated {
             requests: transcript.asked.requests.clone(),
             transcript_hash: hash,
             broker: transcript.asked.broker,
-            vouched: self.vouched.clone(),
+            quoted: self.quoted.clone(),
             record: self.into_record(&transcript.asked),
         })
     }
@@ -324,9 +325,9 @@ impl VerifiedClaims {
         &self.record
     }
 
-    /// The TPM that a report vouches for, if its quote is part of the evidence.
-    pub fn vouched_tpm(&self) -> Option<&VouchedTpm> {
-        self.vouched.as_ref()
+    /// The TPM, if its quote is part of the evidence.
+    pub fn quoted_tpm(&self) -> Option<&QuotedTpm> {
+        self.quoted.as_ref()
     }
 
     /// Whom keys are sealed to, as the evidence binds it.
@@ -377,9 +378,9 @@ impl PreflightClaims {
         &self.record
     }
 
-    /// As [`VerifiedClaims::vouched_tpm`].
-    pub fn vouched_tpm(&self) -> Option<&VouchedTpm> {
-        self.vouched.as_ref()
+    /// As [`VerifiedClaims::quoted_tpm`].
+    pub fn quoted_tpm(&self) -> Option<&QuotedTpm> {
+        self.quoted.as_ref()
     }
 
     /// The requests that the evidence binds, in order: 1 to 32.

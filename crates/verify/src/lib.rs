@@ -52,9 +52,7 @@ use evidence::Evidence;
 use evidence::snp::SnpEvidence;
 
 pub use anchors::{AnchorError, TrustAnchors};
-pub use authenticated::{
-    Authenticated, BindError, BoundRequest, PreflightClaims, VerifiedClaims, VouchedTpm,
-};
+pub use authenticated::{Authenticated, BindError, BoundRequest, PreflightClaims, QuotedTpm, VerifiedClaims};
 pub use certificate::CertificateError;
 pub use chain_error::{ChainError, Role};
 pub use challenge::ChallengeError;

@@ -76,7 +76,7 @@ pub(crate) fn authenticate(
         guest_identity: guest_identity(fields),
         snp: Some(claims(fields, &chain, list)),
         tpm: None,
-        vouched: None,
+        quoted: None,
         binding: Binding::Report(fields.report_data),
         not_after: list_end.map_or(chain.not_after(), |end| end.min(chain.not_after())),
     })

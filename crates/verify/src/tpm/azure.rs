@@ -25,7 +25,7 @@ use super::ak::AttestationKey;
 use super::{Signer, TpmVerifyError, quote};
 use crate::binding::Binding;
 use crate::check::OnCheck;
-use crate::{Authenticated, Check, VerifyError, VouchedTpm};
+use crate::{Authenticated, Check, QuotedTpm, VerifyError};
 
 /// Checks what `snp`, the authenticated report, binds.
 pub(crate) fn authenticate(
@@ -39,7 +39,7 @@ pub(crate) fn authenticate(
     let key = key(&evidence.runtime, on_check)?; // A3
     on_check(Check::KeyTrust, format_args!("the runtime data name it, which the report binds")); // T9
     let signer = Signer { key, binding: AkBinding::InTee, name: None, qualified: None };
-    let vouched = vouched(&signer.key, &evidence.quote);
+    let quoted = quoted(&signer.key, &evidence.quote);
     let paravisor = Some(evidence.runtime.configuration);
     let tpm = TpmClaims { paravisor, ..signer.claims(&evidence.quote, on_check)? };
     Ok(Authenticated {
@@ -49,16 +49,16 @@ pub(crate) fn authenticate(
         guest_identity: GuestIdentity::VmId,
         binding: Binding::of_quote(&evidence.quote, evidence.snp.report.as_bytes()),
         tpm: Some(tpm),
-        vouched,
+        quoted,
         ..snp
     })
 }
 
 /// What tells the vTPM apart: its key, under the hash that a Name would have, and where it says to be in its hierarchy.
-fn vouched(key: &AttestationKey, quote: &Quote) -> Option<VouchedTpm> {
+fn quoted(key: &AttestationKey, quote: &Quote) -> Option<QuotedTpm> {
     let digest = Digest(crypto::sha256(&[key.rsa_spki()?]).to_vec());
     let key = ObjectName { algorithm: HashAlgorithm::Sha256, digest };
-    Some(VouchedTpm { key, signer: quote.attest.fields().qualified_signer.clone() })
+    Some(QuotedTpm { key, signer: quote.attest.fields().qualified_signer.clone() })
 }
 
 /// What needs no certificate: what the report would bind if it were genuine, and the quote under that key.

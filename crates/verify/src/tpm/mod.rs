@@ -19,7 +19,7 @@
 //! 10. the event log, where there is one, replays into the quoted values ([`boot`]).
 //!
 //! Clock, counters and firmware version are claims; whether they go back is for whoever keeps them by key: the Name of an
-//! enrolled key, or what tells a key apart that a report vouches for ([`crate::VouchedTpm`]).
+//! enrolled key, or what tells a key apart that a report vouches for ([`crate::QuotedTpm`]).
 
 mod ak;
 pub(crate) mod azure;
@@ -40,7 +40,7 @@ use evidence::tpm::{Public, Quote, TpmEvidence};
 
 use crate::binding::Binding;
 use crate::check::OnCheck;
-use crate::{Authenticated, Check, VerifyError};
+use crate::{Authenticated, Check, QuotedTpm, VerifyError};
 
 pub use ak::{name_of, qualified_name};
 pub use enrolled::{EnrolledKey, EnrolledKeys, Enrolment, NoEnrolledKeys};
@@ -61,6 +61,7 @@ pub(crate) fn authenticate(
     let trusted = enrolled::trust(&evidence.ak, enrolled, false, now, on_check)?; // 9
     let signer = Signer::of_public(&evidence.ak, &trusted, on_check)?; // 2, 3
     let tpm = signer.claims(&evidence.quote, on_check)?;
+    let signer = evidence.quote.attest.fields().qualified_signer.clone();
     Ok(Authenticated {
         kind: EvidenceKind::Tpm,
         simulated: trusted.known.simulated,
@@ -69,7 +70,7 @@ pub(crate) fn authenticate(
         snp: None,
         binding: Binding::of_quote(&evidence.quote, &[]),
         tpm: Some(tpm),
-        vouched: None,
+        quoted: Some(QuotedTpm { key: trusted.name, signer }),
         not_after: trusted.known.not_after,
     })
 }

@@ -21,7 +21,7 @@ use super::azure::requester;
 use super::{EnrolledKey, EnrolledKeys, Signer, TpmVerifyError, enrolled};
 use crate::binding::Binding;
 use crate::check::OnCheck;
-use crate::{Authenticated, Check, VerifyError, VouchedTpm};
+use crate::{Authenticated, Check, QuotedTpm, VerifyError};
 
 /// Checks what `snp`, the authenticated report, binds.
 pub(crate) fn authenticate(
@@ -38,7 +38,7 @@ pub(crate) fn authenticate(
     let signer = Signer::of_public(&evidence.ak, &trusted, on_check)?;
     let tpm = signer.claims(&evidence.quote, on_check)?;
     let signer = evidence.quote.attest.fields().qualified_signer.clone();
-    let vouched = VouchedTpm { key: trusted.name, signer };
+    let quoted = QuotedTpm { key: trusted.name, signer };
     let known = trusted.known;
     let identity = match snp.guest_identity {
         GuestIdentity::None => GuestIdentity::Enrolled,
@@ -50,7 +50,7 @@ pub(crate) fn authenticate(
         guest_identity: identity,
         binding: Binding::of_service(&evidence),
         tpm: Some(tpm),
-        vouched: Some(vouched),
+        quoted: Some(quoted),
         not_after: snp.not_after.min(known.not_after),
         simulated: snp.simulated || known.simulated,
         snp: snp.snp,

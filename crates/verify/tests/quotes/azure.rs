@@ -81,7 +81,7 @@ fn a_quote_under_a_bound_key_becomes_claims() {
     let transcript = transcript(EvidenceKind::AzureVtpm);
     let claims = verify(&bytes).unwrap().bind(challenge(), &transcript, NOW).unwrap();
     // What its counters are kept by: no Name, since nobody tells the key's attributes.
-    let vouched = claims.vouched_tpm().unwrap();
+    let vouched = claims.quoted_tpm().unwrap();
     let (modulus, exponent) = booted().ak_numbers().unwrap();
     let spki = crypto::RsaPublicKey::from_components(&modulus, &exponent).unwrap().spki().to_vec();
     assert_eq!(vouched.key.digest.0, crypto::sha256(&[&spki]));
@@ -110,8 +110,8 @@ fn a_question_knows_the_tpm_that_the_report_vouches_for() {
         verify(&azure.evidence(&quote)).unwrap().bind_preflight(challenge(), &question, NOW).unwrap();
     let released = verify(&azure.evidence(&azure.quote(&azure.report))).unwrap();
     let released = released.bind(challenge(), &asked, NOW).unwrap();
-    assert!(claims.vouched_tpm().is_some());
-    assert_eq!(claims.vouched_tpm(), released.vouched_tpm());
+    assert!(claims.quoted_tpm().is_some());
+    assert_eq!(claims.quoted_tpm(), released.quoted_tpm());
 }
 
 /// Model c1: two genuine reports bind the same key; a quote made beside one must not go with the other.

@@ -11,9 +11,10 @@
 //!    a fact may hide under one that does not;
 //! 4. PCR 7 begins with SecureBoot, PK, KEK, db and dbx, each once, in front of the separator; authorities are in db;
 //! 5. StartupLocality stands in front of the first event of PCR 0, once, and is 0, 3 or 4;
-//! 6. every quoted PCR from 0 to 15 that has events, as PCRs 0 to 7 must by rule 2, replays to its quoted value, in every
-//!    bank that the log and the quote share. PCR 10 belongs to the kernel (IMA) and is not looked at;
-//!    PCR 11 may have gone on by systemd's boot phases, in their order;
+//! 6. every quoted PCR from 0 to 15 replays to its quoted value, in every bank that the log and the quote share; one without
+//!    events to the value that it started with. PCR 10 belongs to the kernel (IMA) and is not looked at; PCR 11 may have
+//!    gone on by systemd's boot phases, in their order; PCR 15, which systemd extends by itself, may hold anything if the
+//!    log has no events of it;
 //! 7. facts: Secure Boot and its databases from PCR 7, digests of boot applications from PCR 4, sections of a unified
 //!    kernel image from PCR 11 where names and contents alternate and each name is proven by its digest, command line and
 //!    initial ramdisk from PCR 9 where there is nothing else in it.

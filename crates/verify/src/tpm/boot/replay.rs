@@ -7,17 +7,22 @@ use super::super::ak::digest;
 use super::BootError;
 use super::event::{EV_NO_ACTION, extends};
 
-/// Replays every quoted PCR from 0 to 15, and gives how many of systemd's phases PCR 11 has gone on by.
+/// Replays every quoted PCR from 0 to 15, and gives how many of systemd's phases PCR 11 has gone on by. A PCR without
+/// events has the value that it started with; only PCR 15, which the operating system extends and no firmware logs, may
+/// have any.
 pub(super) fn check(log: &EventLog, quoted: &[PcrValue]) -> Result<usize, BootError> {
     let locality = startup_locality(log)?;
     let mut phases: Option<usize> = None;
-    // A bank that the log has not is without events.
+    // Of a bank that the log has not it says nothing.
     let known = quoted.iter().filter(|value| value.bank != HashAlgorithm::Sha1);
+    let known = known.filter(|value| log.algorithms.contains(&value.bank));
     for value in known.filter(|value| value.index <= 15 && value.index != IMA_PCR) {
         let PcrValue { bank, index: pcr, value: expected } = value.clone();
         let start = if pcr == 0 { locality } else { 0 };
-        // In the log's banks only PCRs of the operating system can be without: the others have their separators.
-        let Some(got) = replayed(log, value, start) else { continue };
+        let (got, events) = replayed(log, value, start);
+        if events == 0 && pcr == USER_PCR {
+            continue;
+        }
         let passed = if pcr == PHASES_PCR { phases_to(&got, value) } else { None };
         let agrees = match passed {
             // Banks were extended together, so they have gone on by the same phases.
@@ -31,20 +36,20 @@ pub(super) fn check(log: &EventLog, quoted: &[PcrValue]) -> Result<usize, BootEr
     Ok(phases.unwrap_or(0))
 }
 
-/// What the events of a PCR lead to, or `None` if it has none.
-fn replayed(log: &EventLog, value: &PcrValue, start: u8) -> Option<Digest> {
+/// What the events of a PCR lead to, and how many they are.
+fn replayed(log: &EventLog, value: &PcrValue, start: u8) -> (Digest, usize) {
     let bank = value.bank;
     let mut pcr = vec![0; bank.digest_len()];
     if let Some(last) = pcr.last_mut() {
         *last = start;
     }
-    let mut any = false;
+    let mut count: usize = 0;
     let events = log.events.iter().filter(|event| event.pcr == u32::from(value.index) && extends(event));
     for measured in events.filter_map(|event| event.digest(bank)) {
         pcr = digest(bank, &[&pcr, measured]).0;
-        any = true;
+        count = count.saturating_add(1);
     }
-    any.then_some(Digest(pcr))
+    (Digest(pcr), count)
 }
 
 /// How many phases lead on from `pcr` to the quoted value, or `None`.
@@ -83,6 +88,8 @@ fn startup_locality(log: &EventLog) -> Result<u8, BootError> {
 const PHASES_PCR: u8 = 11;
 /// The PCR of the kernel's integrity measurement.
 const IMA_PCR: u8 = 10;
+/// The PCR of identities and volumes, as systemd measures them.
+const USER_PCR: u8 = 15;
 const STARTUP_LOCALITY: &[u8] = b"StartupLocality\0";
 
 #[cfg(test)]
@@ -116,6 +123,26 @@ mod tests {
         }
         for pcr in [10, 16, 23] {
             assert_eq!(value(SHA256, pcr, 32), Ok(0));
+        }
+    }
+
+    /// Whoever takes all of a PCR's events out of a log has to explain its value still.
+    #[test]
+    fn a_pcr_without_events_has_the_value_that_it_started_with() {
+        let (phase, expected) = (digest(SHA256, &[BOOT_PHASES[0].as_bytes()]), Digest(vec![7; 32]));
+        let entered = digest(SHA256, &[&[0; 32], &phase.0]);
+        for pcr in 0..=23 {
+            let ask = |value: &Digest| {
+                check(&log(Vec::new()), &[PcrValue { bank: SHA256, index: pcr, value: value.clone() }])
+            };
+            let zero = Digest(vec![0; 32]);
+            assert_eq!(ask(&zero), Ok(0));
+            let explained = match pcr {
+                10 | 15.. => Ok(0),
+                _ => Err(BootError::Replay { pcr, bank: SHA256, expected: expected.clone(), got: zero }),
+            };
+            assert_eq!(ask(&expected), explained);
+            assert_eq!(ask(&entered).ok(), if pcr == PHASES_PCR { Some(1) } else { explained.ok() });
         }
     }
 
