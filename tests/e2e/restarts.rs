@@ -303,3 +303,19 @@ fn turns_releases_away(setup: &Setup) {
     let answer = Exchange::with(&setup.url()).post(wire::RELEASE_PATH, b"no message");
     assert_eq!(answer.problem(), wire::ProblemCode::MalformedRequest);
 }
+
+/// Revocation lists are the operator's to demand; whoever does not is told what that means.
+#[test]
+fn a_broker_for_genuine_guests_that_demands_no_revocation_lists_says_so() {
+    let setup = Setup::up();
+    let warned = |from: &str, to: &str| {
+        let log = setup.dev("keyfast-broker.log");
+        let before = fs::read_to_string(&log).unwrap().len();
+        setup.reconfigure(|text| text.replace(from, to));
+        let said = fs::read_to_string(&log).unwrap();
+        said.get(before..).unwrap().contains("revocation lists are not demanded")
+    };
+    assert!(!warned("", ""));
+    assert!(warned("amd = false", "amd = true"));
+    assert!(!warned("amd = true", "amd = true\ncrl_max_age_days = 30"));
+}

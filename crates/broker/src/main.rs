@@ -116,6 +116,13 @@ async fn run(path: &std::path::Path) -> Done {
     if !app.policy().permits_some_act() {
         tracing::warn!("no rule permits any act of management: nobody can manage keys or load policies");
     }
+    let trust = &app.config.trust;
+    if trust.amd && trust.crl_max_age_days.is_none() {
+        tracing::warn!(
+            "revocation lists are not demanded: what AMD revoked is refused only while a list at hand says so; set \
+             trust.crl_max_age_days"
+        );
+    }
     let public = public::router(Arc::clone(&app));
     tokio::select! {
         () = serve::guests(guests, TlsAcceptor::from(tls), public, connections) => {}
