@@ -14,7 +14,7 @@ use crate::crl::Crl;
 use crate::leaf::{self, Holder};
 use crate::{
     ChainError, CrlError, Endorsements, EnrolledKeys, RevocationError, Role, TrustAnchors, VerifyError,
-    product, report, tpm,
+    report, tpm,
 };
 
 /// The key that must have signed a report, if anything in the report is true.
@@ -113,10 +113,7 @@ pub fn precheck(
         return Err(VerifyError::ChipIdMasked);
     }
     let products = match fields.cpuid {
-        Some(cpu) => {
-            let (family, model) = (cpu.family, cpu.model);
-            vec![product::of_cpu(cpu).ok_or(VerifyError::UnknownCpu { family, model })?]
-        }
+        Some(cpu) => vec![report::supported_product(cpu)?],
         // Version 2 is of firmware from before Turin.
         None => vec![Product::Milan, Product::Genoa],
     };

@@ -3,7 +3,7 @@
 //! Each tells what it compared where it passes, and has errors of its own where it does not. None of them makes
 //! claims.
 
-use claims::snp::{SigningKey, Tcb};
+use claims::snp::{CpuId, Product, SigningKey, Tcb};
 use evidence::snp::{Report, ReportFields, ReportSigner};
 
 use crate::chain::VerifiedChain;
@@ -77,16 +77,22 @@ pub(crate) fn product(
         return Ok(());
     };
     let (family, model, stepping) = (cpu.family, cpu.model, cpu.stepping);
-    match product::family_of_cpu(cpu) {
-        Some(Family::Supported(got)) if got == expected => (),
-        Some(Family::Supported(got)) => return Err(VerifyError::Product { expected, got }),
-        Some(Family::Unsupported(name)) => {
-            return Err(VerifyError::UnsupportedProduct { name, family, model });
-        }
-        None => return Err(VerifyError::UnknownCpu { family, model }),
+    let got = supported_product(cpu)?;
+    if got != expected {
+        return Err(VerifyError::Product { expected, got });
     }
     on_check(Check::Product, format_args!("{expected}; cpu {family:02x}/{model:02x}/{stepping:02x}"));
     Ok(())
+}
+
+/// The product of a CPU model; an error that names the product where it is known and has no root here.
+pub(crate) fn supported_product(cpu: CpuId) -> Result<Product, VerifyError> {
+    let CpuId { family, model, .. } = cpu;
+    match product::family_of_cpu(cpu) {
+        Some(Family::Supported(product)) => Ok(product),
+        Some(Family::Unsupported(name)) => Err(VerifyError::UnsupportedProduct { name, family, model }),
+        None => Err(VerifyError::UnknownCpu { family, model }),
+    }
 }
 
 /// 2: the reserved bytes of each TCB version, now that the layout is known.

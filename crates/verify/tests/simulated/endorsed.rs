@@ -106,6 +106,9 @@ fn a_report_that_no_certificate_can_save_needs_no_key() {
     assert_eq!(refused(|r| _ = r.put(field::CHIP_ID, [0; 64])), VerifyError::ChipIdMasked);
     let unknown = VerifyError::UnknownCpu { family: 0x17, model: 1 };
     assert_eq!(refused(|r| _ = r.put(field::CPUID, [0x17, 1, 0])), unknown);
+    // Known by its name, so that nobody looks for a certificate or takes it for a mistake.
+    let venice = VerifyError::UnsupportedProduct { name: "Venice", family: 0x1a, model: 0x50 };
+    assert_eq!(refused(|r| _ = r.put(field::CPUID, [0x1a, 0x50, 0])), venice);
 }
 
 #[test]
