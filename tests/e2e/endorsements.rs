@@ -319,6 +319,18 @@ fn revocation_lists_are_carried_too() {
     assert_eq!(kept("vcek"), newest);
     let rubbish = write("rubbish.der", &[0x30, 3, 2, 1, 1]);
     assert!(import(&rubbish, &roots).stderr.contains("does not verify: "));
+    // What a list in the directory names is fetched from nobody.
+    let report = write("report.bin", &attest(&host.guest("web", 0x1b), &ReportData([0; 64])));
+    let fetch = ["endorsements", "fetch", "--report", &report, "--dir", &dir, "--url", &host.url];
+    let fetch = [&fetch[..], &roots].concat();
+    let mut revoking = twin.crl_spec(twin.created().plus(300));
+    // The serial number of Genoa's ASK.
+    revoking.revoked = vec![simtee::Revoked::new(0x2_0001, twin.created())];
+    import(&write("revoking.crl", &twin.sign_crl(&revoking).unwrap()), &roots).success();
+    let run = setup.keyfast(&fetch);
+    let said = "gave what does not verify: the ASK was revoked on";
+    assert!(run.code == Some(1) && run.stderr.contains(said), "{run}");
+    assert!(!Path::new(&dir).join("vcek/Genoa/cert_chain.pem").exists());
 }
 
 fn endorsements_pem(der: &[u8]) -> String {

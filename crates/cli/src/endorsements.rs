@@ -6,6 +6,7 @@
 mod fetch;
 mod import;
 mod list;
+mod trust;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,10 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use claims::{Sha256Digest, UnixTime};
 use clap::{Args, Subcommand};
 use endorsements::{Authority, DirectoryError, FindError, read_file};
-use verify::{
-    AnchorError, ChainError, EndorsedIssuer, EndorsedKey, Endorsements, EndorsementsError, ListError,
-    TrustAnchors, VerifyError, endorsed_issuer, endorsed_key,
-};
+use verify::{AnchorError, EndorsementsError, ListError, TrustAnchors, VerifyError};
 
 /// Subcommands of `keyfast endorsements`.
 #[derive(Debug, Subcommand)]
@@ -30,7 +28,8 @@ pub enum Command {
         directory that brokers read.\n\n\
         The key is named by a report, alone or in evidence of a vTPM (Azure's too), or by product, chip id and TCB: \
         another TCB has another key. What comes is verified under AMD's roots before it is written. A key that is in \
-        the directory is not asked for again; its certificate does not change but for its dates. AMD answers seldom \
+        the directory is not asked for again, unless a revocation list there names its issuer; its certificate does \
+        not change but for its dates. AMD answers seldom \
         for the same key, so this waits as it is asked to. A cloud provider's key (VLEK) is given to nobody but the \
         provider: its certificate comes with the evidence, or from `import`, and only the chain above it is fetched \
         here.\n\n\
@@ -55,7 +54,9 @@ pub enum Command {
         files, or in the directory, up to one of AMD's roots, nothing is written. A root among the files is not \
         believed, and not written.\n\n\
         A revocation list must be signed by one of AMD's roots. It is put beside both chains of its product, and \
-        never in the place of a newer one. Whether it is too old, brokers say.",
+        never in the place of a newer one. Whether it is too old, brokers say. Nothing is written either if a \
+        certificate is on a list, however old, among the files or in the directory; one that was there before stays, \
+        and `list` says that it was revoked.",
         after_help = "Examples:\n  \
         keyfast endorsements import vcek.der cert_chain.pem --dir endorsements\n  \
         keyfast endorsements import genoa.crl --dir endorsements"
@@ -159,6 +160,9 @@ pub enum Failure {
         /// What is wrong with it.
         source: ListError,
     },
+    /// More revocation lists than are looked at.
+    #[error(transparent)]
+    Lists(EndorsementsError),
     /// The clock is before 1970.
     #[error("the system's clock is before 1970; set it right, since certificates are valid for a time")]
     Clock,
@@ -204,36 +208,6 @@ impl Roots {
         };
         Ok(anchors.with_simulated(root, sha256)?)
     }
-}
-
-/// Why certificates do not make a chain.
-#[derive(Debug, thiserror::Error)]
-enum Unverified {
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    #[error(transparent)]
-    Endorsements(#[from] EndorsementsError),
-}
-
-/// The key that certificates vouch for under these roots.
-fn vouched<'a>(
-    certificates: impl IntoIterator<Item = &'a Vec<u8>>,
-    anchors: &TrustAnchors,
-    now: UnixTime,
-) -> Result<EndorsedKey, Unverified> {
-    let endorsements = Endorsements::from_certificates(certificates.into_iter().cloned())?;
-    Ok(endorsed_key(&endorsements, anchors, now)?)
-}
-
-/// The intermediate of an authority that certificates vouch for under these roots.
-fn vouched_issuer<'a>(
-    certificates: impl IntoIterator<Item = &'a Vec<u8>>,
-    Authority { kind, product }: Authority,
-    anchors: &TrustAnchors,
-    now: UnixTime,
-) -> Result<EndorsedIssuer, Unverified> {
-    let endorsements = Endorsements::from_certificates(certificates.into_iter().cloned())?;
-    Ok(endorsed_issuer(&endorsements, (kind, product), anchors, now)?)
 }
 
 fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {

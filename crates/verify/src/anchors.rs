@@ -202,10 +202,24 @@ impl TrustAnchors {
         endorsements: &Endorsements,
         now: UnixTime,
     ) -> Result<Option<ListWindow>, RevocationError> {
-        let root = self.anchors.iter().position(|anchor| anchor.fingerprint == chain.root);
-        let anchors = (self.anchors.as_slice(), root.unwrap_or(usize::MAX));
         let rules = (&self.crl_signers, self.crl_policy);
-        revocation::check(chain, anchors, endorsements.crls(), rules, now)
+        revocation::check(chain, self.place_of(chain.root), endorsements.crls(), rules, now)
+    }
+
+    /// Of step 13 what needs no report: none of these serial numbers, under the root of this fingerprint, is on a list.
+    pub(crate) fn check_unlisted(
+        &self,
+        root: Sha256Digest,
+        serials: &[(Role, Box<[u8]>)],
+        endorsements: &Endorsements,
+    ) -> Result<(), RevocationError> {
+        revocation::check_unlisted(serials, self.place_of(root), endorsements.crls(), &self.crl_signers)
+    }
+
+    /// The roots, and which of them has this fingerprint; none is at a place behind them.
+    fn place_of(&self, root: Sha256Digest) -> (&[Anchor], usize) {
+        let place = self.anchors.iter().position(|anchor| anchor.fingerprint == root);
+        (&self.anchors, place.unwrap_or(usize::MAX))
     }
 
     /// The root that signed an intermediate.

@@ -51,13 +51,15 @@ pub struct EndorsedKey {
     pub not_after: UnixTime,
 }
 
-/// An intermediate whose certificate a trusted root signed, both valid at the time that was asked about.
+/// An intermediate whose certificate a trusted root signed, or a root, all valid at the time that was asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndorsedIssuer {
     /// The root's product.
     pub product: Product,
     /// Whether the root is a simulated one.
     pub simulated: bool,
+    /// Its serial number, big-endian without leading zeros, by which revocation lists name it.
+    pub serial: Vec<u8>,
     /// When its certificate starts to be valid.
     pub not_before: UnixTime,
     /// When its certificate expires.
@@ -139,13 +141,15 @@ pub fn answers(evidence: &Evidence, hash: TranscriptHash) -> Result<(), VerifyEr
 /// Verifies certificates by themselves, at `now`: the one of a VCEK or VLEK, under an intermediate among them, under one of
 /// `anchors`. What was verified before costs no RSA.
 ///
+/// Revocation lists among `endorsements` count against the chain, however old they are; none is required.
+///
 /// # Errors
-/// [`ChainError`], as with a report.
+/// [`VerifyError::Chain`], as with a report; [`VerifyError::Revocation`] if a list names one of the chain.
 pub fn endorsed_key(
     endorsements: &Endorsements,
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<EndorsedKey, ChainError> {
+) -> Result<EndorsedKey, VerifyError> {
     let (mut leaves, mut issuers) = (Vec::new(), Vec::new());
     for (index, der) in endorsements.certificates().enumerate() {
         let parsed = Certificate::parse(der).map_err(|source| ChainError::Certificate { index, source })?;
@@ -155,10 +159,11 @@ pub fn endorsed_key(
     // A chain that was verified before would do without; who keeps these certificates needs them whole.
     if !issuers.iter().any(|issuer| issuer.subject() == leaf.issuer()) {
         let certificate = Role::of_leaf(leaf::kind(leaf)?);
-        return Err(ChainError::NoIntermediate { certificate, issuer: common_name(leaf.issuer()) });
+        return Err(ChainError::NoIntermediate { certificate, issuer: common_name(leaf.issuer()) }.into());
     }
     let chain = anchors.verified_chain(leaf, &issuers, &mut |_, _| ())?;
     chain.check_windows(now)?;
+    anchors.check_unlisted(chain.root, &chain.serials, endorsements)?;
     let (hwid, csp_id) = match &chain.facts.holder {
         Holder::Chip { hwid } => (hwid.clone(), None),
         Holder::Csp { id } => (Vec::new(), Some(id.clone())),
@@ -176,16 +181,16 @@ pub fn endorsed_key(
 }
 
 /// Verifies the certificate of an intermediate by itself, at `now`: the first of `endorsements` that is of this product
-/// and above endorsement keys of this kind, under one of `anchors`.
+/// and above endorsement keys of this kind, under one of `anchors`, and that no list among them names.
 ///
 /// # Errors
-/// [`ChainError`], as with a report; [`ChainError::NoIntermediate`] where there is none of that name.
+/// As [`endorsed_key`]; [`ChainError::NoIntermediate`] where there is none of that name.
 pub fn endorsed_issuer(
     endorsements: &Endorsements,
     (kind, product): (SigningKey, Product),
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<EndorsedIssuer, ChainError> {
+) -> Result<EndorsedIssuer, VerifyError> {
     let (role, name) = (Role::of_issuer(kind), issuer_name(kind, product));
     let mut refused = None;
     for (index, der) in endorsements.certificates().enumerate() {
@@ -193,28 +198,58 @@ pub fn endorsed_issuer(
         if common_name(parsed.subject()) != name {
             continue;
         }
-        match issuer(role, &name, &parsed, anchors, now) {
+        match issuer(role, &name, &parsed, endorsements, anchors, now) {
             Ok(found) => return Ok(found),
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    Err(refused.unwrap_or(ChainError::NoIntermediate { certificate: Role::of_leaf(kind), issuer: name }))
+    let none = ChainError::NoIntermediate { certificate: Role::of_leaf(kind), issuer: name };
+    Err(refused.unwrap_or(none.into()))
 }
 
+/// Verifies a root's certificate that came along with others, at `now`: `None` for one that somebody else issued. It becomes
+/// no root by that, and no chain needs it; this is for who says what a file holds.
+///
+/// # Errors
+/// [`VerifyError::Chain`] for a root that is none of `anchors`, or out of its window; [`VerifyError::Revocation`] if one of
+/// `lists` names it.
+pub fn endorsed_root(
+    der: &[u8],
+    lists: &Endorsements,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Option<Result<EndorsedIssuer, VerifyError>> {
+    let parsed = Certificate::parse(der).ok().filter(|parsed| parsed.subject() == parsed.issuer())?;
+    let name = common_name(parsed.subject());
+    Some(issuer(Role::Ark, &name, &parsed, lists, anchors, now))
+}
+
+/// `parsed` under the root that signed it, which is its own where it is a root's.
 fn issuer(
     role: Role,
     name: &str,
     parsed: &Certificate,
+    lists: &Endorsements,
     anchors: &TrustAnchors,
     now: UnixTime,
-) -> Result<EndorsedIssuer, ChainError> {
+) -> Result<EndorsedIssuer, VerifyError> {
     let anchor = anchors.above(role, parsed)?;
     check_subject(role, parsed, name)?;
     check_ca(role, parsed)?;
     let (product, simulated, window) = (anchor.product, anchor.simulated, parsed.window());
     window.check(role, now)?;
     anchor.certificate.window().check(Role::Ark, now)?;
-    Ok(EndorsedIssuer { product, simulated, not_before: window.not_before, not_after: window.not_after })
+    let serials = [(Role::Ark, anchor.certificate.serial()), (role, parsed.serial())];
+    let serials = serials.map(|(role, serial)| (role, serial.into()));
+    anchors.check_unlisted(anchor.fingerprint, &serials, lists)?;
+    let serial = parsed.serial().to_vec();
+    Ok(EndorsedIssuer {
+        product,
+        simulated,
+        serial,
+        not_before: window.not_before,
+        not_after: window.not_after,
+    })
 }
 
 /// Reads a revocation list and finds the root among `anchors` that signed it. Its window is for the caller to compare.

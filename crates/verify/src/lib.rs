@@ -60,7 +60,7 @@ pub use check::{Check, Judge};
 pub use crl::CrlError;
 pub use endorsed::{
     EndorsedIssuer, EndorsedKey, ListError, NeededKey, SignedList, answers, endorsed_issuer, endorsed_key,
-    is_leaf, precheck, signed_list,
+    endorsed_root, is_leaf, precheck, signed_list,
 };
 pub use endorsements::{Endorsements, EndorsementsError};
 pub use error::VerifyError;

@@ -35,7 +35,10 @@ pub enum CrlPolicy {
 #[non_exhaustive]
 pub enum RevocationError {
     /// The root lists it.
-    #[error("the {certificate} was revoked on {since}: `{issuer}` lists its serial number 0x{}", hex(.serial))]
+    #[error(
+        "the {certificate} was revoked on {since}: `{issuer}` lists its serial number 0x{} in its list of {listed}",
+        hex(.serial)
+    )]
     Revoked {
         /// Whose certificate.
         certificate: Role,
@@ -45,6 +48,8 @@ pub enum RevocationError {
         since: UnixTime,
         /// The common name of the root.
         issuer: String,
+        /// When the list was issued.
+        listed: UnixTime,
     },
     /// There is no list of this root.
     #[error("no revocation list of `{issuer}`: the operator requires one")]
@@ -133,7 +138,7 @@ pub(crate) fn check<'a>(
             refused = refused.or(Some(RevocationError::Signature { issuer: issuer.clone() }));
             continue;
         }
-        check_listed(chain, crl, &issuer)?;
+        check_listed(&chain.serials, crl, &issuer)?;
         match check_times(crl, policy, &issuer, now) {
             Ok(window) => newest = newest.max(Some(window)),
             Err(error) => refused = refused.or(Some(error)),
@@ -150,6 +155,18 @@ pub(crate) fn check<'a>(
     }
 }
 
+/// Checks certificates under `anchors[root]`, without a report: none of these serial numbers is on a list that this root
+/// signed. No window is looked at, since a list counts against a certificate however old it is.
+pub(crate) fn check_unlisted<'a>(
+    serials: &[(Role, Box<[u8]>)],
+    (anchors, root): (&[Anchor], usize),
+    lists: impl Iterator<Item = &'a Crl>,
+    cache: &SignerCache,
+) -> Result<(), RevocationError> {
+    let mut of_root = lists.filter(|crl| signer(crl, anchors, cache) == Some(root));
+    of_root.try_for_each(|crl| check_listed(serials, crl, &common_name(crl.issuer())))
+}
+
 /// The anchor whose key signed the list.
 pub(crate) fn signer(crl: &Crl, anchors: &[Anchor], cache: &SignerCache) -> Option<usize> {
     if let Some(known) = cache.find(crl.der()) {
@@ -162,11 +179,12 @@ pub(crate) fn signer(crl: &Crl, anchors: &[Anchor], cache: &SignerCache) -> Opti
     found
 }
 
-fn check_listed(chain: &VerifiedChain, crl: &Crl, issuer: &str) -> Result<(), RevocationError> {
-    for (certificate, serial) in &chain.serials {
+fn check_listed(serials: &[(Role, Box<[u8]>)], crl: &Crl, issuer: &str) -> Result<(), RevocationError> {
+    for (certificate, serial) in serials {
         if let Some(entry) = crl.find(serial) {
-            let (certificate, serial, since) = (*certificate, serial.to_vec(), entry.since);
-            return Err(RevocationError::Revoked { certificate, serial, since, issuer: issuer.to_owned() });
+            let (certificate, serial, issuer) = (*certificate, serial.to_vec(), issuer.to_owned());
+            let (since, listed) = (entry.since, crl.this_update);
+            return Err(RevocationError::Revoked { certificate, serial, since, issuer, listed });
         }
     }
     Ok(())

@@ -13,7 +13,8 @@ use evidence::azure::HclBlob;
 use evidence::{Evidence, EvidenceError};
 use verify::{NoEnrolledKeys, TrustAnchors, precheck, signed_list};
 
-use super::{Failure, Roots, bad_report, clock, file_error, read_evidence, vouched, vouched_issuer};
+use super::trust::Trust;
+use super::{Failure, Roots, bad_report, clock, file_error, read_evidence};
 
 /// Arguments of `keyfast endorsements fetch`.
 #[derive(Debug, Args)]
@@ -88,22 +89,24 @@ fn parse_tcb(text: &str) -> Result<Tcb, String> {
 }
 
 pub(super) fn run(args: &Fetch) -> Result<(), Failure> {
-    let (wanted, anchors, now) = (wanted(args)?, args.roots.anchors()?, clock()?);
+    let (wanted, trust, store) = (wanted(args)?, Trust::now(&args.roots)?, Store::new(&args.dir));
+    // What a list there names is as if it were not there: an issuer that took its place is asked for.
+    let lists = trust.lists_of(&store).collect::<Result<Vec<_>, _>>()?;
+    let trust = trust.with_lists(lists)?;
     let sources = sources(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(file_error("ask for", &args.dir))?;
-    let store = Store::new(&args.dir);
     let mut products: Vec<Product> = args.product.into_iter().collect();
     if !wanted.is_empty() {
-        let (found_as, found) = runtime.block_on(find(&wanted, &sources, &anchors, now))?;
-        print(&found_as, &found, &anchors, now);
+        let (found_as, found) = runtime.block_on(find(&wanted, &sources, &trust))?;
+        print(&found_as, &found, &trust);
         products = vec![authority(&found_as).product];
         written(&store, &found_as)?;
     }
     if args.crl {
         let all = products.is_empty();
         let lists = Authority::all().filter(|authority| all || products.contains(&authority.product));
-        runtime.block_on(fetch_lists(lists, &sources, &store, &anchors, now))?;
+        runtime.block_on(fetch_lists(lists, &sources, &store, &trust.anchors, trust.now))?;
     }
     Ok(())
 }
@@ -212,25 +215,20 @@ fn sources(args: &Fetch) -> Result<Sources, Failure> {
 }
 
 /// The first of these that a source knows.
-async fn find(
-    wanted: &[Wanted],
-    sources: &Sources,
-    anchors: &TrustAnchors,
-    now: UnixTime,
-) -> Result<(Wanted, Found), Failure> {
+async fn find(wanted: &[Wanted], sources: &Sources, trust: &Trust) -> Result<(Wanted, Found), Failure> {
     let judge = |wanted: &Wanted, certificates: &[Vec<u8>]| match wanted {
-        Wanted::Vcek(name) => match vouched(certificates, anchors, now) {
+        Wanted::Vcek(name) => match trust.key(certificates) {
             Ok(key) if name.is(key.product, &key.hwid, key.tcb) => Ok(()),
             Ok(_) => Err("a certificate of another key".to_owned()),
             Err(reason) => Err(reason.to_string()),
         },
         Wanted::Chain(authority) => {
-            vouched_issuer(certificates, *authority, anchors, now).map(drop).map_err(|e| e.to_string())
+            trust.issuer(certificates, *authority).map(drop).map_err(|e| e.to_string())
         }
     };
     let mut last: Option<Arc<FindError>> = None;
     for one in wanted {
-        match sources.find(one, now, &judge).await {
+        match sources.find(one, trust.now, &judge).await {
             Ok(found) => return Ok((one.clone(), found)),
             Err(error) => last = Some(error),
         }
@@ -238,12 +236,13 @@ async fn find(
     Err(last.map_or(Failure::NoSuchKey("none was named"), Failure::NotFound))
 }
 
-fn print(wanted: &Wanted, found: &Found, anchors: &TrustAnchors, now: UnixTime) {
+fn print(wanted: &Wanted, found: &Found, trust: &Trust) {
     let valid = match wanted {
-        Wanted::Vcek(_) => vouched(&found.certificates, anchors, now)
-            .map(|key| (key.not_before, key.not_after, key.simulated))
-            .ok(),
-        Wanted::Chain(authority) => vouched_issuer(&found.certificates, *authority, anchors, now)
+        Wanted::Vcek(_) => {
+            trust.key(&found.certificates).map(|key| (key.not_before, key.not_after, key.simulated)).ok()
+        }
+        Wanted::Chain(authority) => trust
+            .issuer(&found.certificates, *authority)
             .map(|issuer| (issuer.not_before, issuer.not_after, issuer.simulated))
             .ok(),
     };

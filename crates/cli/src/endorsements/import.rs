@@ -1,16 +1,16 @@
 //! `keyfast endorsements import`: files of any name, verified all before any is written, under the names that brokers
-//! look for.
+//! look for. What a revocation list names, one of the files or of the directory, is never written.
 
 use core::fmt;
 use std::path::{Path, PathBuf};
 
-use claims::UnixTime;
 use claims::snp::Tcb;
 use clap::Args;
 use endorsements::{Authority, Store, VcekName, VlekName, read_file_with_lists};
 use verify::{CrlError, EndorsedKey, ListError, SignedList, TrustAnchors, is_leaf, signed_list};
 
-use super::{Failure, Roots, clock, file_error, vouched, vouched_issuer};
+use super::trust::{Trust, Unverified};
+use super::{Failure, Roots, file_error};
 
 /// Arguments of `keyfast endorsements import`.
 #[derive(Debug, Args)]
@@ -65,18 +65,23 @@ impl fmt::Display for Name {
 }
 
 pub(super) fn run(args: &Import) -> Result<(), Failure> {
-    let (anchors, now, store) = (args.roots.anchors()?, clock()?, Store::new(&args.dir));
-    let Sorted { leaves, issuers, lists } = read(&args.files, &anchors)?;
-    lists.iter().try_for_each(|list| list.check_newest(&store, &anchors))?;
+    let (trust, store) = (Trust::now(&args.roots)?, Store::new(&args.dir));
+    let Sorted { leaves, issuers, lists } = read(&args.files, &trust.anchors)?;
+    lists.iter().try_for_each(|list| list.check_newest(&store, &trust.anchors))?;
+    // Every list before any certificate, in whatever order the files were named.
+    let mut all = lists.iter().map(|list| list.der.clone()).collect::<Vec<_>>();
+    all.extend(trust.lists_of(&store).collect::<Result<Vec<_>, _>>()?);
+    let trust = trust.with_lists(all)?;
+    issuers.iter().try_for_each(|(path, issuer)| check_unrevoked(path, issuer, &trust))?;
     if leaves.is_empty() {
-        let found = import_issuers(&issuers, &store, &anchors, now)?;
+        let found = import_issuers(&issuers, &store, &trust)?;
         if !found && lists.is_empty() {
             return Err(Failure::NothingToImport);
         }
         return lists.iter().try_for_each(|list| list.put(&store));
     }
     // All of them first, so that a bad one leaves the directory as it was.
-    let verify = |(path, leaf): &(PathBuf, Vec<u8>)| verified(path, leaf, &issuers, &store, &anchors, now);
+    let verify = |(path, leaf): &(PathBuf, Vec<u8>)| verified(path, leaf, &issuers, &store, &trust);
     let all = leaves.iter().map(verify).collect::<Result<Vec<_>, _>>()?;
     lists.iter().try_for_each(|list| list.put(&store))?;
     for Verified { name, leaf, issuer } in all {
@@ -128,16 +133,19 @@ impl List {
     }
 }
 
+/// An issuer that a list names is refused with its file, even if no key among the files needs it.
+fn check_unrevoked(path: &Path, issuer: &Vec<u8>, trust: &Trust) -> Result<(), Failure> {
+    let refused = |authority| trust.issuer([issuer], authority).err().filter(|e| e.revoked().is_some());
+    let Some(error) = Authority::all().find_map(refused) else { return Ok(()) };
+    let reason = format!("{error}; leave it out, and use the one that took its place");
+    Err(Failure::Unverified { path: path.to_owned(), reason })
+}
+
 /// Issuers without a key below them: the one above a VLEK that comes with evidence, for one. Whether there was any.
-fn import_issuers(
-    issuers: &[Vec<u8>],
-    store: &Store,
-    anchors: &TrustAnchors,
-    now: UnixTime,
-) -> Result<bool, Failure> {
+fn import_issuers(issuers: &[(PathBuf, Vec<u8>)], store: &Store, trust: &Trust) -> Result<bool, Failure> {
     let mut found = false;
-    for issuer in issuers {
-        let verifies = |authority: &Authority| vouched_issuer([issuer], *authority, anchors, now).is_ok();
+    for (_, issuer) in issuers {
+        let verifies = |authority: &Authority| trust.issuer([issuer], *authority).is_ok();
         if let Some(authority) = Authority::all().find(verifies) {
             add_issuer(store, authority, issuer.clone())?;
             println!("{authority}");
@@ -162,8 +170,8 @@ fn add_issuer(store: &Store, authority: Authority, issuer: Vec<u8>) -> Result<()
 struct Sorted {
     /// Certificates of chips and providers, each with its file.
     leaves: Vec<(PathBuf, Vec<u8>)>,
-    /// All other certificates.
-    issuers: Vec<Vec<u8>>,
+    /// All other certificates, each with its file.
+    issuers: Vec<(PathBuf, Vec<u8>)>,
     lists: Vec<List>,
 }
 
@@ -174,7 +182,7 @@ fn read(files: &[PathBuf], anchors: &TrustAnchors) -> Result<Sorted, Failure> {
             let unverified = |reason: String| Failure::Unverified { path: path.clone(), reason };
             match is_leaf(&der) {
                 Ok(true) => sorted.leaves.push((path.clone(), der)),
-                Ok(false) => sorted.issuers.push(der),
+                Ok(false) => sorted.issuers.push((path.clone(), der)),
                 Err(error) => match signed_list(&der, anchors) {
                     Ok(signed) => sorted.lists.push(List { path: path.clone(), der, signed }),
                     // Neither one nor the other: most likely it should be a certificate.
@@ -195,31 +203,40 @@ fn read(files: &[PathBuf], anchors: &TrustAnchors) -> Result<Sorted, Failure> {
 fn verified(
     path: &Path,
     leaf: &Vec<u8>,
-    given: &[Vec<u8>],
+    given: &[(PathBuf, Vec<u8>)],
     store: &Store,
-    anchors: &TrustAnchors,
-    now: UnixTime,
+    trust: &Trust,
 ) -> Result<Verified, Failure> {
     let unverified = |reason: String| Failure::Unverified { path: path.to_owned(), reason };
+    let given = given.iter().map(|(_, issuer)| issuer.clone());
     let known = Authority::all().flat_map(|authority| store.chain(authority).unwrap_or_default());
-    let mut refused = None;
-    for issuer in given.iter().cloned().chain(known) {
-        match vouched([leaf, &issuer], anchors, now) {
+    let mut refused = None::<Unverified>;
+    for issuer in given.chain(known) {
+        match trust.key([leaf, &issuer]) {
             Ok(key) => {
                 let nameless = "its chip id is all zero, or its csp id makes no file's name";
                 let name = Name::of(&key).ok_or_else(|| unverified(nameless.to_owned()))?;
                 return Ok(Verified { name, leaf: leaf.clone(), issuer });
             }
             // What the wrong issuer says is of no interest if another says more.
-            Err(error) => refused = refused.filter(|_| is_foreign(&error)).or(Some(error)),
+            Err(error) if refused.as_ref().is_none_or(|said| rank(said) < rank(&error)) => {
+                refused = Some(error)
+            }
+            Err(_) => {}
         }
     }
     let reason = refused.map_or("no certificate of its issuer".to_owned(), |error| error.to_string());
     Err(unverified(reason))
 }
 
-fn is_foreign(error: &super::Unverified) -> bool {
-    matches!(error, super::Unverified::Chain(verify::ChainError::NoIntermediate { .. }))
+/// How much a refusal says of the key's own chain: nothing if the issuer is one of another name; most if it was revoked,
+/// since all else of the chain verified then.
+fn rank(refused: &Unverified) -> u8 {
+    match refused {
+        refused if refused.is_without_issuer() => 0,
+        refused if refused.revoked().is_none() => 1,
+        _ => 2,
+    }
 }
 
 /// Issuers of one name that are kept beside each other.

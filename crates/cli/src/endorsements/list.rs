@@ -1,4 +1,5 @@
-//! `keyfast endorsements list`: what a directory holds, and whether it verifies now; changes nothing.
+//! `keyfast endorsements list`: what a directory holds, and whether it verifies now, under the revocation lists there;
+//! changes nothing.
 
 use std::path::PathBuf;
 
@@ -7,9 +8,10 @@ use claims::snp::{Product, SigningKey, Tcb};
 use clap::Args;
 use endorsements::{Authority, Store, read_file};
 use serde_json::{Value, json};
-use verify::{TrustAnchors, signed_list};
+use verify::{Role, signed_list};
 
-use super::{Failure, Roots, clock, file_error, vouched, vouched_issuer};
+use super::trust::{Trust, Unverified};
+use super::{Failure, Roots, file_error};
 use crate::output::table;
 
 /// Arguments of `keyfast endorsements list`.
@@ -24,12 +26,12 @@ pub struct List {
     roots: Roots,
 }
 
-/// One file, and what it holds or why that is nothing.
+/// One file, or one certificate of a chain's, and what it holds or why that is nothing.
 struct Row {
     file: PathBuf,
     product: Product,
     kind: Kind,
-    held: Result<Held, String>,
+    held: Result<Held, Refused>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,7 @@ enum Kind {
     Vlek,
     Ask,
     Asvk,
+    Ark,
     Crl,
 }
 
@@ -45,23 +48,47 @@ enum Kind {
 struct Held {
     /// A chip's id in hexadecimal, a cloud provider's, or how many certificates a list names.
     holder: Option<String>,
+    /// An issuer's serial number in hexadecimal.
+    serial: Option<String>,
     tcb: Option<Tcb>,
     from: UnixTime,
     until: UnixTime,
     simulated: bool,
 }
 
+/// What did not verify.
+struct Refused {
+    reason: String,
+    /// Which certificate of the chain was revoked, and since when.
+    revoked: Option<(Role, UnixTime)>,
+}
+
+impl Refused {
+    fn because(reason: impl ToString) -> Self {
+        Self { reason: reason.to_string(), revoked: None }
+    }
+}
+
+impl From<Unverified> for Refused {
+    fn from(error: Unverified) -> Self {
+        Self { reason: error.to_string(), revoked: error.revoked() }
+    }
+}
+
 pub(super) fn run(args: &List) -> Result<(), Failure> {
-    let (anchors, now, store) = (args.roots.anchors()?, clock()?, Store::new(&args.dir));
+    let (trust, store) = (Trust::now(&args.roots)?, Store::new(&args.dir));
     // A store without a directory is an empty one; somebody who lists it means one that is there.
     std::fs::read_dir(&args.dir).map_err(file_error("list", &args.dir))?;
+    // One that cannot be read has a row that says so.
+    let lists = trust.lists_of(&store).filter_map(Result::ok).collect::<Vec<_>>();
+    let trust = trust.with_lists(lists)?;
     let mut rows = Vec::new();
     for authority in Authority::all() {
         for file in store.keys_of(authority).map_err(file_error("list", &args.dir))? {
-            rows.push(key(authority, file, &store, &anchors, now));
+            rows.push(key(authority, file, &store, &trust));
         }
-        rows.extend(issuer(authority, &store, &anchors, now));
-        rows.extend(list(authority, &store, &anchors, now));
+        rows.extend(chain(authority, &store, &trust));
+        rows.extend(list(authority, &store, &trust));
     }
     if args.json {
         let rows: Vec<Value> = rows.iter().map(to_json).collect();
@@ -73,50 +100,61 @@ pub(super) fn run(args: &List) -> Result<(), Failure> {
     Ok(())
 }
 
-fn key(authority: Authority, file: PathBuf, store: &Store, anchors: &TrustAnchors, now: UnixTime) -> Row {
+fn key(authority: Authority, file: PathBuf, store: &Store, trust: &Trust) -> Row {
     let certificates = read_file(&file).and_then(|mut certificates| {
         certificates.extend(store.chain(authority)?);
         Ok(certificates)
     });
-    let held = certificates.map_err(|e| e.to_string()).and_then(|certificates| {
-        let key = vouched(&certificates, anchors, now).map_err(|e| e.to_string())?;
+    let held = certificates.map_err(Refused::because).and_then(|certificates| {
+        let key = trust.key(&certificates)?;
         Ok(Held {
             tcb: Some(Tcb::from_report_bytes(key.tcb, key.product)),
             from: key.not_before,
             until: key.not_after,
             simulated: key.simulated,
             holder: Some(key.csp_id.unwrap_or_else(|| hex::encode(&key.hwid))),
+            serial: None,
         })
     });
     let kind = if authority.kind == SigningKey::Vcek { Kind::Vcek } else { Kind::Vlek };
     Row { file, product: authority.product, kind, held }
 }
 
-/// The intermediate, if there is one.
-fn issuer(authority: Authority, store: &Store, anchors: &TrustAnchors, now: UnixTime) -> Option<Row> {
-    let chain = store.chain(authority);
-    if chain.as_ref().is_ok_and(Vec::is_empty) {
-        return None;
-    }
-    let held = chain.map_err(|e| e.to_string()).and_then(|chain| {
-        let issuer = vouched_issuer(&chain, authority, anchors, now).map_err(|e| e.to_string())?;
-        let (from, until, simulated) = (issuer.not_before, issuer.not_after, issuer.simulated);
-        Ok(Held { holder: None, tcb: None, from, until, simulated })
-    });
-    let kind = if authority.kind == SigningKey::Vcek { Kind::Ask } else { Kind::Asvk };
-    Some(Row { file: store.chain_path(authority), product: authority.product, kind, held })
+/// Each certificate of a chain: AMD has replaced intermediates, and the root may have come along.
+fn chain(authority: Authority, store: &Store, trust: &Trust) -> Vec<Row> {
+    let ours = if authority.kind == SigningKey::Vcek { Kind::Ask } else { Kind::Asvk };
+    let row = |kind, held| Row { file: store.chain_path(authority), product: authority.product, kind, held };
+    let certificates = match store.chain(authority) {
+        Ok(certificates) => certificates,
+        Err(error) => return vec![row(ours, Err(Refused::because(error)))],
+    };
+    let one = |der: &Vec<u8>| {
+        let root = trust.root(der).map(|found| (Kind::Ark, found));
+        let (kind, found) = root.unwrap_or_else(|| (ours, trust.issuer([der], authority)));
+        let held = found.map_err(Refused::from).map(|issuer| Held {
+            holder: None,
+            serial: Some(hex::encode(&issuer.serial)),
+            tcb: None,
+            from: issuer.not_before,
+            until: issuer.not_after,
+            simulated: issuer.simulated,
+        });
+        row(kind, held)
+    };
+    certificates.iter().map(one).collect()
 }
 
 /// The revocation list, if there is one. An old one counts against certificates still; how old is too old, brokers say.
-fn list(authority: Authority, store: &Store, anchors: &TrustAnchors, now: UnixTime) -> Option<Row> {
+fn list(authority: Authority, store: &Store, trust: &Trust) -> Option<Row> {
     let der = store.crl(authority).transpose()?;
-    let held = der.map_err(|e| e.to_string()).and_then(|der| {
-        let list = signed_list(&der, anchors).map_err(|e| e.to_string())?;
+    let held = der.map_err(Refused::because).and_then(|der| {
+        let list = signed_list(&der, &trust.anchors).map_err(Refused::because)?;
         let (from, until, simulated) = (list.this_update, list.next_update, list.simulated);
-        if now < from || until < now {
-            return Err(format!("out of its time, {from} to {until}"));
+        if trust.now < from || until < trust.now {
+            return Err(Refused::because(format!("out of its time, {from} to {until}")));
         }
-        Ok(Held { holder: Some(format!("{} revoked", list.revoked)), tcb: None, from, until, simulated })
+        let holder = Some(format!("{} revoked", list.revoked));
+        Ok(Held { holder, serial: None, tcb: None, from, until, simulated })
     });
     Some(Row { file: store.crl_path(authority), product: authority.product, kind: Kind::Crl, held })
 }
@@ -128,16 +166,23 @@ fn to_cells(row: &Row) -> Vec<String> {
     match &row.held {
         Ok(held) => {
             let holder = held.holder.as_deref().map_or_else(nothing, |holder| shown(row.kind, holder));
-            let date = |time: UnixTime| time.to_string().chars().take(10).collect::<String>();
             let root = if held.simulated { "simulated" } else { "yes" };
             let tcb = held.tcb.map_or_else(nothing, tcb);
             [product, kind, holder, tcb, date(held.from), date(held.until), root.to_owned()].to_vec()
         }
-        Err(reason) => {
-            let reason = format!("no: `{}`: {reason}", row.file.display());
+        Err(refused) => {
+            let reason = match refused.revoked {
+                Some((role, since)) if role.to_string() == kind => format!("no: revoked {}", date(since)),
+                Some((role, since)) => format!("no: {role} revoked {}", date(since)),
+                None => format!("no: `{}`: {}", row.file.display(), refused.reason),
+            };
             [product, kind, nothing(), nothing(), nothing(), nothing(), reason].to_vec()
         }
     }
+}
+
+fn date(time: UnixTime) -> String {
+    time.to_string().chars().take(10).collect()
 }
 
 fn shown(kind: Kind, holder: &str) -> String {
@@ -161,7 +206,12 @@ fn to_json(row: &Row) -> Value {
                 add(name, value);
             }
         }
-        Err(reason) => _ = add("reason", reason.as_str().into()),
+        Err(refused) => {
+            add("reason", refused.reason.as_str().into());
+            if let Some((_, since)) = refused.revoked {
+                add("revoked", since.to_string().into());
+            }
+        }
     }
     json
 }
@@ -178,9 +228,10 @@ impl Held {
         let holder = match kind {
             Kind::Vcek => Some("chip"),
             Kind::Vlek => Some("csp_id"),
-            Kind::Ask | Kind::Asvk | Kind::Crl => None,
+            Kind::Ask | Kind::Asvk | Kind::Ark | Kind::Crl => None,
         };
         fields.extend(holder.map(|name| (name, self.holder.clone().into())));
+        fields.extend(self.serial.as_ref().map(|serial| ("serial", serial.as_str().into())));
         if let Some(Tcb { fmc, bootloader, tee, snp, microcode }) = self.tcb {
             let tcb = json!({ "fmc": fmc, "bootloader": bootloader, "tee": tee, "snp": snp, "microcode": microcode });
             fields.push(("tcb", tcb));
@@ -196,6 +247,7 @@ impl Kind {
             Self::Vlek => "vlek",
             Self::Ask => "ask",
             Self::Asvk => "asvk",
+            Self::Ark => "ark",
             Self::Crl => "crl",
         }
     }

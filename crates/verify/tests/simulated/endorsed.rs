@@ -3,15 +3,16 @@
 use claims::snp::{Product, SigningKey};
 use claims::{EvidenceKind, ReportData, TranscriptHash, UnixTime};
 use evidence::Evidence;
-use simtee::{Chain, GuestSpec, field};
+use simtee::{Chain, CrlSpec, GuestSpec, Signer, field};
 use verify::{
-    BindError, ChainError, EndorsedKey, Endorsements, ListError, NoEnrolledKeys, RevocationError, Role,
-    TrustAnchors, VerifyError, answers, endorsed_issuer, endorsed_key, is_leaf, precheck, signed_list,
+    BindError, ChainError, CrlPolicy, EndorsedKey, Endorsements, ListError, NoEnrolledKeys, RevocationError,
+    Role, TrustAnchors, VerifyError, answers, endorsed_issuer, endorsed_key, endorsed_root, is_leaf,
+    precheck, signed_list,
 };
 
 use crate::machine::{CREATED, NOW, VCEK_LIFE, altered_report, host, launch, trust};
 
-fn key(chain: &[&Vec<u8>], anchors: &TrustAnchors) -> Result<EndorsedKey, ChainError> {
+fn key(chain: &[&Vec<u8>], anchors: &TrustAnchors) -> Result<EndorsedKey, VerifyError> {
     let endorsements = Endorsements::from_certificates(chain.iter().map(|der| (*der).clone())).unwrap();
     endorsed_key(&endorsements, anchors, NOW)
 }
@@ -42,25 +43,25 @@ fn certificates_without_a_chain_vouch_for_nothing() {
     let host = host(Product::Genoa);
     let Chain { ark, ask, vek: vcek, .. } = launch(&host).chain().clone();
     let anchors = trust(&host);
-    assert_eq!(key(&[&ask, &ark], &anchors), Err(ChainError::NoLeaf { got: 2 }));
+    assert_eq!(key(&[&ask, &ark], &anchors), Err(ChainError::NoLeaf { got: 2 }.into()));
     let issuer = "SEV-Genoa".to_owned();
     assert_eq!(
         key(&[&vcek, &ark], &anchors),
-        Err(ChainError::NoIntermediate { certificate: Role::Vcek, issuer })
+        Err(ChainError::NoIntermediate { certificate: Role::Vcek, issuer }.into())
     );
     let foreign = ChainError::Signature { certificate: Role::Ask, issuer: "ARK-Genoa".into() };
-    assert_eq!(key(&[&vcek, &ask], &TrustAnchors::amd()), Err(foreign));
+    assert_eq!(key(&[&vcek, &ask], &TrustAnchors::amd()), Err(foreign.into()));
     // Verified before, without its issuer now; and expired since.
     assert!(key(&[&vcek, &ask], &anchors).is_ok());
     let issuer = "SEV-Genoa".to_owned();
     assert_eq!(
         key(&[&vcek, &ark], &anchors),
-        Err(ChainError::NoIntermediate { certificate: Role::Vcek, issuer })
+        Err(ChainError::NoIntermediate { certificate: Role::Vcek, issuer }.into())
     );
     let (not_after, now) = (CREATED.plus(VCEK_LIFE), CREATED.plus(VCEK_LIFE + 1));
     let endorsements = Endorsements::from_certificates([vcek, ask]).unwrap();
     let expired = ChainError::Expired { certificate: Role::Vcek, not_after, now };
-    assert_eq!(endorsed_key(&endorsements, &anchors, now), Err(expired));
+    assert_eq!(endorsed_key(&endorsements, &anchors, now), Err(expired.into()));
 }
 
 #[test]
@@ -125,16 +126,73 @@ fn an_intermediate_is_one_of_its_product_and_kind_under_a_trusted_root() {
         let found = issuer(&all, kind, genoa, &anchors, NOW).unwrap();
         assert_eq!((found.product, found.simulated, found.not_before), (genoa, true, CREATED));
     }
-    let none =
-        |issuer: &str| ChainError::NoIntermediate { certificate: Role::Vlek, issuer: issuer.to_owned() };
+    let none = |issuer: &str| {
+        VerifyError::from(ChainError::NoIntermediate { certificate: Role::Vlek, issuer: issuer.to_owned() })
+    };
     let error = issuer(&all[..2], vlek, genoa, &anchors, NOW).unwrap_err();
     assert_eq!(error, none("SEV-VLEK-Genoa"));
     assert_eq!(issuer(&all, vlek, Product::Milan, &anchors, NOW).unwrap_err(), none("SEV-VLEK-Milan"));
     let foreign = ChainError::Signature { certificate: Role::Asvk, issuer: "ARK-Genoa".into() };
-    assert_eq!(issuer(&all, vlek, genoa, &TrustAnchors::amd(), NOW).unwrap_err(), foreign);
+    assert_eq!(issuer(&all, vlek, genoa, &TrustAnchors::amd(), NOW).unwrap_err(), foreign.into());
     let not_before = CREATED;
     let early = ChainError::NotYetValid { certificate: Role::Asvk, not_before, now: UnixTime(CREATED.0 - 1) };
-    assert_eq!(issuer(&all, vlek, genoa, &anchors, UnixTime(CREATED.0 - 1)).unwrap_err(), early);
+    assert_eq!(issuer(&all, vlek, genoa, &anchors, UnixTime(CREATED.0 - 1)).unwrap_err(), early.into());
+}
+
+/// Without a report there is no other check of what was revoked; a list that has long expired counts, and none is required.
+#[test]
+fn certificates_by_themselves_are_held_against_the_lists_beside_them() {
+    let host = host(Product::Genoa);
+    let Chain { ark, ask, vek: vcek, .. } = launch(&host).chain().clone();
+    let anchors = trust(&host).with_crl_policy(CrlPolicy::Required { max_age_s: 1 });
+    let since = CREATED.plus(7);
+    let list = |serial: u64, signer| {
+        let revoked = vec![simtee::Revoked::new(serial, since)];
+        let next_update = Some(CREATED.plus(1));
+        host.sign_crl(&CrlSpec { revoked, signer, next_update, ..host.crl_spec(CREATED) }).unwrap()
+    };
+    let all = |lists: &[Vec<u8>]| {
+        let certificates = [&vcek, &ask, &host.asvk_der().to_vec()].map(Clone::clone);
+        Endorsements::from_certificates(certificates).unwrap().with_crls(lists.iter().cloned()).unwrap()
+    };
+    let key = |lists: &[Vec<u8>]| endorsed_key(&all(lists), &anchors, NOW).map(|key| key.product);
+    let issuer = |kind, lists: &[Vec<u8>]| {
+        let found = endorsed_issuer(&all(lists), (kind, Product::Genoa), &anchors, NOW);
+        found.map(|issuer| issuer.serial)
+    };
+    let root = |der: &[u8], lists: &[Vec<u8>]| {
+        let found = endorsed_root(der, &all(lists), &anchors, NOW);
+        found.map(|root| root.map(|root| root.serial))
+    };
+    let revoked = |certificate, serial: &[u8]| {
+        let (serial, issuer, listed) = (serial.to_vec(), "ARK-Genoa".to_owned(), CREATED);
+        VerifyError::from(RevocationError::Revoked { certificate, serial, since, issuer, listed })
+    };
+    let (chips, providers) = (SigningKey::Vcek, SigningKey::Vlek);
+    // Nobody's, or of another certificate: everything verifies.
+    for lists in [&[][..], &[list(0x20009, Signer::Ark)], &[list(0x20001, Signer::Ask)]] {
+        assert_eq!(key(lists), Ok(Product::Genoa));
+        assert_eq!(issuer(chips, lists), Ok(vec![2, 0, 1]));
+        assert_eq!(root(&ark, lists), Some(Ok(vec![2, 0, 0])));
+    }
+    let ask_listed = [list(0x20009, Signer::Ark), list(0x20001, Signer::Ark)];
+    assert_eq!(key(&ask_listed), Err(revoked(Role::Ask, &[2, 0, 1])));
+    assert_eq!(issuer(chips, &ask_listed), Err(revoked(Role::Ask, &[2, 0, 1])));
+    assert_eq!(issuer(providers, &ask_listed), Ok(vec![2, 1, 1]));
+    let asvk_listed = [list(0x20101, Signer::Ark)];
+    assert_eq!(key(&asvk_listed), Ok(Product::Genoa));
+    assert_eq!(issuer(providers, &asvk_listed), Err(revoked(Role::Asvk, &[2, 1, 1])));
+    let ark_listed = [list(0x20000, Signer::Ark)];
+    let ark_revoked = || revoked(Role::Ark, &[2, 0, 0]);
+    assert_eq!(key(&ark_listed), Err(ark_revoked()));
+    assert_eq!(issuer(providers, &ark_listed), Err(ark_revoked()));
+    assert_eq!(root(&ark, &ark_listed), Some(Err(ark_revoked())));
+    assert_eq!(key(&[list(0, Signer::Ark)]), Err(revoked(Role::Vcek, &[0])));
+    // Only what issued itself is a root, and only a trusted one verifies.
+    assert_eq!([root(&ask, &[]), root(&vcek, &[]), root(b"0", &[])], [None, None, None]);
+    let foreign = ChainError::Signature { certificate: Role::Ark, issuer: "ARK-Genoa".into() };
+    let found = endorsed_root(&ark, &Endorsements::default(), &TrustAnchors::amd(), NOW).unwrap();
+    assert_eq!(found, Err(foreign.into()));
 }
 
 #[test]

@@ -182,7 +182,8 @@ fn a_revoked_asvk_takes_vleks_along_and_no_vcek() {
     let bytes = launch_at_provider(&host).attest(&ReportData([7; 64])).unwrap();
     let error = check_bytes(&bytes, &lists, &trust(&host), NOW).unwrap_err();
     let (certificate, serial) = (Role::Asvk, vec![2, 1, 1]);
-    let expected = RevocationError::Revoked { certificate, serial, since: CREATED, issuer: issuer() };
+    let (since, listed) = (CREATED, CREATED);
+    let expected = RevocationError::Revoked { certificate, serial, since, issuer: issuer(), listed };
     assert_eq!(error, expected.into());
     assert!(check(&host, &lists, &trust(&host), NOW).is_ok());
 }
@@ -326,5 +327,9 @@ fn amds_list_does_not_reach_a_simulated_root_of_the_same_name() {
     let [genuine] = genuine;
     let error = check(&host, &[genuine, host.sign_crl(&spec).unwrap()], &required, now).unwrap_err();
     let (certificate, serial) = (Role::Ask, vec![2, 0, 1]);
-    assert_eq!(error, RevocationError::Revoked { certificate, serial, since, issuer: issuer() }.into());
+    let listed = at("2025-01-15");
+    assert_eq!(
+        error,
+        RevocationError::Revoked { certificate, serial, since, issuer: issuer(), listed }.into()
+    );
 }
