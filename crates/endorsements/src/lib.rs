@@ -40,7 +40,7 @@ pub use directory::{
 };
 pub use find_error::{Failure, FindError};
 pub use rate::Limits;
-pub use service::{Service, Shape};
+pub use service::{Service, Shape, read_thim};
 pub use sources::{Found, Judge, Missed, Sources, Wanted};
 pub use store::{MAX_PROVIDERS, Store};
 pub use transport::{WebUrl, WebUrlError};

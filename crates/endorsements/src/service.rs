@@ -201,8 +201,12 @@ fn worth_a_retry(error: &ClientError) -> bool {
     matches!(error, ClientError::Unreachable(_) | ClientError::Timeout { .. } | ClientError::Protocol(_))
 }
 
-/// The document of Azure's metadata service: JSON with `vcekCert` and `certificateChain`, both PEM.
-fn read_thim(body: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
+/// The certificates in the document of Azure's metadata service, in DER, the VCEK's first: JSON with `vcekCert` and
+/// `certificateChain`, both text as [`read_certificates`] reads it.
+///
+/// # Errors
+/// [`Failure::Document`] for JSON of another shape, [`Failure::Contents`] for text that holds no certificates.
+pub fn read_thim(body: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
     let expected = "expected JSON with vcekCert and certificateChain";
     let document: Value = serde_json::from_slice(body).map_err(|_| Failure::Document(expected))?;
     let text = |name| document.get(name).and_then(Value::as_str).ok_or(Failure::Document(expected));

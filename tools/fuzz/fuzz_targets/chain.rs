@@ -5,4 +5,5 @@ fuzz::targets! {
     certificates => fuzz::chain::certificates,
     chain => fuzz::chain::chain,
     crl => fuzz::chain::crl,
+    thim => fuzz::chain::thim,
 }

@@ -7,6 +7,7 @@ use claims::{EvidenceKind, ReportData, UnixTime};
 use crypto::Ed25519SigningKey;
 use envelope::{Effort, Options, Sink, Source, Wrapping, WrappingKey};
 use keys::Descriptor;
+use serde_json::json;
 use simtee::vtpm::{Quote, VTpm, evidence as parts, log::BootSpec};
 use simtee::{Guest, GuestSpec, SimHost};
 use tlog::note::Signer;
@@ -30,6 +31,12 @@ pub(crate) fn put_all(corpus: &Corpus) {
         corpus.put(target, "simulated", endorsements::to_pem(&chain).as_bytes());
         corpus.put(target, "simulated-der", &chain[0]);
     }
+    let [vcek, ask, ark] = &chain;
+    let pem = |certificates: &[&Vec<u8>]| {
+        endorsements::to_pem(&certificates.iter().map(|der| (*der).clone()).collect::<Vec<_>>())
+    };
+    let thim = json!({ "vcekCert": pem(&[vcek]), "tcbm": "DB18", "certificateChain": pem(&[ask, ark]) });
+    corpus.put("thim", "simulated", thim.to_string().as_bytes());
     corpus.put("crl", "simulated", &host.sign_crl(&host.crl_spec(fuzz::NOW)).unwrap());
     vtpm(corpus, &guest);
     images(corpus);

@@ -47,3 +47,12 @@ pub fn crl(data: &[u8]) {
         assert!(read.is_ok() && !list.simulated && list.revoked <= data.len());
     }
 }
+
+/// What Azure's metadata service answers: certificates as text within JSON, which are no longer than the answer, and which
+/// are read again the same.
+pub fn thim(data: &[u8]) {
+    let Ok(found) = endorsements::read_thim(data) else { return };
+    assert!(found.len() >= 2 && found.iter().map(Vec::len).sum::<usize>() <= data.len());
+    let pem = endorsements::to_pem(&found);
+    assert_eq!(endorsements::read_certificates(pem.as_bytes()), Ok(found));
+}
