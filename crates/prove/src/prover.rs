@@ -364,10 +364,10 @@ fn only_where(
         narrowed.add(narrow).map_err(|error| wrong(error.to_string()))?;
     }
     let result = Validator::new(schema.clone()).validate(&alone, ValidationMode::Strict);
-    match result.validation_errors().next() {
-        Some(error) => {
-            // Cedar begins with the rule's name, which is nobody's.
-            let words = error.to_string();
+    // Cedar tells them in no order.
+    match result.validation_errors().map(ToString::to_string).min() {
+        Some(words) => {
+            // It begins with the rule's name, which is nobody's.
             let told = words.split_once(NARROW).and_then(|(_, rest)| rest.split_once("`, "));
             Err(wrong(told.map_or(words.as_str(), |(_, told)| told).to_owned()))
         }
