@@ -216,6 +216,22 @@ fn officers_can_ask_for_a_proof() {
     sign_anew(failed);
     let run = office.load();
     assert!(refused(&run).contains("never/debug did not"), "{run}");
+    // A record of nothing, and one without a word on some rule, are no records of everything.
+    let without = |ids: &[&str]| {
+        let mut statement: toml::Table = proven.parse().unwrap();
+        let held = statement["proof"]["held"].as_array_mut().unwrap();
+        held.retain(|id| !ids.is_empty() && !ids.contains(&id.as_str().unwrap()));
+        statement.to_string()
+    };
+    for (ids, missing) in [
+        (&[][..], "never/debug"),
+        (&["never/denied-chip"], "never/denied-chip"),
+        (&["never errs: operators/auditors"], "never errs: operators/auditors"),
+    ] {
+        sign_anew(without(ids));
+        let run = office.load();
+        assert!(refused(&run).contains(&format!("everything held: `{missing}` was not asked")), "{run}");
+    }
     sign_anew(proven);
     office.load().success();
 }
@@ -240,6 +256,11 @@ fn a_value_that_guests_use_is_withdrawn_by_force_only() {
         run.code == Some(1) && run.stderr.contains("guests in the last days, which will get nothing"),
         "{run}"
     );
+    for state in ["trial", "denied"] {
+        let run = office.keyfast(&["reference", "set", image, state]);
+        assert!(run.code == Some(1) && run.stderr.contains("which will get nothing"), "{run}");
+    }
+    office.keyfast(&["reference", "set", image, "retiring"]).success();
     office.keyfast(&["reference", "expire", image, "--force"]).success();
     office.load().success();
     assert_eq!(office.0.guest("three", &[], &["renew", "aes"]).code, Some(6));

@@ -15,7 +15,8 @@ use std::sync::{Arc, PoisonError};
 use claims::{KeyId, KeyVersion, PolicyDigest};
 use journal::{Event, PolicyLoaded};
 use policy::{
-    Bundle, BundleStatement, LoadErrors, Officers, OfficersError, Policy, SignatureError, StatementError,
+    Bundle, BundleStatement, LoadErrors, Officers, OfficersError, Policy, ProofRecord, SignatureError,
+    StatementError,
 };
 use serde::Deserialize;
 use store::{Activation, CommitError, Transaction};
@@ -167,13 +168,14 @@ pub fn load(config: &Config) -> Result<Loaded, PolicyError> {
         let text = read(&dir.join(&file), MAX_TEXT)?;
         bundle = bundle.with_policy(file, text);
     }
-    let mut signed_by = Vec::new();
+    let (mut signed_by, mut proof) = (Vec::new(), None);
     let mut serial = 0;
     if let Some(signers) = &config.policy_officers {
         let digests = (bundle.digest(), bundle.rules_digest());
         let (statement, by) = statement(dir, signers, digests, config.reference_signers.is_none())?;
         serial = statement.serial;
         signed_by.extend(by);
+        proof = Some(statement.proof).filter(|_| signers.require_proof);
     }
     if let Some(signers) = &config.reference_signers {
         let path = dir.join(Bundle::REFERENCES);
@@ -182,7 +184,21 @@ pub fn load(config: &Config) -> Result<Loaded, PolicyError> {
         let by = signers.officers()?.verify(namespace, references.as_bytes(), &signatures);
         signed_by.extend(by.map_err(|source| PolicyError::Signatures { path, source })?);
     }
-    Ok(Loaded { policy: Policy::load(bundle)?, serial, signed_by })
+    let policy = Policy::load(bundle)?;
+    if let Some(found) = proof.and_then(|proof| unproven(proof.as_ref(), &policy)) {
+        return Err(PolicyError::NotProven { path: dir.join(BundleStatement::FILE), found });
+    }
+    Ok(Loaded { policy, serial, signed_by })
+}
+
+/// What a record of a proof of this policy has that it should not, or lacks.
+fn unproven(proof: Option<&ProofRecord>, policy: &Policy) -> Option<String> {
+    let Some(proof) = proof else { return Some("none at all".to_owned()) };
+    if !proof.failed.is_empty() {
+        return Some(format!("{} did not", proof.failed.join(", ")));
+    }
+    let missing = proof.lacks(policy.rules().map(|(id, _)| id));
+    missing.map(|id| format!("`{id}` was not asked"))
 }
 
 /// What officers signed, if it is about these texts. They answer for the reference values too, unless others do.
@@ -202,15 +218,7 @@ fn statement(
     if !statement.is_about(digest, rules, references_too) {
         return Err(PolicyError::OtherTexts { path });
     }
-    let unproven = match &statement.proof {
-        None => Some("none at all".to_owned()),
-        Some(proof) if !proof.failed.is_empty() => Some(format!("{} did not", proof.failed.join(", "))),
-        Some(_) => None,
-    };
-    match unproven.filter(|_| signers.require_proof) {
-        Some(found) => Err(PolicyError::NotProven { path, found }),
-        None => Ok((statement, by)),
-    }
+    Ok((statement, by))
 }
 
 impl App {

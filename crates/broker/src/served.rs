@@ -1,7 +1,8 @@
 //! What was served of late: answers with a permit, counted for each guest and each key, for policies that bound them.
 //!
-//! Kept in memory for an hour, to ten minutes, in bounded space. Counts may be too high and never too low: what finds
-//! no place of its own is counted for everybody without one. A broker that starts has seen nothing, and each replica
+//! Kept in memory for an hour, to ten minutes, in bounded space. Counts of what was answered may be too high and never
+//! too low: what finds no place of its own is counted for everybody without one. Requests that are decided at the same time
+//! do not see each other. A broker that starts has seen nothing, and each replica
 //! counts what it served itself.
 
 use std::collections::{HashMap, VecDeque};

@@ -6,7 +6,7 @@ use crate::load_error::{LoadError, Problem};
 
 /// Schema, reference values and policies, as read by the caller.
 ///
-/// Its digest stands in every journal leaf, so that it is known under which rules a key was released.
+/// Its digest stands in the journal's leaf of every decision, so that it is known under which rules a key was released.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     pub(crate) schema: String,

@@ -38,6 +38,42 @@ pub struct ProofRecord {
     pub failed: Vec<String>,
 }
 
+impl ProofRecord {
+    /// What every bundle must prove, besides that each of its rules can apply and that none errs.
+    pub const INVARIANTS: [&str; 18] = [
+        "never/debug",
+        "never/migration-agent",
+        "never/simulated-with-real-key",
+        "never/without-floor",
+        "never/without-mitigations",
+        "never/revoked-product",
+        "never/denied-chip",
+        "never/denied-provider",
+        "never/without-identity",
+        "never/without-os",
+        "never/host-vtpm-with-kek",
+        "never/guest-vouched-key",
+        "never/unknown-paravisor",
+        "never/tcb-under-floor-fmc",
+        "never/tcb-under-floor-bootloader",
+        "never/tcb-under-floor-tee",
+        "never/tcb-under-floor-snp",
+        "never/tcb-under-floor-microcode",
+    ];
+
+    /// The names of the properties of one rule: that it can apply, and that it never errs.
+    pub fn of_rule(rule: &str) -> [String; 2] {
+        [format!("applies: {rule}"), format!("never errs: {rule}")]
+    }
+
+    /// The first thing that must hold of a bundle with these rules and that this does not show.
+    pub fn lacks<'a>(&self, rules: impl IntoIterator<Item = &'a str>) -> Option<String> {
+        let of_rules = rules.into_iter().flat_map(Self::of_rule);
+        let mut all = Self::INVARIANTS.into_iter().map(str::to_owned).chain(of_rules);
+        all.find(|id| !self.held.contains(id))
+    }
+}
+
 /// Why a text is no statement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -75,8 +75,7 @@ impl Found {
         for (variable, uid) in
             [("principal", self.request.principal()), ("resource", self.request.resource())]
         {
-            let Some(uid) = uid else { continue };
-            if let Some(attributes) = attributes_of(&entities, uid.type_name().to_string().as_str()) {
+            if let Some(attributes) = uid.and_then(|uid| entity_of(&entities, uid)?.get("attrs")) {
                 flatten(variable, attributes, &entities, &mut claims);
             }
         }
@@ -89,11 +88,8 @@ impl Found {
 }
 
 fn asked(request: &Request, found: &Entities, entities: &Value) -> Asked {
-    let entity = |uid: Option<&EntityUid>| {
-        let kind = uid.map(|uid| uid.type_name().to_string()).unwrap_or_default();
-        let is_kind = |entity: &&Value| entity.pointer("/uid/type").and_then(Value::as_str) == Some(&kind);
-        entities.as_array().and_then(|all| all.iter().find(is_kind)).cloned().unwrap_or_default()
-    };
+    let entity =
+        |uid: Option<&EntityUid>| uid.and_then(|uid| entity_of(entities, uid)).cloned().unwrap_or_default();
     let value = |expression: &str| eval_expression(request, found, &expression.parse().ok()?).ok();
     let number = |expression: &str| match value(expression)? {
         EvalResult::Long(number) => Some(number),
@@ -113,10 +109,11 @@ fn asked(request: &Request, found: &Entities, entities: &Value) -> Asked {
     }
 }
 
-/// The attributes of the only entity of this type that matters: the guest, or the key.
-fn attributes_of<'a>(entities: &'a Value, kind: &str) -> Option<&'a Value> {
-    let is_kind = |entity: &&Value| entity.pointer("/uid/type").and_then(Value::as_str) == Some(kind);
-    entities.as_array()?.iter().find(is_kind)?.get("attrs")
+/// The entity of this name: a solver's answer may have others of its type, such as a key that nobody asks for.
+fn entity_of<'a>(entities: &'a Value, uid: &EntityUid) -> Option<&'a Value> {
+    let (kind, id) = (uid.type_name().to_string(), uid.id().unescaped());
+    let is = |entity: &&Value, at: &str, text: &str| entity.pointer(at).and_then(Value::as_str) == Some(text);
+    entities.as_array()?.iter().find(|entity| is(entity, "/uid/type", &kind) && is(entity, "/uid/id", id))
 }
 
 /// Paths and values, entities by their names and, where they have a state of the reference values, that.

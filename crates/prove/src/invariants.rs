@@ -175,6 +175,13 @@ const INVARIANTS: [(&str, &str, &str); 13] = [
 mod tests {
     use super::*;
 
+    /// Brokers that ask for a proof know them by these names.
+    #[test]
+    fn what_a_record_must_show_is_all_of_them() {
+        let ids: Vec<String> = invariants().into_iter().map(|never| never.id).collect();
+        assert_eq!(ids, policy::ProofRecord::INVARIANTS);
+    }
+
     #[test]
     fn an_authors_properties_are_read_and_names_are_unique() {
         let one = "version = 1\n[[never]]\nid = 'ours'\ndoc = 'd'\nwhen = 'principal.simulated'\n";

@@ -1,6 +1,6 @@
 //! What is asked about a bundle.
 
-use policy::Policy;
+use policy::{Policy, ProofRecord};
 use serde::Deserialize;
 
 /// A question about a bundle.
@@ -57,8 +57,14 @@ impl Property<'_> {
     pub fn id(&self) -> String {
         match self {
             Self::Never(never) => never.id.clone(),
-            Self::EveryRuleApplies(rule) => format!("applies: {rule}"),
-            Self::NoRuleErrs(rule) => format!("never errs: {rule}"),
+            Self::EveryRuleApplies(rule) => {
+                let [applies, _] = ProofRecord::of_rule(rule);
+                applies
+            }
+            Self::NoRuleErrs(rule) => {
+                let [_, errs] = ProofRecord::of_rule(rule);
+                errs
+            }
             Self::NoLooser(_) => "permits nothing new".to_owned(),
         }
     }

@@ -88,3 +88,15 @@ fn an_example_keeps_to_what_it_is_looked_for_among() {
     );
     assert_eq!(looser.unwrap(), None);
 }
+
+/// A solver's answer has every key that a condition names, in any order; the one that is asked for is told.
+#[test]
+fn of_several_keys_the_one_that_is_asked_for_is_told() {
+    let policy = permitting("resource == Key::\"ours\"");
+    let all = never("principal.simulated && resource != Key::\"db\"");
+    let among = ["resource == Key::\"ours\" || resource == Key::\"db\" || resource == Key::\"z\"".to_owned()];
+    for _ in 0..12 {
+        let found = prover().example(&policy, &Property::Never(&all), &among, "release").unwrap().unwrap();
+        assert_eq!(found.request.key.pointer("/uid/id").unwrap(), "ours");
+    }
+}

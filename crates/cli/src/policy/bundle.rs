@@ -47,6 +47,8 @@ pub fn make(args: &Make, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let (digest, rules) = (bundle.digest(), bundle.rules_digest());
     let policy = prove::load(&args.chosen, out)?;
     let proof = if args.prove { Some(proof(args, &policy, out)?) } else { None };
+    let asked = proof.as_ref().map_or(0, |proof| proof.held.len().saturating_add(proof.failed.len()));
+    let failed = proof.as_ref().map_or(0, |proof| proof.failed.len());
     let path = args.chosen.dir.join(BundleStatement::FILE);
     let serial = args.serial.map_or_else(|| next_serial(&path), Ok)?;
     let statement = BundleStatement::new(serial, digest, rules, proof);
@@ -60,7 +62,8 @@ pub fn make(args: &Make, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     }
     writeln!(out, "digest    {digest}")?;
     writeln!(out, "values    serial {}", policy.serial())?;
-    Ok(writeln!(out, "bundle    serial {serial}, {}", path.display())?)
+    writeln!(out, "bundle    serial {serial}, {}", path.display())?;
+    if failed == 0 { Ok(()) } else { Err(PolicyFailure::NotProven { failed, all: asked }) }
 }
 
 /// One more than the statement that is there has.
@@ -92,6 +95,7 @@ fn proof(args: &Make, policy: &Policy, out: &mut dyn Write) -> Result<ProofRecor
         failed: ids(false),
     };
     writeln!(out, "proven    {} hold, {} do not", record.held.len(), record.failed.len())?;
+    record.failed.iter().try_for_each(|id| writeln!(out, "fails     {id}"))?;
     Ok(record)
 }
 

@@ -146,6 +146,12 @@ pub enum PolicyFailure {
         /// Of how many.
         all: usize,
     },
+    /// Policies without a case; they have been printed.
+    #[error("{without} {} no cases: expected some in `cases/NAME/permit` and `cases/NAME/deny`", plural(*.without, "policy has", "policies have"))]
+    NoCases {
+        /// How many.
+        without: usize,
+    },
     /// Conditions without a case either way; they have been printed.
     #[error("{uncovered} {} not seen both to hold and to fail", plural(*.uncovered, "condition was", "conditions were"))]
     Coverage {

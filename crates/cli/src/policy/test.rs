@@ -22,7 +22,7 @@ pub struct Test {
     /// Write outcomes as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Fail if a condition was not seen both to hold and to fail
+    /// Fail if a policy has no cases, or a condition was not seen both to hold and to fail
     #[arg(long)]
     require_coverage: bool,
     /// Print each case
@@ -33,11 +33,12 @@ pub struct Test {
 pub fn run(args: &Test, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let style = Style::of_stdout();
     let mut suites = Vec::new();
-    let mut uncovered = 0usize;
+    let (mut uncovered, mut without) = (0usize, 0usize);
     for file in args.chosen.policies()? {
         let files = cases::all(&args.chosen.cases(&file.name))?;
         if files.is_empty() {
             writeln!(out, "{}  {}", file.name, style.paint(Tone::Open, "no cases"))?;
+            without = without.saturating_add(1);
             continue;
         }
         let (suite, gaps) = one(args, &file, &files, style, out)?;
@@ -51,6 +52,7 @@ pub fn run(args: &Test, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let cases = || suites.iter().flat_map(|suite| &suite.cases);
     let failed = cases().filter(|case| case.failure.is_some()).count();
     match failed {
+        0 if args.require_coverage && without > 0 => Err(PolicyFailure::NoCases { without }),
         0 if args.require_coverage && uncovered > 0 => Err(PolicyFailure::Coverage { uncovered }),
         0 => Ok(()),
         failed => Err(PolicyFailure::Cases { failed, all: cases().count() }),

@@ -36,6 +36,10 @@ pub enum Command {
     /// Count the guests that were seen on each value
     Status(status::Status),
     /// Give a value another state: trial, active, retiring or denied
+    #[command(
+        long_about = "Give a value another state: trial, active, retiring or denied.\n\nA value that guests were seen on of \
+        late goes on trial or is denied only with --force, as for `keyfast reference expire`."
+    )]
     Set(Set),
     /// Withdraw a value, now or from a date on
     #[command(
@@ -101,6 +105,11 @@ pub struct Set {
     /// trial, active, retiring or denied
     #[arg(value_parser = parse_state)]
     state: String,
+    /// Though guests use it, or nobody can say whether any does
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    seen: status::Seen,
     #[command(flatten)]
     place: Place,
 }
@@ -240,7 +249,7 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), ReferenceFailure> {
         Command::Add(args) => add(args, out),
         Command::List(args) => list::run(args, out),
         Command::Status(args) => status::run(admin, args, out),
-        Command::Set(args) => set(args, out),
+        Command::Set(args) => set(admin, args, out),
         Command::Expire(args) => expire(admin, args, out),
         Command::Sign(args) => sign(args, out),
     }
@@ -283,10 +292,20 @@ fn listed_otherwise(listed: &ReferenceValue) -> ReferenceFailure {
     }
 }
 
-fn set(args: &Set, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
+fn set(admin: &Admin, args: &Set, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
     let file = ManifestFile::read(&args.place)?;
+    let values = file.named(&args.which)?;
+    // Of the states that grant nothing; a value that grants nothing as it is takes nothing from anybody.
+    if matches!(args.state.as_str(), "trial" | "denied") && !args.force {
+        let granting: Vec<_> =
+            values.iter().filter(|v| ["active", "retiring"].contains(&&v.state[..])).collect();
+        if !granting.is_empty() {
+            let used = args.seen.uses(admin, &file.manifest)?;
+            granting.into_iter().try_for_each(|value| unused(value, &used))?;
+        }
+    }
     let mut edited = file.edit()?;
-    for value in file.named(&args.which)? {
+    for value in values {
         // A date that has passed would leave it expired whatever its state.
         if value.valid_until.is_some_and(|until| until <= now()) {
             edited.remove_end(&value);
