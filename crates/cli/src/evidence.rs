@@ -1,7 +1,8 @@
 //! `keyfast evidence`: shows what evidence says, and verifies it against AMD's roots, without a broker.
 //!
-//! `show` believes nothing and says so. `pack` puts the loose files of a quote together. `verify` makes the checks that the broker makes, prints each with what was
-//! compared, those after the first that fails too, and never takes a root from the directory it is given.
+//! `show` believes nothing and says so. `pack` puts the loose files of a quote together. `verify` makes the checks that the
+//! broker makes, prints each with what was compared, those after the first that fails too, and never takes a root from
+//! the directory it is given.
 
 mod enrolled;
 mod fields;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 
 use claims::{EvidenceKind, UnixTime};
 use clap::{Args, Subcommand};
-use evidence::EvidenceError;
+use evidence::{EvidenceError, SectionError};
 use serde_json::{Map, Value};
 use verify::{AnchorError, EndorsementsError, VerifyError};
 
@@ -50,7 +51,8 @@ const SHOW: &str = "Print every field of evidence. Nothing is verified.\n\n\
 
 const VERIFY: &str = "Verify evidence against AMD's roots and enrolled keys, and print each check by its number.\n\n\
     1 to 18 are the checks of an SNP report, A1 to A3 and V1 to V3 what Azure's and a service module's report binds, \
-    T1 to T10 those of a quote. They are made past the first that fails. `policy` and `broker` mark what is for a \
+    T1 to T10 those of a quote. They are made past the first that fails, and on what there is: of Azure's HCL blob by \
+    itself those of its report are, though nothing is authenticated without the quote. `policy` and `broker` mark what is for a \
     policy, and for a broker with its challenge; `n/a` what this evidence has nothing of.";
 
 /// Arguments of `keyfast evidence show`.
@@ -150,7 +152,10 @@ pub enum Failure {
     Output(#[from] io::Error),
     /// The bytes are no evidence.
     #[error(transparent)]
-    Evidence(#[from] EvidenceError),
+    Evidence(EvidenceError),
+    /// Evidence of several parts lacks one.
+    #[error("{0}; `keyfast evidence pack` puts its parts into one file")]
+    Incomplete(SectionError),
     /// There are too many certificates, or too large ones, or a revocation list is none.
     #[error(transparent)]
     Endorsements(#[from] EndorsementsError),
@@ -170,11 +175,20 @@ pub enum Failure {
     Refused(#[from] VerifyError),
 }
 
+impl From<EvidenceError> for Failure {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Sections(missing @ SectionError::Missing { .. }) => Self::Incomplete(missing),
+            error => Self::Evidence(error),
+        }
+    }
+}
+
 impl Failure {
     /// The process's exit code: 1 for evidence that is refused, 2 for what keeps it from being judged.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Evidence(_) | Self::Refused(_) => 1,
+            Self::Evidence(_) | Self::Incomplete(_) | Self::Refused(_) => 1,
             _ => 2,
         }
     }

@@ -54,6 +54,10 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+fn errors(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
 /// The outcome of each check, by number.
 fn outcomes(output: &Output) -> Vec<(u8, String)> {
     let is_head = |line: &&str| line.get(..3).is_some_and(|number| number.trim().parse::<u8>().is_ok());
@@ -161,14 +165,74 @@ fn programs_get_json_of_what_is_right_and_wrong() {
 
 #[test]
 fn bytes_that_are_no_report_fail_the_check_that_they_fail() {
-    let short = keyfast("malformed", &["verify"], &file("malformed", "short.bin", b"short"));
+    let verify = |name, bytes: &[u8], args: &[&str]| {
+        keyfast("malformed", &[&["verify"], args].concat(), &file("malformed", name, bytes))
+    };
+    let short = verify("short.bin", b"short", &["--kind", "sev-snp"]);
     assert_eq!((short.status.code(), failed(&short)), (Some(1), vec![1]));
-    let guest = host().launch(&usual()).unwrap();
+    let reserved = verify("reserved.bin", &damaged(&usual()), &[]);
+    assert_eq!(reserved.status.code(), Some(1));
+    let unread: String = UNREAD.iter().map(|title| format!("{title:<26}  -       {NOT_READ}\n")).collect();
+    let expected = format!(
+        "  1 length and version      pass    1184 bytes, version 5\n\
+         \x20 2 reserved bytes          FAIL    reserved byte 0x210 (end of the signed part) is set: expected\n\
+         \x20                                   0x00, got 0x01\n{unread}"
+    );
+    assert_eq!(text(&reserved), expected);
+    let said = "keyfast: reserved byte 0x210 (end of the signed part) is set: expected 0x00, got 0x01\n";
+    assert_eq!(errors(&reserved), said);
+    // Version 4 is nobody's unless it is asked for, whatever else is wrong.
+    let old = damaged(&GuestSpec { version: 4, ..usual() });
+    assert_eq!(failed(&verify("old.bin", &old, &[])), [1, 2]);
+    assert_eq!(failed(&verify("old.bin", &old, &["--accept-version-4"])), [2]);
+}
+
+/// Evidence with a reserved byte set that only parsing looks at.
+fn damaged(spec: &GuestSpec) -> Vec<u8> {
+    let guest = host().launch(spec).unwrap();
     let mut report = guest.report(&ReportData([7; 64]));
-    report.bytes_mut()[0x04c] = 1;
-    let bytes = guest.evidence(&guest.sign(report).unwrap());
-    let reserved = keyfast("malformed", &["verify"], &file("malformed", "reserved.bin", &bytes));
-    assert_eq!((reserved.status.code(), failed(&reserved)), (Some(1), vec![2]));
+    report.bytes_mut()[0x210] = 1;
+    guest.evidence(&guest.sign(report).unwrap())
+}
+
+/// The checks that nothing can be said of where a report is malformed.
+const UNREAD: [&str; 16] = [
+    "  3 requester",
+    "  4 report signature",
+    "  5 trust anchor",
+    "  6 certificate signatures",
+    "  7 validity",
+    "  8 certificate names",
+    "  9 signing key",
+    " 10 tcb extensions",
+    " 11 chip or provider",
+    " 12 product",
+    " 13 revocation",
+    " 14 tcb floors",
+    " 15 order of tcb versions",
+    " 16 guest policy",
+    " 17 launch and report data",
+    " 18 platform",
+];
+const NOT_READ: &str = "not made: the bytes could not be read";
+
+#[test]
+fn a_report_is_examined_though_the_table_behind_it_is_damaged() {
+    let guest = host().launch(&usual()).unwrap();
+    let report = guest.sign(guest.report(&ReportData([7; 64]))).unwrap();
+    let path = file("table", "evidence.bin", &[&report[..], &[1; 24]].concat());
+    let certs = path.with_file_name("certs");
+    fs::create_dir_all(&certs).unwrap();
+    for (name, der) in [("vcek.der", &guest.chain().vek[..]), ("ask.der", host().ask_der())] {
+        fs::write(certs.join(name), der).unwrap();
+    }
+    let output = keyfast("table", &["verify", "--certs", certs.to_str().unwrap()], &path);
+    let passed = outcomes(&output).into_iter().filter(|(_, outcome)| outcome == "pass").count();
+    assert_eq!((output.status.code(), failed(&output), passed), (Some(1), vec![1], 12));
+    assert_eq!(
+        errors(&output),
+        "keyfast: certificate table ends without its last entry of zeros: got 24 bytes\n"
+    );
 }
 
 #[test]

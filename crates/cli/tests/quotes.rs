@@ -145,7 +145,8 @@ fn all_that_is_wrong_with_a_quote_is_shown_under_its_numbers() {
     let output = keyfast(&folder, &["verify", "malformed.bin"]);
     assert_eq!(
         (output.status.code(), checks(&folder, &["malformed.bin"], "fail")),
-        (Some(1), vec!["T1".to_owned()])
+        (Some(1), ["T1", "T3", "T9"].map(str::to_owned).to_vec()),
+        "what is wrong with the key is told too"
     );
 }
 
@@ -171,8 +172,85 @@ fn azures_evidence_and_its_blob_are_recognised() {
     assert!(text(&shown).starts_with("hcl blob, not verified") && text(&shown).contains(VM_ID));
     let alone = keyfast(&folder, &["verify", "hcl.bin"]);
     assert_eq!(alone.status.code(), Some(1));
-    let said = String::from_utf8(alone.stderr).unwrap();
-    assert!(said.contains("evidence of kind azure-vtpm lacks the section `quote`"), "{said}");
+    let said = "keyfast: evidence of kind azure-vtpm lacks the section `quote`; `keyfast evidence pack` puts its \
+        parts into one file\n";
+    assert_eq!(String::from_utf8(alone.stderr).unwrap(), said);
+}
+
+#[test]
+fn the_report_in_a_blob_is_examined_without_a_quote() {
+    let folder = folder("blob");
+    let guest = host().launch(&GuestSpec::new(Product::Genoa, "paravisor")).unwrap();
+    let runtime = parts::runtime_data(vtpm(), VM_ID).unwrap();
+    let report = guest.sign(guest.report(&parts::runtime_report_data(&runtime))).unwrap();
+    let hcl = parts::hcl(&report, &runtime);
+    fs::write(folder.join("hcl.bin"), &hcl).unwrap();
+    fs::create_dir_all(folder.join("certs")).unwrap();
+    fs::write(folder.join("certs/vcek.der"), &guest.chain().vek).unwrap();
+    fs::write(folder.join("certs/ask.der"), host().ask_der()).unwrap();
+    let line = ["hcl.bin", "--certs", "certs"];
+    let output = keyfast(&folder, &[&["verify"], &line[..]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let quotes: Vec<String> = text(&output)
+        .lines()
+        .map(str::to_owned)
+        .filter(|line| line.contains(" T") || line.starts_with('T'))
+        .collect();
+    assert_eq!(quotes.len(), 10);
+    assert!(quotes.iter().all(|line| line.ends_with("  -       not made: there is no quote")), "{quotes:?}");
+    let passed = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "15", "A1", "A2", "A3"];
+    assert_eq!(checks(&folder, &line, "pass"), passed);
+    assert_eq!(checks(&folder, &line, "policy"), ["14", "16", "17", "18"]);
+    assert_eq!(checks(&folder, &line, "fail"), [] as [&str; 0]);
+    let pairs = [(2, &hcl[..]), (3, &parts::certificates(&guest))];
+    fs::write(folder.join("evidence.bin"), parts::sections(&pairs)).unwrap();
+    assert_eq!(checks(&folder, &["evidence.bin"], "pass"), passed);
+    // Other runtime data than the report binds.
+    let other = parts::hcl(&report, &runtime.replace("true", "false"));
+    fs::write(folder.join("hcl.bin"), other).unwrap();
+    assert_eq!(checks(&folder, &line, "fail"), ["A2"]);
+}
+
+#[test]
+fn of_a_damaged_quote_what_can_be_read_is_examined() {
+    let folder = folder("damaged");
+    let (quote, ak) = (quote(vtpm()), vtpm().ak_public().unwrap());
+    let name = hex::encode(simtee::vtpm::name(&ak));
+    let line = ["evidence.bin", "--trust-ak", &name];
+    let write = |quote: &Quote| fs::write(folder.join("evidence.bin"), parts::tpm(&ak, quote)).unwrap();
+
+    let cut = quote.log[..quote.log.len() - 1].to_vec();
+    write(&Quote { log: cut, ..quote.clone() });
+    assert_eq!(checks(&folder, &line, "fail"), ["T10"]);
+    assert_eq!(checks(&folder, &line, "pass"), ["T1", "T2", "T3", "T6", "T7", "T8", "T9"]);
+
+    let twice = [&quote.pcrs[..35], &quote.pcrs[..35]].concat();
+    write(&Quote { pcrs: twice, ..quote.clone() });
+    let output = keyfast(&folder, &[&["verify"], &line[..]].concat());
+    let expected = format!(
+        " T1 quote layout            pass    magic 0xff544347, type 0x8018, nothing behind it\n\
+         \x20T2 quote signature         -       not made: the bytes could not be read\n\
+         \x20T3 key attributes          pass    restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin,\n\
+         \x20                                   not decrypt\n\
+         \x20T4 qualified signer        -       not made: the bytes could not be read\n\
+         \x20T5 extra data              -       not made: the bytes could not be read\n\
+         \x20T6 pcr selection           FAIL    pcr values out of order: expected an index above 0 in the bank\n\
+         \x20                                   sha256, got 0\n\
+         \x20T7 pcr digest              -       not made: the bytes could not be read\n\
+         \x20T8 claimed pcrs            -       not made: the bytes could not be read\n\
+         \x20T9 trust in the key        pass    {}\n\
+         \x20                                   {}, enrolled by an operator\n\
+         T10 event log               -       not made: the bytes could not be read\n",
+        &name[..64],
+        &name[64..],
+    );
+    assert_eq!((output.status.code(), text(&output)), (Some(1), expected));
+
+    let mut other = quote.clone();
+    other.attest[0] = 0;
+    write(&other);
+    assert_eq!(checks(&folder, &line, "fail"), ["T1"]);
+    assert_eq!(checks(&folder, &line, "pass"), ["T3", "T9"]);
 }
 
 #[test]

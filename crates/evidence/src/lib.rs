@@ -19,6 +19,7 @@
 
 pub mod azure;
 mod error;
+mod parts;
 mod sections;
 pub mod snp;
 pub mod svsm;
@@ -27,6 +28,7 @@ pub mod tpm;
 use claims::EvidenceKind;
 
 pub use error::EvidenceError;
+pub use parts::Parts;
 pub use sections::{SectionError, Tag, encode_sections};
 
 /// The most bytes that any evidence has: 64 KiB.

@@ -165,9 +165,11 @@ impl Check {
         }
     }
 
-    /// Which check bytes failed that are no evidence: parsing makes 1, T1 and parts of 2, T6, A2 and A3.
-    pub fn of_malformed(kind: EvidenceKind, error: &EvidenceError) -> Self {
-        match error {
+    /// Which check bytes failed that are no evidence: parsing makes 1, T1 and parts of 2, T6, A2 and A3. `None` where
+    /// only the quote is missing: then there is nothing to check.
+    pub fn of_malformed(kind: EvidenceKind, error: &EvidenceError) -> Option<Self> {
+        Some(match error {
+            EvidenceError::Sections(SectionError::Missing { missing: Tag::Quote, .. }) => return None,
             EvidenceError::Report(
                 ReportError::Reserved { .. }
                 | ReportError::PolicyBit17 { .. }
@@ -191,7 +193,7 @@ impl Check {
             EvidenceError::Log(_) => Self::EventLog,
             _ if kind == EvidenceKind::SevSnp => Self::Layout,
             _ => Self::QuoteLayout,
-        }
+        })
     }
 
     /// Number and title.
@@ -283,17 +285,17 @@ mod tests {
             ReportError::KeyInfoReserved { got: 1 << 5 },
         ] {
             let failed = Check::of_malformed(EvidenceKind::SevSnp, &error.clone().into());
-            assert_eq!(failed, Check::Reserved, "{error}");
+            assert_eq!(failed, Some(Check::Reserved), "{error}");
         }
         let algorithm = ReportError::SignatureAlgorithm { got: 2 };
-        assert_eq!(Check::of_malformed(EvidenceKind::SevSnp, &algorithm.into()), Check::Layout);
+        assert_eq!(Check::of_malformed(EvidenceKind::SevSnp, &algorithm.into()), Some(Check::Layout));
     }
 
     #[test]
     fn bytes_that_are_no_evidence_fail_the_check_of_their_part() {
         let failed = |kind, bytes: &[u8]| {
             let error = evidence::Evidence::parse(kind, bytes).unwrap_err();
-            Check::of_malformed(kind, &error)
+            Check::of_malformed(kind, &error).unwrap()
         };
         let section = |tag, bytes: &[u8]| evidence::encode_sections(&[(tag, bytes)]);
         assert_eq!(failed(EvidenceKind::SevSnp, &[]), Check::Layout);
@@ -305,13 +307,15 @@ mod tests {
         assert_eq!(failed(EvidenceKind::SevSnp, &vec![0; 65_537]), Check::Layout);
         assert_eq!(failed(EvidenceKind::Tpm, &vec![0; 65_537]), Check::QuoteLayout);
         let manifest = SectionError::Missing { kind: EvidenceKind::Svsm, missing: Tag::Manifest };
-        assert_eq!(Check::of_malformed(EvidenceKind::Svsm, &manifest.into()), Check::EndorsementKey);
+        assert_eq!(Check::of_malformed(EvidenceKind::Svsm, &manifest.into()), Some(Check::EndorsementKey));
         let keys = HclError::Runtime(RuntimeError::AkCount { got: 2 });
-        assert_eq!(Check::of_malformed(EvidenceKind::AzureVtpm, &keys.into()), Check::RuntimeKey);
+        assert_eq!(Check::of_malformed(EvidenceKind::AzureVtpm, &keys.into()), Some(Check::RuntimeKey));
         let bank = claims::tpm::HashAlgorithm::Sha256;
         let twice = EvidenceError::Tpm(TpmError::RepeatedBank { bank });
-        assert_eq!(Check::of_malformed(EvidenceKind::Tpm, &twice), Check::Selection);
+        assert_eq!(Check::of_malformed(EvidenceKind::Tpm, &twice), Some(Check::Selection));
         let log = evidence::tpm::EventLog::parse(&[]).unwrap_err();
-        assert_eq!(Check::of_malformed(EvidenceKind::Tpm, &log.into()), Check::EventLog);
+        assert_eq!(Check::of_malformed(EvidenceKind::Tpm, &log.into()), Some(Check::EventLog));
+        let quote = SectionError::Missing { kind: EvidenceKind::AzureVtpm, missing: Tag::Quote };
+        assert_eq!(Check::of_malformed(EvidenceKind::AzureVtpm, &quote.into()), None);
     }
 }

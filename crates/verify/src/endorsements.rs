@@ -81,9 +81,11 @@ impl Endorsements {
 
     /// The VCEK, VLEK and ASK of an extended report's table. Its ARK is left out: it could only mislead a reader.
     pub fn from_evidence(evidence: &Evidence) -> Self {
-        let Some(table) = evidence.snp().map(|snp| &snp.certificates) else {
-            return Self::default();
-        };
+        evidence.snp().map(|snp| Self::from_table(&snp.certificates)).unwrap_or_default()
+    }
+
+    /// As [`Self::from_evidence`], of a table by itself.
+    pub fn from_table(table: &CertificateTable) -> Self {
         let found = [Guid::VCEK, Guid::VLEK, Guid::ASK].into_iter().filter_map(|guid| table.find(guid));
         Self { certificates: found.map(<[u8]>::to_vec).collect(), crls: Vec::new() }
     }

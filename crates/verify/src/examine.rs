@@ -7,8 +7,10 @@
 use core::fmt;
 
 use claims::{EvidenceKind, UnixTime};
-use evidence::Evidence;
+use evidence::azure::RuntimeData;
 use evidence::snp::SnpEvidence;
+use evidence::tpm::{Public, Quote};
+use evidence::{Evidence, EvidenceError};
 
 use crate::check::{Check, Judge, OnCheck};
 use crate::tpm::{EnrolledKeys, examine as quote};
@@ -32,8 +34,10 @@ pub enum Outcome {
     Passed,
     /// It failed, first with this.
     Failed(VerifyError),
-    /// It was not made: what it rests on is not authenticated, or, for [`Check::Revocation`], there was no list and none
-    /// is required.
+    /// It failed as the bytes were read.
+    Malformed(EvidenceError),
+    /// It was not made: what it rests on is not authenticated, is missing or could not be read, or, for
+    /// [`Check::Revocation`], there was no list and none is required.
     NotMade,
     /// This evidence has nothing that it could be made on.
     NotApplicable,
@@ -55,19 +59,54 @@ pub fn examine(
     enrolled: &dyn EnrolledKeys,
     now: UnixTime,
 ) -> Result<Vec<Finding>, VerifyError> {
+    let material = Material::of(evidence)?;
     let mut notes = Notes::default();
-    if let Some(report) = evidence.snp() {
-        examine_snp(report, endorsements, anchors, now, &mut notes);
-        for_policy(report, evidence.kind(), &mut notes);
+    material.examine(endorsements, anchors, enrolled, now, &mut notes);
+    Ok(notes.findings(material.kind))
+}
+
+/// What there is to examine: all of some evidence, or what can be read of bytes that are none.
+pub(crate) struct Material<'a> {
+    pub(crate) kind: EvidenceKind,
+    pub(crate) snp: Option<&'a SnpEvidence>,
+    pub(crate) runtime: Option<&'a RuntimeData>,
+    pub(crate) manifest: Option<&'a Public>,
+    pub(crate) ak: Option<&'a Public>,
+    pub(crate) quote: Option<&'a Quote>,
+}
+
+impl<'a> Material<'a> {
+    fn of(evidence: &'a Evidence) -> Result<Self, VerifyError> {
+        let (runtime, manifest, ak) = match evidence {
+            Evidence::SevSnp(_) => (None, None, None),
+            Evidence::Tpm(tpm) => (None, None, Some(&tpm.ak)),
+            Evidence::AzureVtpm(azure) => (Some(&azure.runtime), None, None),
+            Evidence::Svsm(svsm) => (None, Some(&svsm.manifest), Some(&svsm.ak)),
+            other => return Err(VerifyError::Unsupported { kind: other.kind() }),
+        };
+        let (kind, snp, quote) = (evidence.kind(), evidence.snp(), evidence.quote());
+        Ok(Self { kind, snp, runtime, manifest, ak, quote })
     }
-    match evidence {
-        Evidence::SevSnp(_) => (),
-        Evidence::Tpm(tpm) => quote::of_tpm(tpm, enrolled, now, &mut notes),
-        Evidence::AzureVtpm(azure) => quote::of_azure(azure, &mut notes),
-        Evidence::Svsm(svsm) => quote::of_svsm(svsm, enrolled, now, &mut notes),
-        other => return Err(VerifyError::Unsupported { kind: other.kind() }),
+
+    pub(crate) fn examine(
+        &self,
+        endorsements: &Endorsements,
+        anchors: &TrustAnchors,
+        enrolled: &dyn EnrolledKeys,
+        now: UnixTime,
+        notes: &mut Notes,
+    ) {
+        if let Some(report) = self.snp {
+            examine_snp(report, endorsements, anchors, now, notes);
+            for_policy(report, self.kind, notes);
+        }
+        match self.kind {
+            EvidenceKind::SevSnp => (),
+            EvidenceKind::Tpm => quote::of_tpm(self, enrolled, now, notes),
+            EvidenceKind::AzureVtpm => quote::of_azure(self, notes),
+            EvidenceKind::Svsm => quote::of_svsm(self, enrolled, now, notes),
+        }
     }
-    Ok(Check::of(evidence.kind()).into_iter().map(|check| notes.finding(check)).collect())
 }
 
 fn examine_snp(
@@ -78,7 +117,7 @@ fn examine_snp(
     notes: &mut Notes,
 ) {
     let fields = evidence.report.fields();
-    notes.settle(|on_check| report::layout(fields, anchors, on_check));
+    notes.settle(|on_check| report::layout(fields.version, anchors, on_check));
     notes.settle(|on_check| report::requester(fields, on_check));
     let kind = notes.settle(|_| report::signed(fields));
     let chain = notes.settle(|on_check| Ok(anchors.chain_for(fields, endorsements, now, on_check)?));
@@ -130,6 +169,7 @@ fn launched(kind: EvidenceKind) -> &'static str {
 #[derive(Default)]
 pub(crate) struct Notes {
     compared: Vec<(Check, String)>,
+    malformed: Option<(Check, EvidenceError)>,
     failed: Vec<VerifyError>,
     skipped: Vec<Check>,
     not_applicable: Vec<Check>,
@@ -153,7 +193,7 @@ impl Notes {
     }
 
     /// Notes that a check was not made, and why.
-    fn skip(&mut self, check: Check, why: &str) {
+    pub(crate) fn skip(&mut self, check: Check, why: &str) {
         self.skipped.push(check);
         self.compared.push((check, why.to_owned()));
     }
@@ -161,6 +201,22 @@ impl Notes {
     /// Notes what was compared, or what somebody else will compare.
     pub(crate) fn note(&mut self, check: Check, what: impl Into<String>) {
         self.compared.push((check, what.into()));
+    }
+
+    /// Notes which check failed as the bytes were read.
+    pub(crate) fn malformed(&mut self, check: Check, error: EvidenceError) {
+        self.malformed = Some((check, error));
+    }
+
+    /// Whether nothing was found yet that a check could be told by.
+    pub(crate) fn is_silent(&self, check: Check) -> bool {
+        let Finding { outcome, compared, .. } = self.finding(check);
+        compared.is_empty() && !matches!(outcome, Outcome::Failed(_) | Outcome::Malformed(_))
+    }
+
+    /// One finding for each check of a kind.
+    pub(crate) fn findings(&self, kind: EvidenceKind) -> Vec<Finding> {
+        Check::of(kind).into_iter().map(|check| self.finding(check)).collect()
     }
 
     /// Whether no check has failed so far.
@@ -175,15 +231,21 @@ impl Notes {
     }
 
     fn finding(&self, check: Check) -> Finding {
+        if let Some((_, error)) = self.malformed.as_ref().filter(|(failed, _)| *failed == check) {
+            // What else was compared says nothing of what could not be read.
+            let outcome = Outcome::Malformed(error.clone());
+            return Finding { check, outcome, compared: Vec::new() };
+        }
         let compared = self.compared.iter().filter(|(of, _)| *of == check).map(|(_, text)| text.clone());
         let compared: Vec<String> = compared.collect();
         let failed = self.failed.iter().find(|error| error.check() == Some(check));
         let outcome = match failed {
             Some(error) => Outcome::Failed(error.clone()),
+            None if self.skipped.contains(&check) => Outcome::NotMade,
             None if check.judge() == Judge::Policy => Outcome::ForPolicy,
             None if check.judge() == Judge::Challenge => Outcome::ForChallenge,
             None if self.not_applicable.contains(&check) => Outcome::NotApplicable,
-            None if compared.is_empty() || self.skipped.contains(&check) => Outcome::NotMade,
+            None if compared.is_empty() => Outcome::NotMade,
             None => Outcome::Passed,
         };
         Finding { check, outcome, compared }

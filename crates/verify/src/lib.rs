@@ -14,7 +14,8 @@
 //! The numbered steps of verifying a report are in [`snp`], those of a quote in [`tpm`]. Time and trust roots are
 //! arguments; there is no clock here, no network and no file. This crate must never take a root, a revocation list or a time from the evidence's
 //! sender, compare anything but the bytes that were signed, or decide what is good enough: that is `policy`'s.
-//! [`examine`] goes through the same checks for people, past the first that fails, and gives no claims.
+//! [`examine`] goes through the same checks for people, past the first that fails, and gives no claims;
+//! [`examine_malformed`] does so with what can be read of bytes that are no evidence.
 //!
 //! Errors are split by blame: [`VerifyError`] (the report), [`ChainError`] and [`CertificateError`] (its
 //! certificates), [`RevocationError`] (AMD, or a list that is missing), [`BindError`] (its answer to the challenge),
@@ -37,6 +38,7 @@ mod endorsements;
 mod error;
 mod examine;
 mod leaf;
+mod malformed;
 mod pem;
 mod product;
 mod report;
@@ -65,6 +67,7 @@ pub use endorsed::{
 pub use endorsements::{Endorsements, EndorsementsError};
 pub use error::VerifyError;
 pub use examine::{Finding, Outcome, examine};
+pub use malformed::examine_malformed;
 pub use pem::{PemError, certificates_from_file};
 pub use product::of_cpu as product_of_cpu;
 pub use revocation::{CrlPolicy, RevocationError};

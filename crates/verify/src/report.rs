@@ -16,14 +16,14 @@ use crate::{TrustAnchors, VerifyError};
 
 /// 1: parsing saw to length and version; version 4 is the operator's to believe.
 pub(crate) fn layout(
-    fields: &ReportFields,
+    version: u32,
     anchors: &TrustAnchors,
     on_check: &mut OnCheck<'_>,
 ) -> Result<(), VerifyError> {
-    if fields.version == 4 && !anchors.believes_version_4() {
+    if version == 4 && !anchors.believes_version_4() {
         return Err(VerifyError::Version4);
     }
-    on_check(Check::Layout, format_args!("{} bytes, version {}", Report::LEN, fields.version));
+    on_check(Check::Layout, format_args!("{} bytes, version {version}", Report::LEN));
     Ok(())
 }
 

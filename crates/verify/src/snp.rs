@@ -54,7 +54,7 @@ pub(crate) fn authenticate(
     on_check: &mut OnCheck<'_>,
 ) -> Result<Authenticated, VerifyError> {
     let fields = evidence.report.fields();
-    report::layout(fields, anchors, on_check)?; // 1; parsing did the rest of it, and of 2
+    report::layout(fields.version, anchors, on_check)?; // 1; parsing did the rest of it, and of 2
     report::requester(fields, on_check)?; // 3
     let kind = report::signed(fields)?; // 9, the report's side
     let chain = anchors.chain_for(fields, endorsements, now, on_check)?; // 5, 6, 8

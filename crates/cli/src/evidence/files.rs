@@ -25,17 +25,25 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 ///
 /// # Errors
 /// [`Failure`] for a file that cannot be read; within, why its bytes are no evidence.
-pub fn read_evidence(path: &Path, kind: Option<EvidenceKind>) -> Result<Parsed, Failure> {
+pub fn read_evidence(path: &Path, kind: Option<EvidenceKind>) -> Result<ReadEvidence, Failure> {
     let mut bytes = read(path)?;
     if bytes.starts_with(HclBlob::MAGIC) {
         bytes = encode_sections(&[(Tag::Hcl, &bytes)]);
     }
     let kind = kind.unwrap_or_else(|| Evidence::guess_kind(&bytes));
-    Ok((kind, Evidence::parse(kind, &bytes)))
+    let evidence = Evidence::parse(kind, &bytes);
+    Ok(ReadEvidence { kind, bytes, evidence })
 }
 
-/// A kind, and the evidence of it or why there is none.
-pub type Parsed = (EvidenceKind, Result<Evidence, EvidenceError>);
+/// Bytes, and the evidence that they are or why they are none.
+pub struct ReadEvidence {
+    /// As which kind they were read.
+    pub kind: EvidenceKind,
+    /// The bytes; an HCL blob by itself stands in a section.
+    pub bytes: Vec<u8>,
+    /// What they are.
+    pub evidence: Result<Evidence, EvidenceError>,
+}
 
 /// A public area: TPM2B_PUBLIC, as `tpm2-tools` write it, or TPMT_PUBLIC.
 ///

@@ -7,12 +7,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use claims::{EvidenceKind, UnixTime};
-use evidence::{Evidence, EvidenceError};
+use claims::UnixTime;
+use evidence::{EvidenceError, Parts};
 use serde_json::{Value, json};
 use verify::{
     Authenticated, Check, CrlPolicy, Endorsements, Finding, Outcome, TrustAnchors, authenticate_enrolled,
-    examine,
+    examine, examine_malformed,
 };
 
 use super::files::{add_simulated_root, read_certificates, read_crl, read_evidence};
@@ -25,14 +25,12 @@ use super::{Failure, Trust, VerifyArgs, verdict};
 /// [`Failure`]; its exit code says whether the evidence is to blame. What was found is printed before.
 pub fn run(args: &VerifyArgs, style: Style, out: &mut dyn Write) -> Result<(), Failure> {
     let now = args.at.map_or_else(clock, Ok)?;
-    let evidence = match read_evidence(&args.file, args.trust.kind)? {
-        (_, Ok(evidence)) => evidence,
-        (kind, Err(error)) => {
-            print(args, style, now, &malformed(kind, &error), Err(error.to_string()), out)?;
-            return Err(error.into());
-        }
+    let read = read_evidence(&args.file, args.trust.kind)?;
+    let evidence = match read.evidence {
+        Ok(evidence) => evidence,
+        Err(error) => return refuse(args, style, now, (&Parts::read(read.kind, &read.bytes), error), out),
     };
-    let endorsements = endorsements(&args.trust, &evidence)?;
+    let endorsements = endorsements(&args.trust, Endorsements::from_evidence(&evidence))?;
     let (anchors, enrolled) = (anchors(&args.trust)?, args.trust.enrol.table()?);
     let findings = examine(&evidence, &endorsements, &anchors, &enrolled, now)?;
     let rows: Vec<Row> = findings.into_iter().map(Row::from).collect();
@@ -43,20 +41,38 @@ pub fn run(args: &VerifyArgs, style: Style, out: &mut dyn Write) -> Result<(), F
     Ok(())
 }
 
+/// Tells which checks can be made of bytes that are no evidence, and refuses them whatever comes of it.
+fn refuse(
+    args: &VerifyArgs,
+    style: Style,
+    now: UnixTime,
+    (parts, error): (&Parts, EvidenceError),
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let own = parts.snp.as_ref().map(|snp| Endorsements::from_table(&snp.certificates));
+    let endorsements = endorsements(&args.trust, own.unwrap_or_default())?;
+    let (anchors, enrolled) = (anchors(&args.trust)?, args.trust.enrol.table()?);
+    let findings = examine_malformed(parts, &error, &endorsements, &anchors, &enrolled, now);
+    let rows: Vec<Row> = findings.into_iter().map(Row::from).collect();
+    let failure = Failure::from(error);
+    print(args, style, now, &rows, Err(failure.to_string()), out)?;
+    Err(failure)
+}
+
 /// The verdict about the evidence of a file, without a word of how it came to be.
 ///
 /// # Errors
 /// [`Failure`], as of the command.
 pub(crate) fn authenticate(file: &Path, trust: &Trust, now: UnixTime) -> Result<Authenticated, Failure> {
-    let (_, evidence) = read_evidence(file, trust.kind)?;
-    let evidence = evidence?;
-    let endorsements = endorsements(trust, &evidence)?;
+    let evidence = read_evidence(file, trust.kind)?.evidence?;
+    let endorsements = endorsements(trust, Endorsements::from_evidence(&evidence))?;
     let (anchors, enrolled) = (anchors(trust)?, trust.enrol.table()?);
     Ok(authenticate_enrolled(evidence, &endorsements, &anchors, &enrolled, now, &mut |_, _| ())?)
 }
 
-fn endorsements(trust: &Trust, evidence: &Evidence) -> Result<Endorsements, Failure> {
-    let mut endorsements = Endorsements::from_evidence(evidence);
+/// The evidence's own certificates, then those that the operator gives.
+fn endorsements(trust: &Trust, own: Endorsements) -> Result<Endorsements, Failure> {
+    let mut endorsements = own;
     if let Some(directory) = &trust.certs {
         endorsements = endorsements.merge(read_certificates(directory)?)?;
     }
@@ -95,6 +111,7 @@ impl From<Finding> for Row {
         let (word, error) = match outcome {
             Outcome::Passed => (&PASSED, None),
             Outcome::Failed(error) => (&FAILED, Some(error.to_string())),
+            Outcome::Malformed(error) => (&FAILED, Some(error.to_string())),
             Outcome::NotMade => (&NOT_MADE, None),
             Outcome::NotApplicable => (&NOT_APPLICABLE, None),
             Outcome::ForChallenge => (&FOR_CHALLENGE, None),
@@ -102,16 +119,6 @@ impl From<Finding> for Row {
         };
         Self { check, word, error, compared }
     }
-}
-
-/// The rows for bytes that are no evidence: parsing makes the first of the checks, and nothing else is made.
-fn malformed(kind: EvidenceKind, error: &EvidenceError) -> Vec<Row> {
-    let failed = Check::of_malformed(kind, error);
-    let row = |check| {
-        let word = if check == failed { &FAILED } else { &NOT_MADE };
-        Row { check, word, error: (check == failed).then(|| error.to_string()), compared: Vec::new() }
-    };
-    Check::of(kind).into_iter().map(row).collect()
 }
 
 fn print(

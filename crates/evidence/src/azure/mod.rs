@@ -104,7 +104,7 @@ impl HclBlob {
 }
 
 /// The report's bytes and the runtime data's.
-fn split_hcl(blob: &[u8]) -> Result<(&[u8], &[u8]), HclError> {
+pub(crate) fn split_hcl(blob: &[u8]) -> Result<(&[u8], &[u8]), HclError> {
     let (header, rest) = split(blob, "the header", HEADER_LEN)?;
     if !header.starts_with(HclBlob::MAGIC) {
         return Err(HclError::Signature);

@@ -141,14 +141,19 @@ impl Report {
     /// # Errors
     /// Each variant of [`ReportError`], for what its name says; the first in the order of the bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, ReportError> {
-        let raw: Box<[u8; Self::LEN]> = match <&[u8; Self::LEN]>::try_from(bytes) {
-            Ok(raw) => Box::new(*raw),
-            Err(_) => return Err(ReportError::Length { expected: Self::LEN, got: bytes.len() }),
-        };
+        let raw: Box<[u8; Self::LEN]> = Box::new(*exact(bytes)?);
         let mut cursor = Cursor { rest: raw.as_slice() };
         let fields = parse_signed(&mut cursor)?;
         let signature = parse_signature(&mut cursor)?;
         Ok(Self { raw, fields, signature })
+    }
+
+    /// The version, of bytes of which no more is asked than that and their length.
+    ///
+    /// # Errors
+    /// [`ReportError::Length`] and [`ReportError::Version`].
+    pub(crate) fn version_of(bytes: &[u8]) -> Result<u32, ReportError> {
+        parse_version(&mut Cursor { rest: exact(bytes)? })
     }
 
     /// The fields.
@@ -172,12 +177,22 @@ impl Report {
     }
 }
 
+/// As many bytes as a report has.
+fn exact(bytes: &[u8]) -> Result<&[u8; Report::LEN], ReportError> {
+    let wrong = ReportError::Length { expected: Report::LEN, got: bytes.len() };
+    bytes.try_into().map_err(|_| wrong)
+}
+
+fn parse_version(cursor: &mut Cursor<'_>) -> Result<u32, ReportError> {
+    match cursor.u32()? {
+        version @ 2..=5 => Ok(version),
+        got => Err(ReportError::Version { got }),
+    }
+}
+
 /// Offsets 0x000 to 0x29f.
 fn parse_signed(cursor: &mut Cursor<'_>) -> Result<ReportFields, ReportError> {
-    let version = match cursor.u32()? {
-        version @ 2..=5 => version,
-        got => return Err(ReportError::Version { got }),
-    };
+    let version = parse_version(cursor)?;
     let fields = ReportFields {
         version,
         guest_svn: cursor.u32()?,

@@ -64,6 +64,11 @@ impl TpmEvidence {
 impl Quote {
     pub(crate) fn parse(sections: &Sections<'_>) -> Result<Self, EvidenceError> {
         let log = sections.optional(Tag::EventLog).map(EventLog::parse).transpose()?;
+        Self::parse_with(sections, log)
+    }
+
+    /// All but the log, which was read before.
+    pub(crate) fn parse_with(sections: &Sections<'_>, log: Option<EventLog>) -> Result<Self, EvidenceError> {
         Ok(Self {
             attest: Attest::parse(sections.required(Tag::Quote)?)?,
             signature: Signature::parse(sections.required(Tag::Signature)?)?,

@@ -10,6 +10,7 @@ mod examine;
 mod folder;
 mod genuine;
 mod logs;
+mod malformed;
 mod pss;
 mod published;
 mod simulated;
