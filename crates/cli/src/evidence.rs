@@ -2,7 +2,7 @@
 //!
 //! `show` believes nothing and says so. `pack` puts the loose files of a quote together. `verify` makes the checks that the
 //! broker makes, prints each with what was compared, those after the first that fails too, and never takes a root from
-//! the directory it is given.
+//! the directory it is given. Files are told by their bytes; what is nothing known is called nothing else.
 
 mod enrolled;
 mod fields;
@@ -30,6 +30,7 @@ use serde_json::{Map, Value};
 use verify::{AnchorError, EndorsementsError, VerifyError};
 
 use crate::file::FileError;
+use part::Format;
 
 /// What to do with evidence.
 #[derive(Debug, Subcommand)]
@@ -153,6 +154,23 @@ pub enum Failure {
     /// The bytes are no evidence.
     #[error(transparent)]
     Evidence(EvidenceError),
+    /// A file seems to be nothing that is read here.
+    #[error("`{}` is not recognised: known are {}", .path.display(), Format::KNOWN)]
+    NotRecognised {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is a part of evidence by itself.
+    #[error(
+        "`{}` is {} by itself, and no evidence: `keyfast evidence pack` puts the parts of evidence into one file",
+        .path.display(), .format.title()
+    )]
+    Loose {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        format: Format,
+    },
     /// Evidence of several parts lacks one.
     #[error("{0}; `keyfast evidence pack` puts its parts into one file")]
     Incomplete(SectionError),
@@ -188,7 +206,11 @@ impl Failure {
     /// The process's exit code: 1 for evidence that is refused, 2 for what keeps it from being judged.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Evidence(_) | Self::Incomplete(_) | Self::Refused(_) => 1,
+            Self::Evidence(_)
+            | Self::Incomplete(_)
+            | Self::Refused(_)
+            | Self::NotRecognised { .. }
+            | Self::Loose { .. } => 1,
             _ => 2,
         }
     }
@@ -208,7 +230,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let part = part::Part::parse(args.kind, &files::read(&args.file)?)?;
+    let (format, bytes) = files::read_known(&args.file, args.kind)?;
+    let part = part::Part::parse(format, &bytes)?;
     let rows = part.rows(args.events);
     if args.json {
         let fields: Map<String, Value> =

@@ -236,6 +236,47 @@ fn a_report_is_examined_though_the_table_behind_it_is_damaged() {
 }
 
 #[test]
+fn what_is_no_evidence_is_not_taken_for_a_report() {
+    let legacy_log = [&[0; 4][..], &[8, 0, 0, 0], &[7; 20], &70_000_u32.to_le_bytes(), &[0; 70_000]].concat();
+    let pcr_values = [&[2, 0, 0, 0, 0x0b, 0, 3, 0xff, 0xff, 0, 0, 0][..], &[0; 2252]].concat();
+    let known = "known are evidence (sev-snp, tpm, azure-vtpm, svsm), an hcl blob, a quote (TPMS_ATTEST), a \
+        signature (TPMT_SIGNATURE), a key (TPM2B_PUBLIC) and an event log\n";
+    for (name, bytes) in [
+        ("empty", &[][..]),
+        ("ek.crt", &[0x30, 0x82, 3, 0xf4, 0x30, 0x82]),
+        ("ak.pem", b"-----BEGIN PUBLIC KEY-----\n"),
+        ("quote.pcrs", &pcr_values),
+    ] {
+        let path = file("unknown", name, bytes);
+        for command in ["show", "verify"] {
+            let output = keyfast("unknown", &[command], &path);
+            assert_eq!((output.status.code(), text(&output).as_str()), (Some(1), ""), "{name}");
+            let said = format!("keyfast: `{}` is not recognised: {known}", path.display());
+            assert_eq!(errors(&output), said);
+        }
+    }
+    let log = file("unknown", "log", &legacy_log);
+    let shown = keyfast("unknown", &["show"], &log);
+    assert_eq!(
+        text(&shown),
+        format!(
+            "event log, not verified\n\nlog_format                      sha1 only  (sha1)\n\
+             log_events                      1\nevents\n     0   0  EV_S_CRTM_VERSION                 {}\n",
+            "07".repeat(20)
+        )
+    );
+    let refused = keyfast("unknown", &["verify", "--json"], &log);
+    let by_itself = "is an event log by itself, and no evidence: `keyfast evidence pack` puts the parts of \
+        evidence into one file";
+    assert_eq!(errors(&refused), format!("keyfast: `{}` {by_itself}\n", log.display()));
+    let json: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    let told = format!("`{}` {by_itself}", log.display());
+    assert_eq!((&json["authenticated"], &json["error"]), (&false.into(), &told.into()));
+    let endless = keyfast("unknown", &["show"], Path::new("/dev/zero"));
+    assert_eq!(errors(&endless), "keyfast: `/dev/zero` is too large: expected at most 1048576 bytes\n");
+}
+
+#[test]
 fn show_prints_every_field_and_believes_nothing() {
     let evidence = evidence("show", &usual().at_provider(CSP_ID));
     let output = keyfast("show", &["show"], &evidence);

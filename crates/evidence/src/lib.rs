@@ -12,8 +12,8 @@
 //!
 //! The container and its sections are specified in `SPEC.md` beside this crate.
 //!
-//! This crate must never panic on any input, allocate more than a small multiple of [`MAX_EVIDENCE`], check a
-//! signature, or change a byte that was signed: what is verified later are the bytes that came in.
+//! This crate must never panic on any input, allocate more than a small multiple of [`MAX_EVIDENCE`] (of
+//! [`tpm::EventLog::MAX_LEN`] for a log by itself), check a signature, or change a byte that was signed: what is verified later are the bytes that came in.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -69,10 +69,12 @@ impl Evidence {
         }
     }
 
-    /// Which kind bytes seem to be: a container by its sections, else an SNP report. For people who look at files; in
-    /// the protocol the kind stands in the transcript.
-    pub fn guess_kind(bytes: &[u8]) -> EvidenceKind {
-        sections::kind_of(bytes).unwrap_or(EvidenceKind::SevSnp)
+    /// Which kind bytes seem to be, so that it can be said what is wrong with them: a container by its sections, or by
+    /// the first if the rest is damaged, a report by its length or by what stands at fixed places. `None` for anything
+    /// else. For people who look at files; in the protocol the kind stands in the transcript.
+    pub fn recognise(bytes: &[u8]) -> Option<EvidenceKind> {
+        let report = || snp::Report::seems(bytes).then_some(EvidenceKind::SevSnp);
+        sections::kind_of(bytes).or_else(report).or_else(|| sections::kind_of_first(bytes))
     }
 
     /// Which kind it is.
@@ -163,6 +165,27 @@ mod tests {
             assert_eq!(report, has_report.then_some(9), "{kind}");
             let quote = evidence.quote().map(|quote| quote.attest.fields().extra_data.clone());
             assert_eq!(quote, has_quote.then_some(vec![9]), "{kind}");
+        }
+    }
+
+    #[test]
+    fn evidence_is_recognised_whole_and_damaged() {
+        for kind in EvidenceKind::ALL {
+            let whole = smallest(kind, 9);
+            assert_eq!(Evidence::recognise(&whole), Some(kind));
+            assert_eq!(Evidence::recognise(&whole[..whole.len() - 1]), Some(kind), "{kind}, cut short");
+        }
+        let mut report = smallest(EvidenceKind::SevSnp, 9);
+        report[0] = 0;
+        assert_eq!(Evidence::recognise(&report), Some(EvidenceKind::SevSnp), "by its length");
+        for (at, got) in [(0, 6), (0x0a, 0), (0x34, 2), (0x210, 1)] {
+            let mut report = [smallest(EvidenceKind::SevSnp, 9), vec![0; 24]].concat();
+            report[at] = got;
+            assert_eq!(Evidence::recognise(&report), Some(EvidenceKind::SevSnp), "{at:#x} set to {got}");
+        }
+        let pcrs = [&[2, 0, 0, 0, 0x0b, 0, 3, 0xff, 0xff, 0, 0, 0][..], &[0; 2000]].concat();
+        for other in [&[][..], b"short", b"-----BEGIN CERTIFICATE-----", &[0; 1200], &[0x30; 1200], &pcrs] {
+            assert_eq!(Evidence::recognise(other), None);
         }
     }
 

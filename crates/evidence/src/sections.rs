@@ -138,6 +138,17 @@ pub(crate) fn kind_of(mut bytes: &[u8]) -> Option<EvidenceKind> {
     kinds.into_iter().find(fits).filter(|_| tags.is_sorted() && !tags.is_empty())
 }
 
+/// The kind of evidence that begins with the first section of these bytes, if that is whole, whatever follows it.
+pub(crate) fn kind_of_first(bytes: &[u8]) -> Option<EvidenceKind> {
+    match split(bytes) {
+        Ok((_, [], _)) | Err(_) => None,
+        Ok((Tag::Report, ..)) => Some(EvidenceKind::Svsm),
+        Ok((Tag::Hcl, ..)) => Some(EvidenceKind::AzureVtpm),
+        Ok((Tag::Ak, ..)) => Some(EvidenceKind::Tpm),
+        Ok(_) => None,
+    }
+}
+
 /// The sections of one piece of evidence.
 #[derive(Debug)]
 pub(crate) struct Sections<'a> {
@@ -298,6 +309,16 @@ mod tests {
             assert_eq!(kind_of(&container(none)), None);
         }
         assert_eq!(kind_of(&[5, 0, 0, 0]), None);
+        for (tag, kind) in [
+            (1, Some(EvidenceKind::Svsm)),
+            (2, Some(EvidenceKind::AzureVtpm)),
+            (5, Some(EvidenceKind::Tpm)),
+            (6, None),
+        ] {
+            assert_eq!(kind_of_first(&[container(&[tag]), vec![99]].concat()), kind);
+            assert_eq!(kind_of_first(&section(tag, b"")), None);
+            assert_eq!(kind_of_first(&section(tag, b"part")[..8]), None);
+        }
         let parts = [(Tag::Ak, &b"key"[..]), (Tag::Quote, b"")];
         assert_eq!(encode_sections(&parts), [section(5, b"key"), section(6, b"")].concat());
     }

@@ -192,7 +192,7 @@ fn report_alone(bytes: &[u8]) -> Result<Evidence, EvidenceError> {
         let blob = HclBlob::parse(bytes)?;
         return Evidence::parse(EvidenceKind::SevSnp, blob.report.as_bytes());
     }
-    let evidence = Evidence::parse(Evidence::guess_kind(bytes), bytes)?;
+    let evidence = Evidence::parse(Evidence::recognise(bytes).unwrap_or(EvidenceKind::SevSnp), bytes)?;
     match evidence.snp() {
         Some(snp) => Evidence::parse(EvidenceKind::SevSnp, snp.report.as_bytes()),
         None => Ok(evidence),

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use claims::EvidenceKind;
 use evidence::azure::HclBlob;
-use evidence::tpm::Public;
+use evidence::tpm::{EventLog, Public};
 use evidence::{Evidence, EvidenceError, MAX_EVIDENCE, Tag, encode_sections};
 use verify::{Endorsements, PemError, TrustAnchors, certificates_from_file};
 
 use super::Failure;
+use super::part::Format;
 use crate::file::{self, FileError};
 
 /// The bytes of a file that may be evidence, or a part of it.
@@ -20,17 +21,33 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(file::read(path, bound(MAX_EVIDENCE))?)
 }
 
+/// The bytes of a file that may be anything known, with what they seem to be: an event log by itself may be longer than
+/// evidence. A kind that is given is believed.
+///
+/// # Errors
+/// [`Failure`] for a file that cannot be read, is too large, or seems to be nothing known.
+pub fn read_known(path: &Path, kind: Option<EvidenceKind>) -> Result<(Format, Vec<u8>), Failure> {
+    let bytes = file::read(path, bound(MAX_EVIDENCE.max(EventLog::MAX_LEN)))?;
+    let format = kind.map(Format::Evidence).or_else(|| Format::of(&bytes));
+    let format = format.ok_or_else(|| Failure::NotRecognised { path: path.to_owned() })?;
+    Ok((format, bytes))
+}
+
 /// Reads a file as evidence, of the kind that its bytes seem to be if none is given. An HCL blob by itself is Azure's
 /// evidence that lacks its quote.
 ///
 /// # Errors
-/// [`Failure`] for a file that cannot be read; within, why its bytes are no evidence.
+/// [`Failure`] for a file that cannot be read, or seems to be no evidence; within, why its bytes are none.
 pub fn read_evidence(path: &Path, kind: Option<EvidenceKind>) -> Result<ReadEvidence, Failure> {
-    let mut bytes = read(path)?;
-    if bytes.starts_with(HclBlob::MAGIC) {
+    let (format, mut bytes) = read_known(path, kind)?;
+    if bytes.starts_with(HclBlob::MAGIC) && kind != Some(EvidenceKind::SevSnp) {
         bytes = encode_sections(&[(Tag::Hcl, &bytes)]);
     }
-    let kind = kind.unwrap_or_else(|| Evidence::guess_kind(&bytes));
+    let kind = match format {
+        Format::Evidence(kind) => kind,
+        Format::Hcl => EvidenceKind::AzureVtpm,
+        format => return Err(Failure::Loose { path: path.to_owned(), format }),
+    };
     let evidence = Evidence::parse(kind, &bytes);
     Ok(ReadEvidence { kind, bytes, evidence })
 }

@@ -5,6 +5,13 @@ use serde_json::{Value, json};
 
 use super::fields::{Row, noted, row};
 
+/// Whether bytes begin as a log does: with an event of PCR 0 and of a type that has a name.
+pub fn begins(bytes: &[u8]) -> bool {
+    let kind = bytes.strip_prefix(&[0; 4]).and_then(|rest| rest.first_chunk::<4>());
+    let kind = kind.map(|kind| u32::from_le_bytes(*kind));
+    bytes.len() >= SHORTEST_EVENT && NAMES.iter().any(|(known, _)| Some(*known) == kind)
+}
+
 /// Format and algorithms of a log, and with `events` a line for each event.
 pub fn rows(log: &EventLog, events: bool) -> Vec<Row> {
     let format = if log.crypto_agile { "crypto-agile" } else { "sha1 only" };
@@ -48,6 +55,8 @@ fn name(kind: u32) -> String {
 }
 
 const DIGEST_COLUMNS: usize = 50;
+/// Bytes of a TCG_PCR_EVENT without data.
+const SHORTEST_EVENT: usize = 32;
 
 const NAMES: [(u32, &str); 34] = [
     (0x01, "EV_POST_CODE"),

@@ -2,8 +2,7 @@
 
 use claims::EvidenceKind;
 use evidence::azure::HclBlob;
-use evidence::snp::Report;
-use evidence::tpm::{Attest, EventLog, Public, Signature};
+use evidence::tpm::{Attest, EventLog, Public, Signature, TpmError};
 use evidence::{Evidence, EvidenceError};
 
 use super::fields::{self, Row};
@@ -25,35 +24,80 @@ pub enum Part {
     Log(EventLog),
 }
 
-impl Part {
-    /// Parses evidence of a kind, or, if none is given, whatever the bytes are.
-    ///
-    /// # Errors
-    /// [`EvidenceError`] of what the bytes most look like: an SNP report if they look like nothing.
-    pub fn parse(kind: Option<EvidenceKind>, bytes: &[u8]) -> Result<Self, EvidenceError> {
-        if let Some(kind) = kind {
-            return Evidence::parse(kind, bytes).map(|evidence| Self::Evidence(evidence.into()));
-        }
+/// Which of these bytes seem to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Evidence of a kind, whole or damaged.
+    Evidence(EvidenceKind),
+    /// An HCL blob.
+    Hcl,
+    /// TPMS_ATTEST of a quote.
+    Quote,
+    /// TPMT_SIGNATURE.
+    Signature,
+    /// TPMT_PUBLIC, sized or not.
+    Key,
+    /// An event log.
+    Log,
+}
+
+impl Format {
+    /// Every format, for people whose file is none of them.
+    pub const KNOWN: &str = "evidence (sev-snp, tpm, azure-vtpm, svsm), an hcl blob, a quote (TPMS_ATTEST), a \
+        signature (TPMT_SIGNATURE), a key (TPM2B_PUBLIC) and an event log";
+
+    /// What the bytes say that they are, by their magic, their length, or what stands at fixed places; `None` if they say
+    /// nothing.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(HclBlob::MAGIC) {
-            return HclBlob::parse(bytes).map(|blob| Self::Hcl(blob.into()));
+            return Some(Self::Hcl);
         }
         if bytes.starts_with(TPM_GENERATED) {
-            return Ok(Self::Quote(Attest::parse(bytes)?));
+            return Some(Self::Quote);
         }
-        let kind = Evidence::guess_kind(bytes);
-        if kind != EvidenceKind::SevSnp || bytes.len() >= Report::LEN && !bytes.starts_with(&[0; 4]) {
-            return Evidence::parse(kind, bytes).map(|evidence| Self::Evidence(evidence.into()));
+        if public(bytes).is_ok() {
+            return Some(Self::Key);
         }
-        if let Ok(key) = Public::parse_sized(bytes).or_else(|_| Public::parse(bytes)) {
-            return Ok(Self::Key(key));
+        if Signature::parse(bytes).is_ok() {
+            return Some(Self::Signature);
         }
-        if let Ok(signature) = Signature::parse(bytes) {
-            return Ok(Self::Signature(signature));
+        if log::begins(bytes) {
+            return Some(Self::Log);
         }
-        if bytes.starts_with(&[0; 4]) {
-            return Ok(Self::Log(EventLog::parse(bytes)?));
+        Evidence::recognise(bytes).map(Self::Evidence)
+    }
+
+    /// What it is called, with its article.
+    pub fn title(self) -> String {
+        match self {
+            Self::Evidence(kind) => format!("{kind} evidence"),
+            Self::Hcl => "an hcl blob".to_owned(),
+            Self::Quote => "a quote".to_owned(),
+            Self::Signature => "a signature".to_owned(),
+            Self::Key => "a key".to_owned(),
+            Self::Log => "an event log".to_owned(),
         }
-        Evidence::parse(kind, bytes).map(|evidence| Self::Evidence(evidence.into()))
+    }
+}
+
+fn public(bytes: &[u8]) -> Result<Public, TpmError> {
+    Public::parse_sized(bytes).or_else(|_| Public::parse(bytes))
+}
+
+impl Part {
+    /// Parses bytes of a format.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] where they are damaged.
+    pub fn parse(format: Format, bytes: &[u8]) -> Result<Self, EvidenceError> {
+        Ok(match format {
+            Format::Evidence(kind) => Self::Evidence(Evidence::parse(kind, bytes)?.into()),
+            Format::Hcl => Self::Hcl(HclBlob::parse(bytes)?.into()),
+            Format::Quote => Self::Quote(Attest::parse(bytes)?),
+            Format::Signature => Self::Signature(Signature::parse(bytes)?),
+            Format::Key => Self::Key(public(bytes)?),
+            Format::Log => Self::Log(EventLog::parse(bytes)?),
+        })
     }
 
     /// What it is, for people.

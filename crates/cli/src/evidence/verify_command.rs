@@ -25,7 +25,13 @@ use super::{Failure, Trust, VerifyArgs, verdict};
 /// [`Failure`]; its exit code says whether the evidence is to blame. What was found is printed before.
 pub fn run(args: &VerifyArgs, style: Style, out: &mut dyn Write) -> Result<(), Failure> {
     let now = args.at.map_or_else(clock, Ok)?;
-    let read = read_evidence(&args.file, args.trust.kind)?;
+    let read = match read_evidence(&args.file, args.trust.kind) {
+        Err(failure @ (Failure::NotRecognised { .. } | Failure::Loose { .. })) => {
+            print(args, style, now, &[], Err(failure.to_string()), out)?;
+            return Err(failure);
+        }
+        read => read?,
+    };
     let evidence = match read.evidence {
         Ok(evidence) => evidence,
         Err(error) => return refuse(args, style, now, (&Parts::read(read.kind, &read.bytes), error), out),

@@ -148,6 +148,20 @@ impl Report {
         Ok(Self { raw, fields, signature })
     }
 
+    /// Whether bytes seem to be a report, perhaps cut short, altered, or with something behind it: they have its length,
+    /// or a small version, and policy or signature algorithm as a report has them.
+    pub(crate) fn seems(bytes: &[u8]) -> bool {
+        let mut head = Cursor { rest: bytes };
+        let fits = |cursor: &mut Cursor<'_>| {
+            let small = (1..=0xff).contains(&cursor.u32()?);
+            let _guest_svn = cursor.u32()?;
+            let policy = parse_policy(cursor).is_ok();
+            let _ids_and_vmpl: [u8; 36] = cursor.take()?;
+            Ok::<_, ReportError>(small && (policy || parse_algorithm(cursor).is_ok()))
+        };
+        bytes.len() == Self::LEN || fits(&mut head).unwrap_or(false)
+    }
+
     /// The version, of bytes of which no more is asked than that and their length.
     ///
     /// # Errors

@@ -56,6 +56,14 @@ pub enum LogError {
         /// Bytes that are left.
         got: usize,
     },
+    /// More bytes than a boot writes.
+    #[error("the event log is too long: expected at most {limit} bytes, got {got}")]
+    TooLong {
+        /// Most bytes allowed.
+        limit: usize,
+        /// Bytes given.
+        got: usize,
+    },
     /// More events than a boot makes.
     #[error("too many events: expected at most {limit}")]
     TooMany {
@@ -91,6 +99,8 @@ pub enum LogError {
 }
 
 impl EventLog {
+    /// Most bytes of a log: 1 MiB. In evidence it shares [`crate::MAX_EVIDENCE`] with the other parts.
+    pub const MAX_LEN: usize = 1024 * 1024;
     /// Most events of a log.
     pub const MAX_EVENTS: usize = 2048;
     /// Most algorithms of a crypto-agile log.
@@ -101,6 +111,10 @@ impl EventLog {
     /// # Errors
     /// Each variant of [`LogError`], for what its name says; the first in the order of the bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, LogError> {
+        let (limit, got) = (Self::MAX_LEN, bytes.len());
+        if got > limit {
+            return Err(LogError::TooLong { limit, got });
+        }
         let mut cursor = Cursor { event: 0, rest: bytes };
         let first = parse_sha1_event(&mut cursor)?;
         match spec_id_body(&first) {
@@ -367,6 +381,12 @@ mod tests {
     fn events_are_counted() {
         let many = vec![sha1_event(0, 4, &[]); EventLog::MAX_EVENTS + 1];
         assert_eq!(refusal(&many), LogError::TooMany { limit: 2048 });
+        let zeros = |len| [vec![0; len]];
+        assert_eq!(
+            refusal(&zeros(EventLog::MAX_LEN + 1)),
+            LogError::TooLong { limit: 1_048_576, got: 1_048_577 }
+        );
+        assert_eq!(refusal(&zeros(EventLog::MAX_LEN)), LogError::TooMany { limit: 2048 });
         assert!(EventLog::parse(&many[1..].concat()).is_ok());
     }
 
