@@ -18,6 +18,7 @@ mod verify_command;
 
 pub(crate) use enrolled::EnrolArgs;
 pub(crate) use style::{Style, Tone, wrap};
+pub(crate) use verdict::record as claims_record;
 pub(crate) use verify_command::authenticate;
 
 use std::io::{self, Write};
@@ -79,7 +80,7 @@ pub struct VerifyArgs {
     file: PathBuf,
     #[command(flatten)]
     trust: Trust,
-    /// Print JSON
+    /// Print JSON: `claims` is what `guest` is in a case of a policy
     #[arg(long)]
     json: bool,
     /// At which time the certificates must be valid: `2026-11-22T09:30:00Z`, `2026-11-22` or seconds since 1970

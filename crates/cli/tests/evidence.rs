@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 
 use claims::snp::Product;
-use claims::{ReportData, UnixTime};
+use claims::{ClaimsRecord, ReportData, UnixTime};
+use policy::case::ClaimsJson;
 use serde_json::Value;
 use simtee::{GuestSpec, Revoked, SimHost, field};
 
@@ -152,8 +153,9 @@ fn programs_get_json_of_what_is_right_and_wrong() {
     assert_eq!(right["checks"].as_array().unwrap().len(), 18);
     assert_eq!(right["checks"][3]["outcome"], "pass");
     assert_eq!(right["checks"][13]["outcome"], "policy");
-    assert_eq!((&right["claims"]["product"], &right["claims"]["simulated"]), (&"Genoa".into(), &true.into()));
-    assert_eq!(right["claims"]["crl_issued"], Value::Null);
+    let claims = &right["claims"];
+    assert_eq!((&claims["snp"]["product"], &claims["simulated"]), (&"Genoa".into(), &true.into()));
+    assert_eq!(claims["snp"]["crl_issued"], Value::Null);
 
     let wrong = keyfast("json", &["verify", "--json", "--require-crl"], &evidence);
     assert_eq!(wrong.status.code(), Some(1));
@@ -274,6 +276,31 @@ fn what_is_no_evidence_is_not_taken_for_a_report() {
     assert_eq!((&json["authenticated"], &json["error"]), (&false.into(), &told.into()));
     let endless = keyfast("unknown", &["show"], Path::new("/dev/zero"));
     assert_eq!(errors(&endless), "keyfast: `/dev/zero` is too large: expected at most 1048576 bytes\n");
+}
+
+#[test]
+fn claims_are_those_of_a_case() {
+    let evidence = evidence("claims", &usual());
+    let json: Value =
+        serde_json::from_slice(&keyfast("claims", &["verify", "--json"], &evidence).stdout).unwrap();
+    let claims: ClaimsJson = serde_json::from_value(json["claims"].clone()).unwrap();
+    let record = ClaimsRecord::try_from(claims).unwrap();
+    let snp = record.snp.unwrap();
+    let tcb = GuestSpec::default_tcb(Product::Genoa);
+    assert_eq!([snp.reported_tcb, snp.launch_tcb, snp.committed_tcb, snp.current_tcb], [tcb; 4]);
+    assert_eq!(
+        (snp.vmpl, snp.measurement, snp.report_data),
+        (0, GuestSpec::default_measurement(), ReportData([7; 64]))
+    );
+    assert!(record.simulated && record.snp_fresh && record.tpm.is_none());
+    let tcb = serde_json::json!({ "fmc": null, "bootloader": tcb.bootloader, "tee": tcb.tee, "snp": tcb.snp, "microcode": tcb.microcode });
+    assert_eq!(json["claims"]["snp"]["reported_tcb"], tcb);
+    assert!(json["not_after"].is_string() && json["claims"].get("not_after").is_none());
+    let shown: Value =
+        serde_json::from_slice(&keyfast("claims", &["show", "--json"], &evidence).stdout).unwrap();
+    for name in ["reported_tcb", "launch_tcb", "committed_tcb", "current_tcb"] {
+        assert_eq!(shown[name], tcb, "{name}");
+    }
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 
 use claims::snp::Product;
-use claims::{ReportData, UnixTime};
+use claims::{ClaimsRecord, ReportData, UnixTime};
+use policy::case::ClaimsJson;
 use serde_json::Value;
 use simtee::vtpm::log::BootSpec;
 use simtee::vtpm::{KeySpec, Quote, VTpm, evidence as parts};
@@ -175,6 +176,13 @@ fn azures_evidence_and_its_blob_are_recognised() {
     let said = "keyfast: evidence of kind azure-vtpm lacks the section `quote`; `keyfast evidence pack` puts its \
         parts into one file\n";
     assert_eq!(String::from_utf8(alone.stderr).unwrap(), said);
+    let json: Value =
+        serde_json::from_slice(&keyfast(&folder, &["verify", "--json", "evidence.bin"]).stdout).unwrap();
+    let record =
+        ClaimsRecord::try_from(serde_json::from_value::<ClaimsJson>(json["claims"].clone()).unwrap());
+    let tpm = record.unwrap().tpm.unwrap();
+    assert_eq!(tpm.paravisor.unwrap().vm_id, VM_ID);
+    assert_eq!(json["claims"]["tpm"]["reset_count"], tpm.reset_count);
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct Row {
     /// Its value; bytes in hexadecimal.
     pub value: Value,
     note: String,
+    /// What people read in place of the value, where that is an object.
+    text: Option<String>,
     /// Lines that people read in place of the value, below the name.
     lines: Vec<String>,
 }
@@ -23,7 +25,7 @@ pub struct Row {
 impl Row {
     /// A list: programs read the value, people these lines below the name.
     pub fn below(name: &'static str, value: impl Into<Value>, lines: Vec<String>) -> Self {
-        Self { name, value: value.into(), note: String::new(), lines }
+        Self { name, value: value.into(), note: String::new(), text: None, lines }
     }
 
     /// Prints the row within 100 columns; long strings go on below each other.
@@ -36,6 +38,7 @@ impl Row {
             return self.lines.iter().try_for_each(|line| print_below(line, out));
         }
         let text = match &self.value {
+            _ if self.text.is_some() => self.text.clone().unwrap_or_default(),
             Value::String(text) => text.clone(),
             Value::Bool(set) => if *set { "yes" } else { "no" }.to_owned(),
             Value::Null => "-".to_owned(),
@@ -68,11 +71,11 @@ impl Row {
 }
 
 pub(super) fn row(name: &'static str, value: impl Into<Value>) -> Row {
-    Row { name, value: value.into(), note: String::new(), lines: Vec::new() }
+    noted(name, value, "")
 }
 
 pub(super) fn noted(name: &'static str, value: impl Into<Value>, note: impl Into<String>) -> Row {
-    Row { name, value: value.into(), note: note.into(), lines: Vec::new() }
+    Row { name, value: value.into(), note: note.into(), text: None, lines: Vec::new() }
 }
 
 /// Every field of the report, in the order of the report, then the certificates.
@@ -187,10 +190,14 @@ fn cpu_rows(fields: &ReportFields) -> [Row; 2] {
     [noted("cpuid", cpu, "family/model/stepping, hexadecimal"), noted("product", product, "by cpuid")]
 }
 
-/// A TCB version: its bytes, and their parts in the layout that the CPU suggests.
+/// A TCB version, in the layout that the CPU suggests: for programs its parts, for people its bytes as well.
 fn tcb_row(name: &'static str, raw: [u8; 8], fields: &ReportFields) -> Row {
     let product = fields.cpuid.and_then(product_of_cpu).unwrap_or(Product::Milan);
-    noted(name, hex::encode(raw), Tcb::from_report_bytes(raw, product).to_string())
+    let tcb = Tcb::from_report_bytes(raw, product);
+    let Tcb { fmc, bootloader, tee, snp, microcode } = tcb;
+    let parts =
+        json!({ "fmc": fmc, "bootloader": bootloader, "tee": tee, "snp": snp, "microcode": microcode });
+    Row { text: Some(hex::encode(raw)), ..noted(name, parts, tcb.to_string()) }
 }
 
 fn firmware((major, minor, build): (u8, u8, u8)) -> String {

@@ -1,11 +1,12 @@
 //! What `keyfast evidence verify` says of evidence that is authenticated.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use claims::UnixTime;
 use claims::snp::SnpClaims;
-use claims::tpm::{AkBinding, BootClaims, TpmClaims};
-use serde_json::{Value, json};
+use claims::tpm::{AkBinding, TpmClaims};
+use claims::{ClaimsRecord, ConfigDigest, Suite, UnixTime};
+use policy::case::ClaimsJson;
+use serde_json::Value;
 use verify::Authenticated;
 
 use super::Failure;
@@ -87,53 +88,26 @@ fn print_tpm(tpm: &TpmClaims, style: Style, out: &mut dyn Write) -> Result<(), F
     Ok(())
 }
 
-/// The claims, for programs.
-pub fn json(authenticated: &Authenticated) -> Value {
-    let snp = authenticated.snp();
-    let tpm = authenticated.tpm();
-    json!({
-        "evidence": authenticated.evidence().name(),
-        "simulated": authenticated.simulated(),
-        "os_binding": authenticated.os_binding().name(),
-        "guest_identity": authenticated.guest_identity().name(),
-        "product": snp.map(|snp| snp.product.name()),
-        "measurement": snp.map(|snp| snp.measurement.to_string()),
-        "reported_tcb": snp.map(|snp| snp.reported_tcb.to_string()),
-        "debug_allowed": snp.map(|snp| snp.policy.debug_allowed()),
-        "provisional_firmware": snp.map(SnpClaims::is_provisional),
-        "signing_key": snp.map(|snp| snp.signing_key.name()),
-        "chip_id": snp.and_then(|snp| snp.chip_id).map(|chip| chip.to_string()),
-        "csp_id": snp.and_then(|snp| snp.csp_id.clone()),
-        "crl_issued": snp.and_then(|snp| snp.crl_issued).map(|time| time.to_string()),
-        "ak_binding": tpm.map(|tpm| tpm.ak_binding.name()),
-        "ak_name": tpm.and_then(|tpm| tpm.ak_name.as_ref()).map(ToString::to_string),
-        "vm_id": tpm.and_then(|tpm| tpm.paravisor.as_ref()).map(|paravisor| paravisor.vm_id.clone()),
-        "pcr_bank": tpm.map(|tpm| tpm.bank.name()),
-        "pcrs": tpm.map(|tpm| {
-            let pcr = |(index, value): (&u8, &claims::tpm::Digest)| (index.to_string(), value.to_string().into());
-            Value::Object(tpm.pcrs.iter().map(pcr).collect())
-        }),
-        "boot": tpm.and_then(|tpm| tpm.boot.as_ref()).map(boot_json),
-        "not_after": authenticated.not_after().to_string(),
-    })
+/// The claims, for programs: as `guest` in a case of policies has them, so that they can be put into one. What a guest
+/// says beside its evidence nobody said here: `suite` and `config` are what a case has that does not name them.
+pub fn json(authenticated: &Authenticated) -> Result<Value, Failure> {
+    let record = record(authenticated, ConfigDigest([0; 32]), Suite::XWing);
+    Ok(serde_json::to_value(ClaimsJson::from(&record)).map_err(io::Error::from)?)
 }
 
-fn boot_json(boot: &BootClaims) -> Value {
-    let section = |(name, digest): &(String, claims::tpm::Digest)| json!([name, digest.to_string()]);
-    let text = |digest: &claims::tpm::Digest| digest.to_string();
-    json!({
-        "secure_boot": boot.secure_boot,
-        "pk": boot.pk.map(|digest| digest.to_string()),
-        "kek": boot.kek.map(|digest| digest.to_string()),
-        "db": boot.db.map(|digest| digest.to_string()),
-        "dbx": boot.dbx.map(|digest| digest.to_string()),
-        "applications": boot.applications.iter().map(text).collect::<Vec<_>>(),
-        "sections": boot.sections.iter().map(section).collect::<Vec<_>>(),
-        "command_line": boot.command_line.as_ref().map(text),
-        "initrd": boot.initrd.as_ref().map(text),
-        "phases": boot.phases,
-        "boot_services_exited": boot.boot_services_exited,
-    })
+/// The claims as policies get them, of a guest that would have asked with this configuration and suite.
+pub fn record(authenticated: &Authenticated, config: ConfigDigest, suite: Suite) -> ClaimsRecord {
+    ClaimsRecord {
+        evidence: authenticated.evidence(),
+        simulated: authenticated.simulated(),
+        snp_fresh: authenticated.snp_fresh(),
+        os_binding: authenticated.os_binding(),
+        guest_identity: authenticated.guest_identity(),
+        config,
+        suite,
+        snp: authenticated.snp().cloned(),
+        tpm: authenticated.tpm().cloned(),
+    }
 }
 
 const TEXT_COLUMNS: usize = 64;

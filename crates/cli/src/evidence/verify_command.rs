@@ -136,7 +136,7 @@ fn print(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     if args.json {
-        writeln!(out, "{:#}", json(now, rows, &verdict))?;
+        writeln!(out, "{:#}", json(now, rows, &verdict)?)?;
         return Ok(());
     }
     for row in rows {
@@ -165,7 +165,7 @@ fn print_row(row: &Row, style: Style, out: &mut dyn Write) -> Result<(), Failure
     Ok(())
 }
 
-fn json(now: UnixTime, rows: &[Row], verdict: &Result<&Authenticated, String>) -> Value {
+fn json(now: UnixTime, rows: &[Row], verdict: &Result<&Authenticated, String>) -> Result<Value, Failure> {
     let checks = rows.iter().map(|row| {
         json!({
             "check": row.check.id(),
@@ -175,13 +175,15 @@ fn json(now: UnixTime, rows: &[Row], verdict: &Result<&Authenticated, String>) -
             "compared": row.compared,
         })
     });
-    json!({
+    let believed = verdict.as_ref().ok();
+    Ok(json!({
         "authenticated": verdict.is_ok(),
         "at": now.to_string(),
+        "not_after": believed.map(|authenticated| authenticated.not_after().to_string()),
         "error": verdict.as_ref().err(),
         "checks": checks.collect::<Vec<Value>>(),
-        "claims": verdict.as_ref().ok().map(|authenticated| verdict::json(authenticated)),
-    })
+        "claims": believed.map(|authenticated| verdict::json(authenticated)).transpose()?,
+    }))
 }
 
 fn clock() -> Result<UnixTime, Failure> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use claims::{ClaimsRecord, UnixTime};
 
 use super::file::VerifyCase;
-use crate::evidence::{EnrolArgs, Trust, authenticate};
+use crate::evidence::{EnrolArgs, Trust, authenticate, claims_record};
 
 /// What the verifier makes of the evidence in this file, named from the case's folder.
 pub(super) fn record(
@@ -34,15 +34,5 @@ pub(super) fn record(
     };
     let file = folder.join(file);
     let authenticated = authenticate(&file, &trust, now).map_err(|why| why.to_string())?;
-    Ok(ClaimsRecord {
-        evidence: authenticated.evidence(),
-        simulated: authenticated.simulated(),
-        snp_fresh: authenticated.snp_fresh(),
-        os_binding: authenticated.os_binding(),
-        guest_identity: authenticated.guest_identity(),
-        config: claims::ConfigDigest(verify.config.0),
-        suite: verify.suite,
-        snp: authenticated.snp().cloned(),
-        tpm: authenticated.tpm().cloned(),
-    })
+    Ok(claims_record(&authenticated, claims::ConfigDigest(verify.config.0), verify.suite))
 }
