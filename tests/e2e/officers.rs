@@ -127,6 +127,8 @@ fn no_image_is_admitted_without_enough_officers() {
     office.admit("next");
     // Whoever runs the broker alone: signatures of what was before, none, one, one and a stranger's.
     assert!(refused(&office.load()).contains("bundle.toml` is about other policies"));
+    let run = sign(&bob);
+    assert!(run.code == Some(1) && run.stderr.contains("than those beside it"), "{run}");
     bundle(&office);
     let run = office.load();
     assert!(refused(&run).contains("bundle.toml.sig"), "{run}");

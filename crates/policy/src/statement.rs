@@ -20,6 +20,8 @@ pub struct BundleStatement {
     digest: String,
     /// The digest of schema and policies alone: 64 hexadecimal digits.
     rules: String,
+    /// The policies, by their files' names without `.cedar`: for officers, who compare the digests with their own files.
+    pub policies: Vec<String>,
     /// What was proven of exactly these texts, if anything was.
     pub proof: Option<ProofRecord>,
 }
@@ -110,9 +112,14 @@ impl BundleStatement {
     /// What those are for.
     pub const REFERENCE_NAMESPACE: &'static str = "keyfast-references";
 
-    /// About these texts.
-    pub fn new(serial: u64, digest: PolicyDigest, rules: PolicyDigest, proof: Option<ProofRecord>) -> Self {
-        Self { version: 1, serial, digest: digest.to_string(), rules: rules.to_string(), proof }
+    /// About the texts of these digests: the whole bundle's, and that of its rules alone.
+    pub fn new(
+        serial: u64,
+        policies: Vec<String>,
+        (digest, rules): (PolicyDigest, PolicyDigest),
+        proof: Option<ProofRecord>,
+    ) -> Self {
+        Self { version: 1, serial, digest: digest.to_string(), rules: rules.to_string(), policies, proof }
     }
 
     /// Reads the file.
@@ -161,7 +168,8 @@ mod tests {
             held: vec!["never/debug".to_owned()],
             failed: Vec::new(),
         };
-        let statement = BundleStatement::new(7, digest, rules, Some(proof));
+        let policies = vec!["operators".to_owned(), "snp-production".to_owned()];
+        let statement = BundleStatement::new(7, policies, (digest, rules), Some(proof));
         assert_eq!(BundleStatement::parse(&statement.to_text().unwrap()), Ok(statement.clone()));
         assert!(statement.is_about(digest, rules, true) && statement.is_about(other, rules, false));
         assert!(!statement.is_about(other, rules, true) && !statement.is_about(digest, other, false));
@@ -169,8 +177,8 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused() {
-        let text =
-            BundleStatement::new(1, PolicyDigest([0; 32]), PolicyDigest([0; 32]), None).to_text().unwrap();
+        let digest = PolicyDigest([0; 32]);
+        let text = BundleStatement::new(1, Vec::new(), (digest, digest), None).to_text().unwrap();
         let later = BundleStatement::parse(&text.replace("version = 1", "version = 2"));
         assert_eq!(later, Err(StatementError::Version { got: 2 }));
         let extra = BundleStatement::parse(&format!("{text}extra = 1\n")).unwrap_err();

@@ -171,6 +171,15 @@ pub enum CommitError {
         /// Of these.
         got: u64,
     },
+    /// A signed policy has the serial numbers of the active one, and is another.
+    #[error(
+        "the policies have the serial number of those in force, {serial}, and are others; count it up with `keyfast policy \
+         bundle`, or with `keyfast reference` where values changed, and have them signed"
+    )]
+    PolicySerial {
+        /// The serial number of both.
+        serial: u64,
+    },
     /// Too many requests wait; try again later.
     #[error("too many requests wait to be written")]
     Overloaded,

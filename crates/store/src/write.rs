@@ -131,7 +131,8 @@ pub(crate) fn active_policy(connection: &Connection) -> Result<Option<PolicyDige
     digest.map(|bytes| bytes.try_into().map(PolicyDigest)).transpose().map_err(damaged)
 }
 
-/// Refuses a policy that is older than the active one.
+/// Refuses a policy that is older than the active one, and one that officers signed under the same numbers: of two such,
+/// whoever runs the broker could choose.
 fn check_newer(connection: &Connection, new: &Activation) -> Result<(), CommitError> {
     let sql = "SELECT bundle_serial, references_serial FROM policy_epoch ORDER BY epoch DESC LIMIT 1";
     let serials = |row: &rusqlite::Row<'_>| Ok((uint(row.get(0)?), uint(row.get(1)?)));
@@ -144,6 +145,10 @@ fn check_newer(connection: &Connection, new: &Activation) -> Result<(), CommitEr
     }
     if new.references_serial < references {
         return older("reference values", references, new.references_serial);
+    }
+    let same = (new.bundle_serial, new.references_serial) == (bundle, references);
+    if same && bundle > 0 && active_policy(connection)?.is_some_and(|active| active != new.digest) {
+        return Err(CommitError::PolicySerial { serial: bundle });
     }
     Ok(())
 }

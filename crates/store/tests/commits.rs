@@ -282,8 +282,13 @@ fn a_policy_that_is_older_does_not_become_the_active_one() {
             Some(Activation { digest: PolicyDigest([digest; 32]), bundle_serial, references_serial });
         bench.submit(Transaction { activate, ..transaction(n) }).map(drop)
     };
-    submit(1, 1, 3, 7).unwrap();
+    // Nobody counts what nobody signs.
+    submit(0, 1, 0, 7).unwrap();
+    submit(1, 2, 0, 7).unwrap();
     submit(2, 2, 3, 7).unwrap();
+    submit(5, 2, 3, 7).unwrap();
+    let same = submit(3, 3, 3, 7).unwrap_err();
+    assert!(matches!(same, CommitError::PolicySerial { serial: 3 }), "{same}");
     let older = |what, expected, got| CommitError::PolicyOlder { what, expected, got }.to_string();
     assert_eq!(submit(3, 3, 2, 8).unwrap_err().to_string(), older("policies", 3, 2));
     assert_eq!(submit(3, 3, 4, 6).unwrap_err().to_string(), older("reference values", 7, 6));

@@ -63,7 +63,8 @@ fn officers(corpus: &Corpus) {
         failed: Vec::new(),
     };
     for (name, proof) in [("proven", Some(proof)), ("plain", None)] {
-        let statement = BundleStatement::new(3, digest, digest, proof).to_text().unwrap();
+        let policies = vec!["snp-production".to_owned()];
+        let statement = BundleStatement::new(3, policies, (digest, digest), proof).to_text().unwrap();
         corpus.put("bundle_statement", name, statement.as_bytes());
     }
     for (at, signer) in signers().iter().enumerate() {

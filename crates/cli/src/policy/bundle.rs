@@ -51,7 +51,8 @@ pub fn make(args: &Make, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let failed = proof.as_ref().map_or(0, |proof| proof.failed.len());
     let path = args.chosen.dir.join(BundleStatement::FILE);
     let serial = args.serial.map_or_else(|| next_serial(&path), Ok)?;
-    let statement = BundleStatement::new(serial, digest, rules, proof);
+    let names = policies.iter().map(|file| file.name.clone()).collect();
+    let statement = BundleStatement::new(serial, names, (digest, rules), proof);
     let text =
         statement.to_text().map_err(|source| PolicyFailure::Statement { path: path.clone(), source })?;
     let write = |source| FolderError::Write { path: path.clone(), source };
@@ -105,6 +106,17 @@ pub fn sign(args: &Sign, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let text = folder::read(&path)?;
     let statement = BundleStatement::parse(&text);
     let statement = statement.map_err(|source| PolicyFailure::Statement { path: path.clone(), source })?;
+    // Officers answer for the files that they have before them, not for digests that somebody wrote down.
+    let chosen = Chosen::of(&args.dir, statement.policies.clone());
+    let policies = chosen.policies()?;
+    let bundle = chosen.bundle(&policies)?;
+    if !statement.is_about(bundle.digest(), bundle.rules_digest(), true) {
+        return Err(PolicyFailure::OtherTexts { path });
+    }
+    for file in &policies {
+        writeln!(out, "policy    {}", file.name)?;
+    }
+    writeln!(out, "digest    {}", bundle.digest())?;
     let signatures = args.dir.join(BundleStatement::SIGNATURES);
     signing::sign(&path, &signatures, BundleStatement::NAMESPACE, &args.key)?;
     let proof = match &statement.proof {

@@ -107,7 +107,7 @@ pub enum Command {
         keyfast policy load"
     )]
     Bundle(bundle::Make),
-    /// Sign bundle.toml as a policy officer
+    /// Sign bundle.toml as a policy officer, if it is about the files beside it
     Sign(bundle::Sign),
     /// Have the broker put its policies in force as their files are now
     #[command(
@@ -196,6 +196,12 @@ pub enum PolicyFailure {
         path: PathBuf,
         /// Why.
         source: policy::StatementError,
+    },
+    /// What officers sign is about other files than are there.
+    #[error("`{}` is about other policies or reference values than those beside it; run `keyfast policy bundle` again", path.display())]
+    OtherTexts {
+        /// The file.
+        path: PathBuf,
     },
     /// It was not signed.
     #[error(transparent)]

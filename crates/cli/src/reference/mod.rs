@@ -297,8 +297,7 @@ fn set(admin: &Admin, args: &Set, out: &mut dyn Write) -> Result<(), ReferenceFa
     let values = file.named(&args.which)?;
     // Of the states that grant nothing; a value that grants nothing as it is takes nothing from anybody.
     if matches!(args.state.as_str(), "trial" | "denied") && !args.force {
-        let granting: Vec<_> =
-            values.iter().filter(|v| ["active", "retiring"].contains(&&v.state[..])).collect();
+        let granting: Vec<_> = values.iter().filter(|v| ["active", "retiring"].contains(&v.state)).collect();
         if !granting.is_empty() {
             let used = args.seen.uses(admin, &file.manifest)?;
             granting.into_iter().try_for_each(|value| unused(value, &used))?;
