@@ -107,7 +107,7 @@ pub fn sign(args: &Sign, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let statement = BundleStatement::parse(&text);
     let statement = statement.map_err(|source| PolicyFailure::Statement { path: path.clone(), source })?;
     // Officers answer for the files that they have before them, not for digests that somebody wrote down.
-    let chosen = Chosen::of(&args.dir, statement.policies.clone());
+    let chosen = Chosen::of(&args.dir, &statement.policies);
     let policies = chosen.policies()?;
     let bundle = chosen.bundle(&policies)?;
     if !statement.is_about(bundle.digest(), bundle.rules_digest(), true) {

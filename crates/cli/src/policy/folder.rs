@@ -118,11 +118,6 @@ impl Chosen {
         if is_there { Self { names: vec![name.to_owned()], ..self.clone() } } else { self.clone() }
     }
 
-    /// These policies of a directory.
-    pub fn of(dir: &Path, names: Vec<String>) -> Self {
-        Self { names, dir: dir.to_owned() }
-    }
-
     /// The same choice in another directory.
     pub fn in_directory(&self, dir: &Path) -> Self {
         Self { dir: dir.to_owned(), ..self.clone() }
