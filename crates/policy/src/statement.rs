@@ -3,6 +3,8 @@
 //! `bundle.toml` beside the policies. It decides nothing: the texts that a broker loads must have the digest that stands
 //! here, and the signatures are over these bytes.
 
+use std::collections::BTreeSet;
+
 use claims::PolicyDigest;
 use serde::{Deserialize, Serialize};
 
@@ -63,14 +65,19 @@ impl ProofRecord {
         "never/tcb-under-floor-microcode",
     ];
 
-    /// The names of the properties of one rule: that it can apply, and that it never errs.
-    pub fn of_rule(rule: &str) -> [String; 2] {
-        [format!("applies: {rule}"), format!("never errs: {rule}")]
+    /// The name of the property that a rule can apply.
+    pub fn applies(rule: &str) -> String {
+        format!("applies: {rule}")
+    }
+
+    /// The name of the property that a rule never errs.
+    pub fn never_errs(rule: &str) -> String {
+        format!("never errs: {rule}")
     }
 
     /// The first thing that must hold of a bundle with these rules and that this does not show.
     pub fn lacks<'a>(&self, rules: impl IntoIterator<Item = &'a str>) -> Option<String> {
-        let of_rules = rules.into_iter().flat_map(Self::of_rule);
+        let of_rules = rules.into_iter().flat_map(|rule| [Self::applies(rule), Self::never_errs(rule)]);
         let mut all = Self::INVARIANTS.into_iter().map(str::to_owned).chain(of_rules);
         all.find(|id| !self.held.contains(id))
     }
@@ -91,6 +98,15 @@ pub enum StatementError {
     Malformed {
         /// What is wrong, with line and column.
         message: String,
+    },
+    /// A policy has a name that is none, or stands there twice: each file is read once.
+    #[error(
+        "a policy in a bundle's statement has the name `{}`: expected names of files, each once",
+        printable(name)
+    )]
+    Name {
+        /// The name.
+        name: String,
     },
     /// Another version of the format.
     #[error("unknown version of a bundle's statement: expected 1, got {got}")]
@@ -134,6 +150,12 @@ impl BundleStatement {
             toml::from_str(text).map_err(|error| StatementError::Malformed { message: error.to_string() })?;
         if statement.version != 1 {
             return Err(StatementError::Version { got: statement.version });
+        }
+        let mut seen = BTreeSet::new();
+        for name in &statement.policies {
+            if name.is_empty() || name.contains('/') || !seen.insert(name) {
+                return Err(StatementError::Name { name: name.clone() });
+            }
         }
         Ok(statement)
     }
@@ -183,6 +205,11 @@ mod tests {
         assert_eq!(later, Err(StatementError::Version { got: 2 }));
         let extra = BundleStatement::parse(&format!("{text}extra = 1\n")).unwrap_err();
         assert!(extra.to_string().contains("unknown field `extra`"), "{extra}");
+        for (names, wrong) in [("['a', 'b', 'a']", "a"), ("['a', '../a']", "../a"), ("['']", "")] {
+            let named =
+                BundleStatement::parse(&text.replace("policies = []", &format!("policies = {names}")));
+            assert_eq!(named, Err(StatementError::Name { name: wrong.to_owned() }));
+        }
         let padded = |bytes: usize| text.clone() + &" ".repeat(bytes - text.len());
         assert!(BundleStatement::parse(&padded(65_536)).is_ok());
         let long = BundleStatement::parse(&padded(65_537)).unwrap_err();

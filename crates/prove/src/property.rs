@@ -57,14 +57,8 @@ impl Property<'_> {
     pub fn id(&self) -> String {
         match self {
             Self::Never(never) => never.id.clone(),
-            Self::EveryRuleApplies(rule) => {
-                let [applies, _] = ProofRecord::of_rule(rule);
-                applies
-            }
-            Self::NoRuleErrs(rule) => {
-                let [_, errs] = ProofRecord::of_rule(rule);
-                errs
-            }
+            Self::EveryRuleApplies(rule) => ProofRecord::applies(rule),
+            Self::NoRuleErrs(rule) => ProofRecord::never_errs(rule),
             Self::NoLooser(_) => "permits nothing new".to_owned(),
         }
     }
