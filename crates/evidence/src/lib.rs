@@ -13,7 +13,8 @@
 //! The container and its sections are specified in `SPEC.md` beside this crate.
 //!
 //! This crate must never panic on any input, allocate more than a small multiple of [`MAX_EVIDENCE`] (of
-//! [`tpm::EventLog::MAX_LEN`] for a log by itself), check a signature, or change a byte that was signed: what is verified later are the bytes that came in.
+//! [`tpm::EventLog::MAX_LEN`] for a log by itself), check a signature, or change a byte that was signed: what is verified
+//! later are the bytes that came in.
 
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -201,11 +201,10 @@ struct Question<'a> {
 impl Question<'_> {
     async fn never(&mut self, never: &Never) -> Result<Verdict, ProveError> {
         if !self.may_permit(never).await? {
-            let who = never.who;
-            let holds = self.may_hold(never).await?;
-            return holds
-                .then_some(Verdict::Holds)
-                .ok_or_else(|| ProveError::Empty { id: never.id.clone(), who });
+            if !self.may_hold(never).await? {
+                return Err(ProveError::Empty { id: never.id.clone(), who: never.who });
+            }
+            return Ok(Verdict::Holds);
         }
         let narrowed = self.where_asked(never)?;
         let reads = Reads::of(self.set, &[&never.when])?;

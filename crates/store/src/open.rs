@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::schema::{
-    APPLICATION_ID, CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6, SCHEMA_VERSION, TABLES,
-};
+use crate::schema::{APPLICATION_ID, SCHEMA_VERSION, TABLES, VERSIONS};
 use crate::{OpenError, Reader, StorageError};
 
 /// How much the store keeps.
@@ -149,20 +147,18 @@ fn check_identity(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
         connection.query_row("SELECT version FROM version", [], |row| row.get(0)).map_err(blame)?;
     match version {
         SCHEMA_VERSION => Ok(()),
-        1 => upgrade(connection, &[CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6]).map_err(blame),
-        2 => upgrade(connection, &[CREATE_3, CREATE_4, CREATE_5, CREATE_6]).map_err(blame),
-        3 => upgrade(connection, &[CREATE_4, CREATE_5, CREATE_6]).map_err(blame),
-        4 => upgrade(connection, &[CREATE_5, CREATE_6]).map_err(blame),
-        5 => upgrade(connection, &[CREATE_6]).map_err(blame),
         0 => Err(OpenError::Damaged { path: path.to_owned(), what: "version 0".to_owned() }),
+        older if older < SCHEMA_VERSION => {
+            let missing = VERSIONS.get(older as usize..).unwrap_or_default();
+            upgrade(connection, missing).map_err(blame)
+        }
         found => Err(OpenError::Newer { path: path.to_owned(), found, supported: SCHEMA_VERSION }),
     }
 }
 
 fn create_tables(connection: &mut Connection) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
-    let all = [CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6];
-    all.into_iter().try_for_each(|sql| transaction.execute_batch(sql))?;
+    VERSIONS.into_iter().try_for_each(|sql| transaction.execute_batch(sql))?;
     transaction.execute("INSERT INTO version (version) VALUES (?1)", [SCHEMA_VERSION])?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()

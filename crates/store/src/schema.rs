@@ -13,7 +13,7 @@ pub const SCHEMA_VERSION: u32 = 6;
 pub(crate) const APPLICATION_ID: u32 = 0x4b46_5354;
 
 /// Makes the tables of an empty database. Run in one transaction.
-pub(crate) const CREATE: &str = "
+const CREATE: &str = "
 CREATE TABLE version (version INTEGER NOT NULL) STRICT;
 CREATE TABLE leaf (
     idx         INTEGER PRIMARY KEY,
@@ -63,7 +63,7 @@ CREATE INDEX refusal_request ON refusal (request);
 ";
 
 /// Makes what version 2 has and version 1 has not.
-pub(crate) const CREATE_2: &str = "
+const CREATE_2: &str = "
 CREATE TABLE attestation_key (
     name      BLOB PRIMARY KEY,
     binding   TEXT NOT NULL,
@@ -78,7 +78,7 @@ CREATE TABLE attestation_key (
 ";
 
 /// Makes what version 3 has and version 2 has not.
-pub(crate) const CREATE_3: &str = "
+const CREATE_3: &str = "
 ALTER TABLE key ADD COLUMN ring TEXT NOT NULL DEFAULT 'default';
 ALTER TABLE key ADD COLUMN region TEXT;
 ALTER TABLE key ADD COLUMN release_policy TEXT;
@@ -88,7 +88,7 @@ ALTER TABLE policy_epoch ADD COLUMN references_serial INTEGER NOT NULL DEFAULT 0
 ";
 
 /// Makes what version 4 has and version 3 has not.
-pub(crate) const CREATE_4: &str = "
+const CREATE_4: &str = "
 CREATE TABLE claims (
     leaf  INTEGER PRIMARY KEY,
     at    INTEGER NOT NULL,
@@ -99,7 +99,7 @@ CREATE INDEX claims_at ON claims (at);
 ";
 
 /// Makes what version 5 has and version 4 has not.
-pub(crate) const CREATE_5: &str = "
+const CREATE_5: &str = "
 CREATE TABLE vouched_tpm (
     key      BLOB PRIMARY KEY,
     signer   BLOB NOT NULL,
@@ -112,9 +112,13 @@ CREATE INDEX vouched_tpm_at ON vouched_tpm (at);
 ";
 
 /// Makes what version 6 has and version 5 has not.
-pub(crate) const CREATE_6: &str = "
+const CREATE_6: &str = "
 ALTER TABLE attestation_key ADD COLUMN signer BLOB;
 ";
+
+/// What each version adds to the one before it, from version 1 on.
+pub(crate) const VERSIONS: [&str; SCHEMA_VERSION as usize] =
+    [CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6];
 
 /// The tables that a database of this version has.
 pub(crate) const TABLES: [&str; 9] = [

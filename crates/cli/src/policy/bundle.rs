@@ -47,8 +47,6 @@ pub fn make(args: &Make, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let (digest, rules) = (bundle.digest(), bundle.rules_digest());
     let policy = prove::load(&args.chosen, out)?;
     let proof = if args.prove { Some(proof(args, &policy, out)?) } else { None };
-    let asked = proof.as_ref().map_or(0, |proof| proof.held.len().saturating_add(proof.failed.len()));
-    let failed = proof.as_ref().map_or(0, |proof| proof.failed.len());
     let path = args.chosen.dir.join(BundleStatement::FILE);
     let serial = args.serial.map_or_else(|| next_serial(&path), Ok)?;
     let names = policies.iter().map(|file| file.name.clone()).collect();
@@ -64,7 +62,13 @@ pub fn make(args: &Make, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     writeln!(out, "digest    {digest}")?;
     writeln!(out, "values    serial {}", policy.serial())?;
     writeln!(out, "bundle    serial {serial}, {}", path.display())?;
-    if failed == 0 { Ok(()) } else { Err(PolicyFailure::NotProven { failed, all: asked }) }
+    match &statement.proof {
+        Some(ProofRecord { held, failed, .. }) if !failed.is_empty() => {
+            let (failed, held) = (failed.len(), held.len());
+            Err(PolicyFailure::NotProven { failed, all: failed.saturating_add(held) })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One more than the statement that is there has.

@@ -71,8 +71,8 @@ pub enum Command {
         long_about = "Prove what policies can never permit: no guest in debug mode, none under its TCB floor, none that \
         nothing sets apart from another tenant's, and more; that every rule can apply, and none errs. An author's own \
         properties, of guests and of operators' acts, stand in `proofs.toml` beside the policies.\n\nThe solver cvc5 \
-        does the work. What does not hold is shown as an act, or as a guest: a simulated host launches it, the verifier verifies it, and the policies really permit it, \
-        under the reference values beside them. If no such guest can be built, that is said, with what no machine \
+        does the work. What does not hold is shown as an act, or as a guest: a simulated host launches it, the verifier \
+        verifies it, and the policies really permit it, under the reference values beside them. If no such guest can be built, that is said, with what no machine \
         shows. With --cases each is written as a case, for `keyfast policy explain`, `keyfast policy test` and \
         `keyfast dev guest --case`.\n\nExit code 0: all is proven; 1: something does not hold; 2: it cannot be judged; \
         4: solver and system disagree."

@@ -297,11 +297,8 @@ fn set(admin: &Admin, args: &Set, out: &mut dyn Write) -> Result<(), ReferenceFa
     let values = file.named(&args.which)?;
     // Of the states that grant nothing; a value that grants nothing as it is takes nothing from anybody.
     if matches!(args.state.as_str(), "trial" | "denied") && !args.force {
-        let granting: Vec<_> = values.iter().filter(|v| ["active", "retiring"].contains(&v.state)).collect();
-        if !granting.is_empty() {
-            let used = args.seen.uses(admin, &file.manifest)?;
-            granting.into_iter().try_for_each(|value| unused(value, &used))?;
-        }
+        let granting = values.iter().filter(|value| ["active", "retiring"].contains(&value.state));
+        unused(granting.collect(), &args.seen, admin, &file)?;
     }
     let mut edited = file.edit()?;
     for value in values {
@@ -319,8 +316,7 @@ fn expire(admin: &Admin, args: &Expire, out: &mut dyn Write) -> Result<(), Refer
     let file = ManifestFile::read(&args.place)?;
     let values = file.named(&args.which)?;
     if !args.force {
-        let used = args.seen.uses(admin, &file.manifest)?;
-        values.iter().try_for_each(|value| unused(value, &used))?;
+        unused(values.iter().collect(), &args.seen, admin, &file)?;
     }
     let mut edited = file.edit()?;
     for value in values {
@@ -334,11 +330,24 @@ fn expire(admin: &Admin, args: &Expire, out: &mut dyn Write) -> Result<(), Refer
     file.write(edited, out)
 }
 
-fn unused(value: &ReferenceValue, used: &status::Used) -> Result<(), ReferenceFailure> {
-    let guests = used.get(&(value.kind, value.value.clone())).map_or(0, status::Uses::guests);
-    let ReferenceValue { kind, name, .. } = value;
-    let in_use = ReferenceFailure::InUse { kind, value: short(&value.value), name: name.clone(), guests };
-    if guests == 0 { Ok(()) } else { Err(in_use) }
+/// That no guest was seen on these values of late. Nobody is asked if there are none.
+fn unused(
+    values: Vec<&ReferenceValue>,
+    seen: &status::Seen,
+    admin: &Admin,
+    file: &ManifestFile,
+) -> Result<(), ReferenceFailure> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    let used = seen.uses(admin, &file.manifest)?;
+    for ReferenceValue { kind, value, name, .. } in values {
+        let guests = used.get(&(kind, value.clone())).map_or(0, status::Uses::guests);
+        if guests > 0 {
+            return Err(ReferenceFailure::InUse { kind, value: short(value), name: name.clone(), guests });
+        }
+    }
+    Ok(())
 }
 
 fn sign(args: &Sign, out: &mut dyn Write) -> Result<(), ReferenceFailure> {

@@ -133,10 +133,8 @@ pub(super) fn print(
         writeln!(out, "          {table:<8} {line}")?;
     }
     let (Some(path), Some(cases)) = (file, cases) else {
-        return writeln!(
-            out,
-            "        write it as a case with --cases DIR, to explain it, try it and keep it"
-        );
+        let uses = if is_launched { "explain it, try it and keep it" } else { "explain it and keep it" };
+        return writeln!(out, "        write it as a case with --cases DIR, to {uses}");
     };
     writeln!(out, "        case     {}", path.display())?;
     writeln!(out, "        explain  keyfast policy explain {} {}", path.display(), cases.policies)?;
