@@ -27,7 +27,11 @@ pub enum Command {
     /// Store a secret, read from standard input
     Import(Import),
     /// List keys
-    List,
+    List {
+        /// Print JSON, all that the broker says of them
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the signed descriptor that owners encrypt to
     Descriptor {
         /// The key
@@ -185,7 +189,14 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), KeysError> {
             let body = read_secret(import)?;
             print_keys(&[admin.send_bytes("/admin/v1/secrets", body.expose())?]);
         }
-        Command::List => print_keys(&admin.fetch::<Vec<Key>>("/admin/v1/keys")?),
+        Command::List { json } => {
+            let keys = admin.fetch::<Vec<Key>>("/admin/v1/keys")?;
+            if *json {
+                println!("{:#}", serde_json::json!(keys));
+            } else {
+                print_keys(&keys);
+            }
+        }
         Command::Descriptor { key, output } => {
             let text = admin.fetch_bytes(&format!("/admin/v1/keys/{key}/descriptor"))?;
             write_descriptor(output, &text)?;

@@ -101,7 +101,7 @@ pub struct ExpectedReason {
     /// Compared if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<String>,
-    /// Compared if given.
+    /// Compared if given, without what it keeps from being read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
 }
@@ -230,7 +230,7 @@ impl ExpectedReason {
         self.rule == reason.rule
             && self.condition == reason.condition
             && self.wanted.as_ref().is_none_or(|wanted| *wanted == reason.wanted)
-            && self.found.as_ref().is_none_or(|found| *found == reason.found)
+            && self.found.as_ref().is_none_or(|found| found == reason.found_itself().0)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::explain::Explainer;
 use crate::load_error::LoadErrors;
 use crate::locks;
 use crate::reason::{Denial, DenialCode, Reason, ReasonKind};
-use crate::rules::Rule;
+use crate::rules::{Condition, Rule, Test};
 use crate::subject::{Subject, Subjects, Unfit};
 
 /// A bundle that passed every check, ready to decide.
@@ -100,11 +100,16 @@ impl Policy {
         self.rules.values().map(|rule| (rule.id.as_str(), rule.doc.as_str()))
     }
 
-    /// Each condition of each rule, as (rule's id, condition as explanations spell it): for coverage of cases.
+    /// Each condition of each rule, as (rule's id, condition as explanations spell it): for coverage of cases. One of
+    /// several sides (`||`) is followed by the conditions of each.
     pub fn conditions(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.rules
-            .values()
-            .flat_map(|rule| rule.conditions.iter().map(|c| (rule.id.as_str(), c.text.as_str())))
+        self.all_conditions().map(|(rule, condition)| (rule.id.as_str(), condition.text.as_str()))
+    }
+
+    fn all_conditions(&self) -> impl Iterator<Item = (&Rule, &Condition)> {
+        let within =
+            |rule| move |condition| condition_and_sides(condition).into_iter().map(move |c| (rule, c));
+        self.rules.values().flat_map(move |rule| rule.conditions.iter().flat_map(within(rule)))
     }
 
     /// What each condition comes to for a guest that looks like `record`, in the order of [`Self::conditions`]: whether
@@ -128,12 +133,12 @@ impl Policy {
     }
 
     pub(crate) fn outcomes_for(&self, subject: &Result<Subject, Unfit>) -> Vec<Option<bool>> {
-        let conditions = self.rules.values().flat_map(|rule| &rule.conditions);
+        let conditions = self.all_conditions();
         match subject {
             Err(_) => conditions.map(|_| None).collect(),
             Ok(subject) => {
                 let explainer = Explainer { subjects: &self.subjects, subject };
-                conditions.map(|condition| explainer.holds(condition).ok()).collect()
+                conditions.map(|(_, condition)| explainer.holds(condition).ok()).collect()
             }
         }
     }
@@ -294,6 +299,18 @@ impl Policy {
             error.inner().to_string(),
         )
     }
+}
+
+/// A condition, and those of its sides, if it has some, in their order.
+fn condition_and_sides(condition: &Condition) -> Vec<&Condition> {
+    let (mut all, mut rest) = (Vec::new(), vec![condition]);
+    while let Some(condition) = rest.pop() {
+        all.push(condition);
+        if let Test::Either(sides) = &condition.test {
+            rest.extend(sides.iter().rev().flat_map(|side| side.iter().rev()));
+        }
+    }
+    all
 }
 
 /// The denial of a request that cannot be put in Cedar's terms.

@@ -5,7 +5,7 @@
 use cedar_policy::{Effect, EntityUid, EvalResult, Expression, eval_expression};
 
 use crate::reason::{Denial, Reason, ReasonKind};
-use crate::references::{Known, State, ValueKind};
+use crate::references::{Known, State};
 use crate::rules::{Condition, Operator, Rule, Test};
 use crate::subject::{Subject, Subjects};
 
@@ -13,6 +13,21 @@ use crate::subject::{Subject, Subjects};
 pub(crate) struct Explainer<'a> {
     pub(crate) subjects: &'a Subjects,
     pub(crate) subject: &'a Subject,
+}
+
+/// A permit that does not apply.
+struct Miss<'r> {
+    rule: &'r Rule,
+    /// The conditions that fail.
+    failing: Vec<&'r Condition>,
+    /// How many cannot be read, since one of those fails.
+    unread: usize,
+}
+
+impl Miss<'_> {
+    fn distance(&self) -> usize {
+        self.failing.len().saturating_add(self.unread)
+    }
 }
 
 impl Explainer<'_> {
@@ -40,35 +55,40 @@ impl Explainer<'_> {
             (Some(principal), Some(action)) => !rule.is_about_action(principal, action),
             _ => false,
         };
-        let mut misses: Vec<(usize, &Rule, Vec<&Condition>)> = permits.map(|rule| self.miss(rule)).collect();
-        let elsewhere = |(_, rule, failing): &(usize, &Rule, Vec<&Condition>)| {
-            other_action(rule) || failing.iter().any(|condition| condition.text.starts_with(EVIDENCE_KIND))
+        let mut misses: Vec<Miss<'_>> = permits.map(|rule| self.miss(rule)).collect();
+        let elsewhere = |miss: &Miss<'_>| {
+            let kind = |condition: &&Condition| condition.text.starts_with(EVIDENCE_KIND);
+            other_action(miss.rule) || miss.failing.iter().any(kind)
         };
         if !misses.iter().all(elsewhere) {
             misses.retain(|miss| !elsewhere(miss));
         }
-        misses.sort_by(|(a, r, _), (b, s, _)| (a, &r.id).cmp(&(b, &s.id)));
-        let reasons = misses
-            .into_iter()
-            .flat_map(|(_, rule, failing)| failing.into_iter().map(move |condition| (rule, condition)));
-        let reasons = reasons.map(|(rule, condition)| self.reason(ReasonKind::NearMiss, rule, condition));
+        misses.sort_by(|a, b| (a.distance(), &a.rule.id).cmp(&(b.distance(), &b.rule.id)));
+        let reasons = misses.iter().flat_map(|miss| {
+            let reason = |condition| self.reason(ReasonKind::NearMiss, miss.rule, condition);
+            let mut reasons: Vec<Reason> = miss.failing.iter().copied().map(reason).collect();
+            let guard = miss.failing.iter().rposition(|condition| condition.guard).unwrap_or(0);
+            if let Some(reason) = reasons.get_mut(guard).filter(|_| miss.unread > 0) {
+                reason.found = Reason::found_and_unread(&reason.found, miss.unread);
+            }
+            reasons
+        });
         let reasons: Vec<_> = reasons.take(Denial::MAX_REASONS).collect();
         if reasons.is_empty() { vec![no_permit()] } else { reasons }
     }
 
-    /// How far a rule is from applying, and the conditions that fail. A condition that cannot be read counts and is not
-    /// listed: one before it failed, which guards it, as else Cedar had met the error too.
-    fn miss<'r>(&self, rule: &'r Rule) -> (usize, &'r Rule, Vec<&'r Condition>) {
-        let mut failing = Vec::new();
-        let mut unreadable = 0usize;
+    /// How far a rule is from applying. A condition that cannot be read is counted and not listed: one before it failed,
+    /// which guards it, as else Cedar had met the error too.
+    fn miss<'r>(&self, rule: &'r Rule) -> Miss<'r> {
+        let (mut failing, mut unread) = (Vec::new(), 0usize);
         for condition in &rule.conditions {
             match self.holds(condition) {
                 Ok(true) => {}
                 Ok(false) => failing.push(condition),
-                Err(_) => unreadable = unreadable.saturating_add(1),
+                Err(_) => unread = unread.saturating_add(1),
             }
         }
-        (failing.len().saturating_add(unreadable), rule, failing)
+        Miss { rule, failing, unread }
     }
 
     /// Whether every condition of a rule holds: what Cedar decided by itself.
@@ -81,7 +101,7 @@ impl Explainer<'_> {
         Ok(self.value(&condition.expression)? == EvalResult::Bool(condition.must_be))
     }
 
-    fn value(&self, expression: &Expression) -> Result<EvalResult, String> {
+    pub(crate) fn value(&self, expression: &Expression) -> Result<EvalResult, String> {
         let Subject { request, entities, .. } = self.subject;
         eval_expression(request, entities, expression).map_err(|error| error.to_string())
     }
@@ -111,7 +131,7 @@ impl Explainer<'_> {
                 let not = if target { "" } else { "not " };
                 (format!("{not}{wanted}"), self.show(left))
             }
-            Test::Compare { left, operator, right } => {
+            Test::Compare { left, operator, right, .. } => {
                 let operator = if target { *operator } else { operator.negated() };
                 let among = self.among_references(left, operator, right);
                 let plain = || format!("{} {}", operator.symbol(), self.show(right));
@@ -134,7 +154,7 @@ impl Explainer<'_> {
                 format!("{}: wanted {wanted}, found {found}", condition.text)
             })
             .collect();
-        let wanted = if to_hold { "one side to hold" } else { "no side to hold" };
+        let wanted = if to_hold { Reason::EITHER } else { Reason::NEITHER };
         (wanted.to_owned(), format!("({})", found.join("; ")))
     }
 
@@ -158,7 +178,7 @@ impl Explainer<'_> {
             _ => return None,
         };
         let EvalResult::EntityUid(value) = self.value(left).ok()? else { return None };
-        let kind = self.kind_of(&value)?;
+        let kind = self.subjects.kind_of(value.type_name())?;
         let states: Vec<State> = match self.value(right).ok()? {
             EvalResult::EntityUid(state) => vec![state_of(&state)?],
             EvalResult::Set(set) => set.iter().map(state_of_value).collect::<Option<_>>()?,
@@ -169,15 +189,11 @@ impl Explainer<'_> {
         Some(format!("{count} of the {n} {} reference values", names.join(" or ")))
     }
 
-    fn kind_of(&self, value: &cedar_policy::EntityUid) -> Option<ValueKind> {
-        ValueKind::ALL.into_iter().find(|kind| self.subjects.kind_name(*kind) == value.type_name())
-    }
-
     /// A value for people: bytes as their hexadecimal, with what the reference values call them.
     fn show(&self, expression: &Expression) -> String {
         match self.value(expression) {
             Err(error) => format!("an error: {error}"),
-            Ok(EvalResult::EntityUid(value)) => match self.kind_of(&value) {
+            Ok(EvalResult::EntityUid(value)) => match self.subjects.kind_of(value.type_name()) {
                 None => value.to_string(),
                 Some(kind) => {
                     let hex: &str = value.id().unescaped();
@@ -219,7 +235,7 @@ impl Explainer<'_> {
             rule: rule.id.clone(),
             doc: rule.doc.clone(),
             condition: scope,
-            wanted: "another request, or a bundle without this rule".to_owned(),
+            wanted: Reason::ANOTHER.to_owned(),
             found: format!("{action} of {resource}"),
         }
     }

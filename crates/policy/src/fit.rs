@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use cedar_policy::{Entities, Entity, Schema};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, Tcb};
-use claims::tpm::{AkBinding, BootClaims, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims};
+use claims::tpm::{
+    AkBinding, BOOT_PHASES, BootClaims, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims,
+};
 use claims::{
     AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, InvalidKeyId, KeyAttributes, KeyId,
     KeyKind, KeyVersion, Measurement, Operation, Origin, ReportData, RingId, Sha256Digest, Suite, UnixTime,
@@ -187,7 +189,7 @@ fn boot(turn: usize, digest: &Digest) -> BootClaims {
         dbx: database,
         applications: vec![digest.clone()],
         sections: [".linux", ".initrd", ".other"].map(|name| (name.to_owned(), digest.clone())).into(),
-        phases: vec!["enter-initrd".to_owned()],
+        phases: vec![pick(&BOOT_PHASES, turn / 2, "final").to_owned()],
         command_line: Some(digest.clone()),
         initrd: Some(digest.clone()),
         boot_services_exited: Some(true),
@@ -222,7 +224,7 @@ fn pick<T: Copy>(values: &[T], turn: usize, otherwise: T) -> T {
 }
 
 /// A multiple of the size of each closed set, and of the shapes of the records: none, bare and whole.
-const TURNS: usize = 60;
+pub(crate) const TURNS: usize = 60;
 
 /// A floor for one product, so that processors are seen with and without.
 const FLOOR: &str = "version = 1\n[[tcb_floor]]\nproduct = \"Milan\"\n\
@@ -295,6 +297,13 @@ mod tests {
         };
         assert_eq!(tried(|snp| snp.product.name()), each(&["Milan", "Genoa", "Turin"]));
         assert_eq!(tried(|snp| snp.signing_key.name()), each(&["vcek", "vlek"]));
+    }
+
+    #[test]
+    fn every_phase_of_the_boot_is_tried() {
+        let logs = (0..TURNS).filter_map(|turn| record(turn).tpm?.boot);
+        let tried: BTreeSet<_> = logs.filter_map(|boot| boot.phases.last().cloned()).collect();
+        assert_eq!(tried, BOOT_PHASES.map(str::to_owned).into());
     }
 
     #[test]

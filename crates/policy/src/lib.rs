@@ -16,6 +16,7 @@
 //! | `decide` | locks, then Cedar; an error is a denial; a [`Grant`] only from a request that evidence binds |
 //! | `rules`, `explain` | why not: each failing condition, what was wanted, what was found |
 //! | `nearest` | a denial in one sentence |
+//! | `doubts`, `facts`, `limits` | what is likely a mistake though it loads, for authors of rules |
 //! | `printable` | what others wrote, in errors |
 //! | [`case`](mod@case) | the file format of test cases, and of past decisions |
 //! | `terms` | a guest and a key as Cedar has them, whole, for those who ask a solver for guests |
@@ -33,10 +34,13 @@ mod cache;
 pub mod case;
 mod circumstances;
 mod decide;
+mod doubts;
 mod explain;
+mod facts;
 mod fit;
 mod format;
 mod image;
+mod limits;
 mod load;
 mod load_error;
 mod locks;
@@ -58,8 +62,10 @@ mod written;
 pub use bundle::Bundle;
 pub use circumstances::{Circumstances, Recent};
 pub use decide::{Evaluation, Grant, Policy, Prepared};
+pub use doubts::NamedKeys;
 pub use format::format;
-pub use load_error::{LoadError, LoadErrors, Position, Problem};
+pub use limits::Limit;
+pub use load_error::{LoadError, LoadErrors, Position, Problem, Severity};
 pub use manifest::{Manifest, ReferenceValue};
 pub use nearest::nearest;
 pub use officers::{Officers, OfficersError, SignatureError};

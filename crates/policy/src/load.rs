@@ -25,7 +25,7 @@ use crate::decide::Policy;
 use crate::fit;
 use crate::load_error::{LoadError, LoadErrors, Problem};
 use crate::reach::Reach;
-use crate::references::{References, ValueKind};
+use crate::references::References;
 use crate::rules::Rule;
 use crate::subject::Subjects;
 use crate::vocabulary::{Vocabulary, impossible_name};
@@ -38,11 +38,11 @@ struct File<'a> {
 }
 
 /// One policy and the place where its text begins.
-struct Found<'a> {
-    file: &'a str,
+pub(crate) struct Found<'a> {
+    pub(crate) file: &'a str,
     text: &'a str,
     offset: usize,
-    policy: &'a cedar_policy::Policy,
+    pub(crate) policy: &'a cedar_policy::Policy,
 }
 
 /// Loads on a stack of its own: Cedar recurses with the nesting that `bounds` lets through.
@@ -81,7 +81,23 @@ pub(crate) fn load_own(bundle: &Policy, text: &str) -> Result<Policy, LoadErrors
     })
 }
 
-fn on_own_stack(load: impl FnOnce() -> Result<Policy, LoadErrors> + Send) -> Result<Policy, LoadErrors> {
+/// Shows the policies of a bundle and their places to somebody who has the bundle loaded; problems come back in order.
+pub(crate) fn with_found(
+    bundle: &Bundle,
+    look: impl FnOnce(&[Found<'_>]) -> Vec<LoadError> + Send,
+) -> Result<Vec<LoadError>, LoadErrors> {
+    on_own_stack(|| {
+        let mut errors = Vec::new();
+        let files = parse(&bundle.policies, &mut errors);
+        LoadErrors::unless_empty(errors)?;
+        let found: Vec<Found<'_>> = files.iter().flat_map(locate).collect();
+        let mut problems = look(&found);
+        problems.sort_by(|a, b| a.place().cmp(&b.place()));
+        Ok(problems)
+    })
+}
+
+fn on_own_stack<T: Send>(load: impl FnOnce() -> Result<T, LoadErrors> + Send) -> Result<T, LoadErrors> {
     let failed = |message: String| LoadError::whole("policies", Problem::Failed { message });
     std::thread::scope(|scope| {
         let loader = std::thread::Builder::new().name("policy load".to_owned()).stack_size(STACK);
@@ -205,8 +221,22 @@ fn locate<'a>(file: &'a File<'_>) -> Vec<Found<'a>> {
 }
 
 impl Found<'_> {
-    fn error(&self, problem: Problem) -> LoadError {
+    /// A problem of the whole policy.
+    pub(crate) fn error(&self, problem: Problem) -> LoadError {
         LoadError::at(self.file, self.text, Some(self.offset), problem)
+    }
+
+    /// A problem of a name in it.
+    pub(crate) fn error_at(&self, literal: &EntityUid, problem: Problem) -> LoadError {
+        let written = format!("\"{}\"", literal.id().escaped());
+        let within = self.text.get(self.offset..).and_then(|rest| rest.find(&written));
+        let offset = within.map_or(self.offset, |at| self.offset + at);
+        LoadError::at(self.file, self.text, Some(offset), problem)
+    }
+
+    /// The names of entities in it, each once.
+    pub(crate) fn literals(&self) -> BTreeSet<EntityUid> {
+        self.policy.entity_literals().into_iter().collect()
     }
 
     /// A non-empty annotation.
@@ -285,14 +315,10 @@ impl File<'_> {
 }
 
 fn check_literals(found: &Found<'_>) -> Vec<LoadError> {
-    let literals: BTreeSet<EntityUid> = found.policy.entity_literals().into_iter().collect();
+    let literals = found.literals();
     let impossible = literals.iter().filter_map(|literal| Some((literal, impossible_name(literal)?)));
     let errors = impossible.map(|(literal, expected)| {
-        let written = format!("\"{}\"", literal.id().escaped());
-        let within = found.text.get(found.offset..).and_then(|rest| rest.find(&written));
-        let offset = within.map_or(found.offset, |at| found.offset + at);
-        let problem = Problem::Literal { literal: literal.to_string(), expected };
-        LoadError::at(found.file, found.text, Some(offset), problem)
+        found.error_at(literal, Problem::Literal { literal: literal.to_string(), expected })
     });
     errors.collect()
 }
@@ -306,11 +332,9 @@ fn prepare(found: &Found<'_>, around: &Around, errors: &mut Vec<LoadError>) -> O
 
 /// The bytes that policies name and reference values know: they are part of every decision.
 fn name_bytes(subjects: &mut Subjects, found: &[Found<'_>]) {
-    let literals: BTreeSet<EntityUid> =
-        found.iter().flat_map(|found| found.policy.entity_literals()).collect();
+    let literals: BTreeSet<EntityUid> = found.iter().flat_map(Found::literals).collect();
     for literal in literals {
-        let kind = ValueKind::ALL.into_iter().find(|k| subjects.kind_name(*k) == literal.type_name());
-        let Some(kind) = kind else { continue };
+        let Some(kind) = subjects.kind_of(literal.type_name()) else { continue };
         let name = literal.id().unescaped();
         if subjects.references.find(kind, name).is_some_and(|known| !known.stays()) {
             subjects.dated.push((kind, name.to_owned()));

@@ -130,9 +130,113 @@ pub enum Problem {
         /// What failed.
         message: String,
     },
+    /// A rule loads and can never apply.
+    #[error("this rule can never apply: {}; correct or remove it", never(condition, other.as_deref()))]
+    NeverHolds {
+        /// What does not hold.
+        condition: String,
+        /// Beside what; `None` if it holds of no request at all.
+        other: Option<String>,
+    },
+    /// A rule permits only what another forbids.
+    #[error(
+        "all that this rule permits, `{}` forbids: it permits nothing; correct one of them",
+        printable(by)
+    )]
+    Overridden {
+        /// The other.
+        by: String,
+    },
+    /// A rule makes no difference beside another.
+    #[error("{}", redundant(*permits, &printable(by).to_string()))]
+    Redundant {
+        /// The other.
+        by: String,
+        /// Whether they permit or forbid.
+        permits: bool,
+    },
+    /// A rule names a value that nobody lists.
+    #[error(
+        "`{}` is no listed value: it has no name, no state and no end; list it (`keyfast reference add {table}`) and \
+         ask for its state",
+        printable(literal)
+    )]
+    Unlisted {
+        /// The entity as written.
+        literal: String,
+        /// Where it would be listed.
+        table: &'static str,
+    },
+    /// A permit asks for the state of kinds of values of which none is listed.
+    #[error(
+        "it permits nothing yet: it asks for listed values, and none is listed of these kinds: {kinds}; \
+         `keyfast reference add` lists them"
+    )]
+    NoValues {
+        /// The kinds.
+        kinds: String,
+    },
+    /// A rule names a key, ring or region that no key has.
+    #[error("`{}`: {what}", printable(literal))]
+    UnknownKey {
+        /// The entity as written.
+        literal: String,
+        /// What there is not.
+        what: &'static str,
+    },
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The bundle does not load.
+    Error,
+    /// It loads, and does something else than its author means.
+    Warning,
+    /// It loads; its author may not know.
+    Note,
+}
+
+impl Severity {
+    /// As diagnostics spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+fn never(condition: &str, other: Option<&str>) -> String {
+    match other {
+        Some(other) => format!("`{}` and `{}` exclude each other", printable(other), printable(condition)),
+        None => format!("`{}` holds of no request", printable(condition)),
+    }
+}
+
+fn redundant(permits: bool, by: &str) -> String {
+    if permits {
+        format!("all that this rule permits, `{by}` permits too: making this one stricter changes nothing")
+    } else {
+        format!("all that this rule forbids, `{by}` forbids too")
+    }
 }
 
 impl Problem {
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::NeverHolds { .. }
+            | Self::Overridden { .. }
+            | Self::Redundant { permits: true, .. }
+            | Self::Unlisted { .. }
+            | Self::UnknownKey { .. } => Severity::Warning,
+            Self::Redundant { permits: false, .. } | Self::NoValues { .. } => Severity::Note,
+            _ => Severity::Error,
+        }
+    }
+
     /// A short name of the kind of problem, for tools.
     pub fn code(&self) -> &'static str {
         match self {
@@ -152,6 +256,12 @@ impl Problem {
             Self::Schema { .. } => "schema",
             Self::Failed { .. } => "failed",
             Self::Unexplained { .. } => "unexplained",
+            Self::NeverHolds { .. } => "never-holds",
+            Self::Overridden { .. } => "overridden",
+            Self::Redundant { .. } => "redundant",
+            Self::Unlisted { .. } => "unlisted",
+            Self::NoValues { .. } => "no-values",
+            Self::UnknownKey { .. } => "unknown-key",
         }
     }
 }
@@ -170,6 +280,11 @@ pub struct LoadError {
 }
 
 impl LoadError {
+    /// To put problems in order.
+    pub(crate) fn place(&self) -> (&str, Option<Position>) {
+        (&self.file, self.at)
+    }
+
     /// A problem of a whole file.
     pub(crate) fn whole(file: &str, problem: Problem) -> Self {
         Self { file: file.to_owned(), at: None, problem, help: None }
@@ -213,8 +328,18 @@ pub struct LoadErrors(Vec<LoadError>);
 impl LoadErrors {
     /// `Err` with the problems, in order of file and place, or `Ok` if there are none.
     pub(crate) fn unless_empty(mut errors: Vec<LoadError>) -> Result<(), Self> {
-        errors.sort_by(|a, b| (&a.file, a.at).cmp(&(&b.file, b.at)));
+        errors.sort_by(|a, b| a.place().cmp(&b.place()));
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
+    }
+
+    /// The problems, in order of file and place.
+    pub fn problems(&self) -> &[LoadError] {
+        &self.0
+    }
+
+    /// The problems, in order of file and place.
+    pub fn into_problems(self) -> Vec<LoadError> {
+        self.0
     }
 
     /// The problems, in order of file and place.

@@ -118,7 +118,31 @@ pub struct Reason {
 impl Reason {
     /// The rule of a denial for which no permit is to blame, since there is none.
     pub const NO_PERMIT: &'static str = "default-deny";
+
+    /// What is wanted where one side of `||` must hold.
+    pub(crate) const EITHER: &'static str = "one side to hold";
+    /// What is wanted where none may.
+    pub(crate) const NEITHER: &'static str = "no side to hold";
+    /// What is wanted where a rule forbids without a condition.
+    pub(crate) const ANOTHER: &'static str = "another request, or a bundle without this rule";
+
+    /// What was found, and how many conditions of the rule cannot be read because of it.
+    pub(crate) fn found_and_unread(found: &str, unread: usize) -> String {
+        let conditions = if unread == 1 { "condition is" } else { "conditions are" };
+        format!("{found}{SO}{unread} more {conditions} {UNREAD}")
+    }
+
+    /// What was found itself, and what else is said of it.
+    pub(crate) fn found_itself(&self) -> (&str, Option<&str>) {
+        match self.found.rsplit_once(SO).filter(|(_, unread)| unread.ends_with(UNREAD)) {
+            Some((found, unread)) => (found, Some(unread)),
+            None => (&self.found, None),
+        }
+    }
 }
+
+const SO: &str = ", so ";
+const UNREAD: &str = "not read";
 
 /// `rule: condition: wanted ..., found ...`
 impl core::fmt::Display for Reason {

@@ -39,8 +39,8 @@ pub(crate) struct Condition {
 pub(crate) enum Test {
     /// Nothing more to show.
     Truth,
-    /// Two sides.
-    Compare { left: Expression, operator: Operator, right: Expression },
+    /// Two sides; `literal` if the right one is a number, a text, a truth or the name of an entity.
+    Compare { left: Expression, operator: Operator, right: Expression, literal: bool },
     /// Whether something is there.
     Presence,
     /// A pattern, or a type: what `left` is, against a text.
@@ -210,7 +210,7 @@ fn scope_condition(text: &str) -> Result<Condition, String> {
     let left = parse(variable)?;
     let sides = rest.split_once(' ').map(|(operator, right)| (operator, parse(right)));
     let test = match sides {
-        Some(("in", Ok(right))) => Test::Compare { left, operator: Operator::In, right },
+        Some(("in", Ok(right))) => Test::Compare { left, operator: Operator::In, right, literal: false },
         _ => Test::Shape { left, wanted: rest.to_owned() },
     };
     Ok(Condition { text: text.to_owned(), expression: parse(text)?, must_be: true, test, guard: true })
@@ -288,7 +288,9 @@ fn compare(left: &Expr, operator: Operator, right: &Expr) -> Result<Test, String
         Some(mirrored) if constant(left) && !constant(right) => (right, mirrored, left),
         _ => (left, operator, right),
     };
-    Ok(Test::Compare { left: parse(&left.to_string())?, operator, right: parse(&right.to_string())? })
+    let literal = matches!(right, Expr::Literal(_));
+    let (left, right) = (parse(&left.to_string())?, parse(&right.to_string())?);
+    Ok(Test::Compare { left, operator, right, literal })
 }
 
 fn parse(text: &str) -> Result<Expression, String> {

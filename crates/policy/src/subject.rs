@@ -133,6 +133,11 @@ impl Subjects {
         Some(Entity::new_no_attrs(uid(self.kind_name(kind), name), HashSet::from([parent])))
     }
 
+    /// The kind of reference value that is of this type.
+    pub(crate) fn kind_of(&self, type_name: &EntityTypeName) -> Option<ValueKind> {
+        ValueKind::ALL.into_iter().find(|kind| self.kind_name(*kind) == type_name)
+    }
+
     /// The type of a kind of reference value.
     pub(crate) fn kind_name(&self, kind: ValueKind) -> &EntityTypeName {
         match kind {

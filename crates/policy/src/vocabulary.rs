@@ -29,6 +29,7 @@ vocabulary! {
     action: "Action",
     ak_binding: "AkBinding",
     ak_name: "AkName",
+    boot_phase: "BootPhase",
     broker: "Broker",
     chip: "Chip",
     config: "Config",

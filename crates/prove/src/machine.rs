@@ -6,6 +6,7 @@
 //! the solver makes names up, and such a name stands for any value that no policy names.
 
 use cedar_policy::{Authorizer, Decision, Entities, PolicyId, PolicySet, Request};
+use policy::Limit;
 
 use crate::Reads;
 use crate::prover::{ProveError, failed};
@@ -63,30 +64,29 @@ fn relations() -> Vec<(String, String)> {
     for (words, guard, condition) in RELATIONS {
         add(words, guard, condition);
     }
-    for tcb in ["reported_tcb", "committed_tcb", "current_tcb", "launch_tcb"] {
-        let path = format!("principal.snp.{tcb}");
-        for part in TCB_PARTS {
-            add(&format!("{tcb}.{part} is 0 to 255"), "principal has snp", &byte(&format!("{path}.{part}")));
-        }
-        let fmc = format!("principal.snp.product == Product::\"Turin\" || {path}.fmc == 0");
-        add(&format!("fmc of {tcb} is 0 but on Turin"), "principal has snp", &fmc);
+    for Limit { path, least, most } in Limit::all() {
+        let condition = format!("{path} >= {least} && {path} <= {most}");
+        add(&format!("{path} is {least} to {most}"), guard(&path), &condition);
     }
-    let floor = "principal has snp && principal.snp.processor has tcb_floor";
-    for part in TCB_PARTS {
-        let path = format!("principal.snp.processor.tcb_floor.{part}");
-        add(&format!("tcb_floor.{part} is 0 to 255"), floor, &byte(&path));
+    for tcb in ["reported_tcb", "committed_tcb", "current_tcb", "launch_tcb"] {
+        let fmc = format!("principal.snp.product == Product::\"Turin\" || principal.snp.{tcb}.fmc == 0");
+        add(&format!("fmc of {tcb} is 0 but on Turin"), "principal has snp", &fmc);
     }
     all
 }
 
-fn byte(path: &str) -> String {
-    format!("{path} >= 0 && {path} <= 255")
+/// What to ask before reading a path.
+fn guard(path: &str) -> &'static str {
+    let guards = [
+        ("principal.snp.processor.tcb_floor.", "principal has snp && principal.snp.processor has tcb_floor"),
+        ("principal.snp.", "principal has snp"),
+        ("principal.tpm.", "principal has tpm"),
+    ];
+    guards.into_iter().find(|(head, _)| path.starts_with(head)).map_or("", |(_, guard)| guard)
 }
 
-const TCB_PARTS: [&str; 5] = ["fmc", "bootloader", "tee", "snp", "microcode"];
-
 /// In words; where it can be asked; what holds there.
-const RELATIONS: [(&str, &str, &str); 21] = [
+const RELATIONS: [(&str, &str, &str); 15] = [
     (
         "evidence of kind sev-snp is a report, of kind tpm a quote, of the others both",
         "",
@@ -122,11 +122,6 @@ const RELATIONS: [(&str, &str, &str); 21] = [
          (principal.guest_identity != GuestIdentity::\"none\" || principal.evidence == EvidenceKind::\"sev-snp\")",
     ),
     (
-        "a report has version 2 to 5",
-        "principal has snp",
-        "principal.snp.version >= 2 && principal.snp.version <= 5",
-    ),
-    (
         "cpuid is in reports from version 3 on, and there alone",
         "principal has snp",
         "(principal.snp.version >= 3) == (principal.snp has cpuid)",
@@ -147,7 +142,6 @@ const RELATIONS: [(&str, &str, &str); 21] = [
         "principal has snp && principal.snp has current_mitigations",
         "BITS.containsAll(principal.snp.current_mitigations)",
     ),
-    ("a VMPL is 0 to 3", "principal has snp", "principal.snp.vmpl >= 0 && principal.snp.vmpl <= 3"),
     (
         "the report below a vTPM is of VMPL 0",
         "principal has snp && principal has tpm",
@@ -157,17 +151,6 @@ const RELATIONS: [(&str, &str, &str); 21] = [
         "a provider is named if and only if its VLEK signed",
         "principal has snp",
         "(principal.snp.signing_key == SigningKey::\"vlek\") == (principal.snp has csp)",
-    ),
-    (
-        "numbers of an ABI are 0 to 255",
-        "principal has snp",
-        "principal.snp.policy.abi_major >= 0 && principal.snp.policy.abi_major <= 255 && \
-         principal.snp.policy.abi_minor >= 0 && principal.snp.policy.abi_minor <= 255",
-    ),
-    (
-        "guest_svn is 0 to 4294967295",
-        "principal has snp",
-        "principal.snp.guest_svn >= 0 && principal.snp.guest_svn <= 4294967295",
     ),
     (
         "how a vTPM's key is believed follows from the kind of evidence",
@@ -180,20 +163,7 @@ const RELATIONS: [(&str, &str, &str); 21] = [
         "principal has tpm",
         "(principal.tpm.ak_binding == AkBinding::\"in-tee\") == (principal.tpm has paravisor)",
     ),
-    (
-        "counts of a TPM are 0 to 4294967295",
-        "principal has tpm",
-        "principal.tpm.reset_count >= 0 && principal.tpm.reset_count <= 4294967295 && \
-         principal.tpm.restart_count >= 0 && principal.tpm.restart_count <= 4294967295 && \
-         principal.tpm.clock_ms >= 0",
-    ),
-    (
-        "evidence_age is not negative, and counts of recent requests are 0 to 4294967295",
-        "",
-        "context.evidence_age >= duration(\"0s\") && context.recent.guest >= 0 && \
-         context.recent.guest <= 4294967295 && context.recent.key >= 0 && context.recent.key <= 4294967295",
-    ),
-    ("versions of a key are 1 to 4294967295", "", "resource.version >= 1 && resource.version <= 4294967295"),
+    ("evidence_age is not negative", "", "context.evidence_age >= duration(\"0s\")"),
     (
         "a secret is not exportable: it wraps nothing",
         "",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use policy::{LoadError, LoadErrors};
+use policy::{LoadError, Severity};
 use serde_json::{Value, json};
 
 use crate::evidence::{Style, Tone, wrap};
@@ -13,17 +13,19 @@ pub type Sources<'a> = HashMap<String, &'a str>;
 
 /// Prints every problem.
 pub fn print(
-    errors: &LoadErrors,
+    problems: &[LoadError],
     sources: &Sources<'_>,
     style: Style,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    errors.iter().try_for_each(|error| print_one(error, sources, style, out))
+    problems.iter().try_for_each(|problem| print_one(problem, sources, style, out))
 }
 
 fn print_one(error: &LoadError, sources: &Sources<'_>, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let place = error.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
-    let code = style.paint(Tone::Bad, &format!("error[{}]", error.problem.code()));
+    let severity = error.problem.severity();
+    let tone = if severity == Severity::Error { Tone::Bad } else { Tone::Aside };
+    let code = style.paint(tone, &format!("{}[{}]", severity.name(), error.problem.code()));
     writeln!(out, "{}{place}: {code}", error.file)?;
     for line in wrap(&error.problem.to_string(), COLUMNS) {
         writeln!(out, "  {line}")?;
@@ -34,7 +36,7 @@ fn print_one(error: &LoadError, sources: &Sources<'_>, style: Style, out: &mut d
         let margin = " ".repeat(number.len());
         // A tab is one column of the place, and one of the caret's line.
         let before: String = line.chars().take(at.column.saturating_sub(1)).map(blank).collect();
-        writeln!(out, "{margin} |\n{number} | {line}\n{margin} | {before}{}", style.paint(Tone::Bad, "^"))?;
+        writeln!(out, "{margin} |\n{number} | {line}\n{margin} | {before}{}", style.paint(tone, "^"))?;
     }
     for line in error.help.iter().flat_map(|help| wrap(help, COLUMNS)) {
         writeln!(out, "  {}", style.paint(Tone::Aside, &line))?;
@@ -51,19 +53,19 @@ fn line_of(text: &str, number: usize) -> Option<&str> {
 }
 
 /// Every problem as JSON: file, line, column, code, message, help.
-pub fn json(errors: &LoadErrors) -> Value {
+pub fn json(problems: &[LoadError]) -> Value {
     let problem = |error: &LoadError| {
         json!({
             "file": error.file,
             "line": error.at.map(|at| at.line),
             "column": error.at.map(|at| at.column),
-            "severity": "error",
+            "severity": error.problem.severity().name(),
             "code": error.problem.code(),
             "message": error.problem.to_string(),
             "help": error.help,
         })
     };
-    errors.iter().map(problem).collect()
+    problems.iter().map(problem).collect()
 }
 
 /// Columns of a message behind its indent of two.

@@ -46,7 +46,7 @@ pub fn run(args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
         Err(errors) => {
             let sources: Sources<'_> =
                 policies.iter().map(|file| (file.file_name(), file.text.as_str())).collect();
-            diagnostics::print(&errors, &sources, Style::of_stdout(), out)?;
+            diagnostics::print(errors.problems(), &sources, Style::of_stdout(), out)?;
             let dir = args.chosen.dir.clone();
             return Err(PolicyFailure::Wrong { problems: errors.iter().count(), dir });
         }

@@ -112,6 +112,11 @@ impl Chosen {
         names.into_iter().map(file).collect()
     }
 
+    /// Whether policies are named, and with that taken together.
+    pub fn is_named(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// This policy, if none is named and there is such a file.
     pub fn or(&self, name: &str) -> Self {
         let is_there = self.names.is_empty() && self.dir.join(format!("{name}.cedar")).is_file();

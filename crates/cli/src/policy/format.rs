@@ -27,7 +27,7 @@ pub fn run(args: &Fmt, out: &mut dyn Write) -> Result<(), PolicyFailure> {
             Ok(text) => text,
             Err(errors) => {
                 let sources = Sources::from([(file.file_name(), file.text.as_str())]);
-                diagnostics::print(&errors, &sources, Style::of_stdout(), out)?;
+                diagnostics::print(errors.problems(), &sources, Style::of_stdout(), out)?;
                 let dir = args.chosen.dir.clone();
                 return Err(PolicyFailure::Wrong { problems: errors.iter().count(), dir });
             }

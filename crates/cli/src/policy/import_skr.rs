@@ -179,7 +179,7 @@ fn loaded(text: &str, name: &str, bundle: Bundle, err: &mut dyn Write) -> Result
         Ok(text) => Ok(text),
         Err(errors) => {
             let sources = Sources::from([(file, text)]);
-            diagnostics::print(&errors, &sources, Style::Plain, err)?;
+            diagnostics::print(errors.problems(), &sources, Style::Plain, err)?;
             Err(ImportFailure::Unloaded { problems: errors.iter().count() }.into())
         }
     }

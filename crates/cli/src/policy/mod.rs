@@ -41,11 +41,15 @@ use crate::signing::SignFailure;
 /// Subcommands of `keyfast policy`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check policies and reference values: syntax, types, unknown claims, rules that can never apply
+    /// Check policies and reference values: syntax, types, unknown claims, rules that never apply or change nothing
     #[command(
         long_about = "Check policies and reference values as a broker does before it loads them, and say all that is \
         wrong with its line.\n\nUnknown claims, actions and values, wrong types, optional claims that are read before \
-        they are asked for, rules that can never apply, and names of bytes or keys that cannot occur are errors."
+        they are asked for, rules that can never apply by the types of claims, and names of bytes or keys that cannot \
+        occur are errors.\n\nWarnings, of policies that load: rules whose conditions exclude each other, permits that a \
+        forbid overrides or another permit contains, values that no reference value lists, and, with --keys, keys, rings \
+        and regions that there are not. Without names, rules are held against those of their own file; with names, the \
+        files are taken together, as a broker loads them. `keyfast policy prove` finds what takes a solver."
     )]
     Check(check::Check),
     /// Run the cases of policies: guests that must be permitted or denied, and why
@@ -137,6 +141,22 @@ pub enum PolicyFailure {
         problems: usize,
         /// Where.
         dir: PathBuf,
+    },
+    /// Policies load, and something about them is likely a mistake; what and where has been printed.
+    #[error("{warnings} {} in {}", plural(*.warnings, "warning", "warnings"), dir.display())]
+    Warned {
+        /// How many.
+        warnings: usize,
+        /// Where.
+        dir: PathBuf,
+    },
+    /// A listing of keys cannot be used.
+    #[error("`{}` is no listing of keys, as `keyfast keys list --json` prints it: {message}", path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
     },
     /// Cases fail; which and why has been printed.
     #[error("{failed} of {all} cases failed")]
@@ -262,6 +282,7 @@ impl PolicyFailure {
             | Self::Replay(_)
             | Self::NotJudged { .. }
             | Self::Schema { .. }
+            | Self::Keys { .. }
             | Self::Statement { .. }
             | Self::Sign(_)
             | Self::NoClaim { .. } => 2,

@@ -334,7 +334,7 @@ fn loaded(
     Policy::load(bundle).or_else(|errors| {
         let sources: Sources<'_> =
             policies.iter().map(|file| (file.file_name(), file.text.as_str())).collect();
-        diagnostics::print(&errors, &sources, Style::of_stdout(), out)?;
+        diagnostics::print(errors.problems(), &sources, Style::of_stdout(), out)?;
         Err(PolicyFailure::Wrong { problems: errors.iter().count(), dir: chosen.dir.clone() })
     })
 }

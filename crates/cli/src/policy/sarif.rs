@@ -1,14 +1,12 @@
 //! Problems of a bundle in SARIF 2.1.0 (OASIS), which code review systems show beside the line.
 
-use policy::{LoadError, LoadErrors};
+use policy::LoadError;
 use serde_json::{Value, json};
 
 /// One run of this tool. `dir` is put before the files' names.
-pub fn sarif(errors: Option<&LoadErrors>, dir: &str) -> Value {
-    let results: Vec<Value> =
-        errors.into_iter().flat_map(LoadErrors::iter).map(|error| result(error, dir)).collect();
-    let mut codes: Vec<&str> =
-        errors.into_iter().flat_map(LoadErrors::iter).map(|error| error.problem.code()).collect();
+pub fn sarif(problems: &[LoadError], dir: &str) -> Value {
+    let results: Vec<Value> = problems.iter().map(|problem| result(problem, dir)).collect();
+    let mut codes: Vec<&str> = problems.iter().map(|problem| problem.problem.code()).collect();
     codes.sort_unstable();
     codes.dedup();
     let rules: Vec<Value> = codes.into_iter().map(|code| json!({ "id": code })).collect();
@@ -40,7 +38,7 @@ fn result(error: &LoadError, dir: &str) -> Value {
     }
     json!({
         "ruleId": error.problem.code(),
-        "level": "error",
+        "level": error.problem.severity().name(),
         "message": { "text": text },
         "locations": [{ "physicalLocation": physical }],
     })

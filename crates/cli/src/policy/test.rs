@@ -11,7 +11,7 @@ use super::diagnostics::{self, Sources};
 use super::folder::{Chosen, FolderError, PolicyFile};
 use super::junit::{Outcome, Suite, junit};
 use super::{PolicyFailure, plural};
-use crate::evidence::{Style, Tone};
+use crate::evidence::{Style, Tone, wrap};
 use crate::output::write_public;
 
 /// Arguments of `keyfast policy test`.
@@ -71,7 +71,7 @@ fn one(
         Ok(policy) => policy,
         Err(errors) => {
             let sources = Sources::from([(file.file_name(), file.text.as_str())]);
-            diagnostics::print(&errors, &sources, style, out)?;
+            diagnostics::print(errors.problems(), &sources, style, out)?;
             let dir = args.chosen.dir.clone();
             return Err(PolicyFailure::Wrong { problems: errors.iter().count(), dir });
         }
@@ -113,7 +113,15 @@ fn print_case(outcome: &Outcome, verbose: bool, style: Style, out: &mut dyn Writ
         None => Ok(()),
         Some(failure) => {
             writeln!(out, "  {} {name}: {about}", style.paint(Tone::Bad, "fail"))?;
-            failure.lines().try_for_each(|line| writeln!(out, "       {line}"))
+            failure.lines().try_for_each(|line| print_indented(line, out))
         }
     }
+}
+
+/// A line behind seven spaces, broken where it is too long, with every part as far in as it begins.
+fn print_indented(line: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    let text = line.trim_start();
+    let indent = line.len().saturating_sub(text.len()).saturating_add(7);
+    let parts = wrap(text, 100usize.saturating_sub(indent));
+    parts.iter().try_for_each(|part| writeln!(out, "{:indent$}{part}", ""))
 }

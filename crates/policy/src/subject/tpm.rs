@@ -79,7 +79,7 @@ fn boot(v: &Vocabulary, boot: &BootClaims) -> Result<RestrictedExpression, Unfit
         ("applications", Some(RestrictedExpression::new_set(boot.applications.iter().map(measured)))),
         ("sections", Some(RestrictedExpression::new_record(sections).map_err(unfit)?)),
         ("section_names", Some(RestrictedExpression::new_set(names))),
-        ("phase", boot.phases.last().cloned().map(text)),
+        ("phase", boot.phases.last().map(|phase| name(&v.boot_phase, phase))),
         ("command_line", boot.command_line.as_ref().map(measured)),
         ("initrd", boot.initrd.as_ref().map(measured)),
         ("boot_services_exited", boot.boot_services_exited.map(truth)),

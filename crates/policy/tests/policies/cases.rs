@@ -129,7 +129,19 @@ fn missing(name: &str, named: &BTreeSet<(String, String)>) -> Vec<String> {
     let policy = shipped_policy(name);
     let conditions =
         policy.conditions().filter(|(_, condition)| !SCOPE.iter().any(|s| condition.starts_with(s)));
-    let owned = conditions.map(|(rule, condition)| (rule.to_owned(), condition.to_owned()));
+    let owned: Vec<_> = conditions.map(|(rule, condition)| (rule.to_owned(), condition.to_owned())).collect();
+    // A side is not denied for by itself, but within the whole.
+    let is_side = |(rule, condition): &&(String, String)| {
+        let side = condition.trim_start_matches("!(").trim_end_matches(')');
+        let within = |(r, whole): &(String, String)| {
+            r == rule
+                && whole != condition
+                && whole.contains(side)
+                && (whole.contains(" && ") || whole.contains(" || "))
+        };
+        owned.iter().any(within)
+    };
+    let owned = owned.iter().filter(|pair| !is_side(pair)).cloned();
     // A forbid is denied for by what it says of the guest, not by the question whether that is there, nor by its scope.
     let guard = |condition: &str| {
         let asks = condition.contains(" has ") || condition.contains("hasTag(");

@@ -7,6 +7,7 @@ mod bundle;
 mod cases;
 mod circumstances;
 mod decide;
+mod doubts;
 mod evaluate;
 mod expect;
 mod kept;

@@ -271,7 +271,8 @@ fn boot(boot: Option<&BootClaims>, all: &mut Vec<Claim>) {
     add("command_line", true, measured(boot.and_then(|boot| boot.command_line.as_ref())));
     add("initrd", true, measured(boot.and_then(|boot| boot.initrd.as_ref())));
     let phase = boot.and_then(|boot| boot.phases.last().cloned());
-    add("phase", true, Value::Text { found: phase, all: &PHASES });
+    let phases = PHASES.map(str::to_owned).to_vec();
+    add("phase", true, Value::Name { kind: "BootPhase", found: phase, all: phases });
     let found = boot.map(|boot| boot.applications.iter().map(ToString::to_string).collect());
     let all_measured = bytes(0x70, 32);
     let applications = Value::Names { kind: "Measured", found: found.unwrap_or_default(), all: all_measured };

@@ -244,7 +244,7 @@ fn boot(boot: &BootClaims) -> Value {
         "applications": boot.applications.iter().map(measured).collect::<Vec<_>>(),
         "sections": sections,
         "section_names": boot.sections.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-        "phase": boot.phases.last(),
+        "phase": boot.phases.last().map(|phase| name("BootPhase", phase)),
         "command_line": boot.command_line.as_ref().map(measured),
         "initrd": boot.initrd.as_ref().map(measured),
         "boot_services_exited": boot.boot_services_exited,
