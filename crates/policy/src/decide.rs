@@ -34,7 +34,10 @@ pub struct Policy {
     pub(crate) schema_text: Arc<str>,
     pub(crate) set: PolicySet,
     /// The rules that can apply to each action, by their heads: no other can permit it, forbid it, or err.
+    /// Of rules that say the same, as policies for several platforms have them, it has the first alone.
     pub(crate) by_action: HashMap<EntityUid, PolicySet>,
+    /// The ids of the others, by that of the first.
+    pub(crate) twins: HashMap<String, Vec<String>>,
     pub(crate) subjects: Subjects,
     /// By id.
     pub(crate) rules: BTreeMap<String, Rule>,
@@ -92,7 +95,13 @@ impl Policy {
     /// The ids of the rules that can be about an action, by their heads.
     pub fn rules_about(&self, action: &EntityUid) -> BTreeSet<&str> {
         let rules = self.by_action.get(action).into_iter().flat_map(PolicySet::policies);
-        rules.map(|rule| AsRef::<str>::as_ref(rule.id())).collect()
+        rules.flat_map(|rule| self.with_twins(AsRef::<str>::as_ref(rule.id()))).collect()
+    }
+
+    /// A rule's id, and those of the rules that say the same.
+    fn with_twins<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a str> {
+        let twins = self.twins.get(id).into_iter().flatten().map(String::as_str);
+        core::iter::once(id).chain(twins)
     }
 
     /// The ids and docs of its rules, in order of the ids.
@@ -267,12 +276,16 @@ impl Policy {
         let subject = subject.as_ref().map_err(|error| unputtable(error))?;
         let set = subject.request.action().and_then(|action| self.by_action.get(action)).unwrap_or(&self.set);
         let response = self.authorizer.is_authorized(&subject.request, set, &subject.entities);
-        let errors: Vec<Reason> = response.diagnostics().errors().map(|error| self.failed(error)).collect();
+        let mut errors: Vec<Reason> =
+            response.diagnostics().errors().flat_map(|error| self.failed(error)).collect();
         if !errors.is_empty() {
+            errors.sort_by(|a, b| a.rule.cmp(&b.rule));
+            errors.dedup();
             return Err(Denial { code: DenialCode::EvaluationFailed, reasons: errors });
         }
-        let mut rules: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
-        rules.sort();
+        let ids = response.diagnostics().reason();
+        let ids: BTreeSet<&str> = ids.flat_map(|id| self.with_twins(AsRef::<str>::as_ref(id))).collect();
+        let rules: Vec<String> = ids.into_iter().map(ToOwned::to_owned).collect();
         match response.decision() {
             Decision::Allow => Ok(rules),
             Decision::Deny => Err(self.denied(subject, &rules)),
@@ -290,14 +303,11 @@ impl Policy {
         Denial { code: DenialCode::PolicyDenied, reasons }
     }
 
-    fn failed(&self, error: &cedar_policy::AuthorizationError) -> Reason {
+    fn failed(&self, error: &cedar_policy::AuthorizationError) -> Vec<Reason> {
         let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-        let rule = self.rules.get(&error.policy_id().to_string());
-        failure(
-            rule.map_or("", |rule| &rule.id),
-            rule.map_or("", |rule| &rule.doc),
-            error.inner().to_string(),
-        )
+        let doc = |id| self.rules.get(id).map_or("", |rule| rule.doc.as_str());
+        let ids = self.with_twins(AsRef::<str>::as_ref(error.policy_id()));
+        ids.map(|id| failure(id, doc(id), error.inner().to_string())).collect()
     }
 }
 

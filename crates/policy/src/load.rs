@@ -139,11 +139,17 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let Around { digest, schema, schema_text, references, .. } = around;
     let mut set = PolicySet::new();
     let mut by_action: HashMap<EntityUid, PolicySet> = HashMap::new();
+    let mut first_with: HashMap<String, &str> = HashMap::new();
+    let mut twins: HashMap<String, Vec<String>> = HashMap::new();
     for (found, rule) in found.iter().zip(&rules) {
         let failed = |message: String| found.error(Problem::Syntax { message });
         let renamed = found.policy.new_id(cedar_policy::PolicyId::new(&rule.id));
+        let first = *first_with.entry(body(found.policy).map_err(failed)?).or_insert(&rule.id);
+        if first != rule.id {
+            twins.entry(first.to_owned()).or_default().push(rule.id.clone());
+        }
         let actions: BTreeSet<&EntityUid> = rule.asked.iter().map(|(_, action)| action).collect();
-        for action in actions {
+        for action in actions.into_iter().filter(|_| first == rule.id) {
             let of_action = by_action.entry(action.clone()).or_default();
             of_action.add(renamed.clone()).map_err(|error| failed(error.to_string()))?;
         }
@@ -158,7 +164,14 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     let own = OwnPolicies::default();
     let authorizer = Authorizer::new();
-    Ok(Policy { digest, authorizer, schema, schema_text, set, by_action, subjects, rules, own })
+    Ok(Policy { digest, authorizer, schema, schema_text, set, by_action, twins, subjects, rules, own })
+}
+
+/// What a policy says, without its annotations and whatever its layout.
+fn body(policy: &cedar_policy::Policy) -> Result<String, String> {
+    let mut json = policy.to_json().map_err(|error| error.to_string())?;
+    json.as_object_mut().and_then(|whole| whole.remove("annotations"));
+    Ok(json.to_string())
 }
 
 fn schema(text: &str) -> Result<Schema, LoadErrors> {

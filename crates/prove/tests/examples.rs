@@ -49,9 +49,9 @@ fn on_any_machine(policy: &Policy, never: &Never) -> Option<Counterexample> {
 fn what_only_impossible_guests_refute_is_refuted_and_told_from_the_rest() {
     for (when, words) in [
         ("principal.snp.vmpl > 3", "principal.snp.vmpl is 0 to 3"),
-        ("principal.snp.reported_tcb.snp < 0", "reported_tcb.snp is 0 to 255"),
-        ("principal.snp.guest_svn > 4294967295", "guest_svn is 0 to 4294967295"),
-        ("principal.snp.version == 1", "a report has version 2 to 5"),
+        ("principal.snp.reported_tcb.snp < 0", "principal.snp.reported_tcb.snp is 0 to 255"),
+        ("principal.snp.guest_svn > 4294967295", "principal.snp.guest_svn is 0 to 4294967295"),
+        ("principal.snp.version == 1", "principal.snp.version is 2 to 5"),
         ("principal has tpm && principal.snp.vmpl == 1", "the report below a vTPM is of VMPL 0"),
     ] {
         let never = never(&format!("principal has snp && {when}"));

@@ -87,6 +87,31 @@ fn a_permit_that_errs_denies_although_another_holds() {
     assert_eq!(denial.code, DenialCode::EvaluationFailed);
 }
 
+/// Policies for several platforms have rules that say the same: asked once, and told of each.
+#[test]
+fn rules_that_say_the_same_are_all_told() {
+    let overflow = "principal has snp && principal.snp.reported_tcb.snp + 9223372036854775807 > 0";
+    let ids = |denial: &Denial| denial.reasons.iter().map(|reason| reason.rule.clone()).collect::<Vec<_>>();
+    for (condition, code) in
+        [("!principal.simulated", DenialCode::PolicyDenied), (overflow, DenialCode::EvaluationFailed)]
+    {
+        let laid_out = rule("forbid", "a", condition).replace(' ', "\n");
+        let forbids =
+            [&rule("forbid", "b", condition), PERMIT_ALL, &laid_out, &rule("forbid", "c", condition)];
+        let denial = denial(&policy(&forbids), &known());
+        assert_eq!((denial.code, ids(&denial)), (code, ["a", "b", "c"].map(str::to_owned).to_vec()));
+        assert_eq!(denial.reasons.first().unwrap().doc, "about\na");
+    }
+    let permits = ["b", "a"].map(|id| rule("permit", id, "!principal.simulated"));
+    let rules = vec!["a".to_owned(), "b".to_owned()];
+    assert_eq!(
+        evaluate(&policy(&permits.each_ref().map(String::as_str)), &known()),
+        Evaluation::Permit { rules }
+    );
+    let both = ["permit", "forbid"].map(|effect| rule(effect, effect, "!principal.simulated"));
+    assert_eq!(ids(&denial(&policy(&both.each_ref().map(String::as_str)), &known())), ["forbid"]);
+}
+
 #[test]
 fn a_clock_that_cedar_cannot_express_denies() {
     let mut case = known();
