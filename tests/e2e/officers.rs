@@ -255,7 +255,7 @@ fn a_value_that_guests_use_is_withdrawn_by_force_only() {
     let image = seen[0]["value"].as_str().unwrap();
     let run = office.keyfast(&["reference", "expire", image]);
     assert!(
-        run.code == Some(1) && run.stderr.contains("guests in the last days, which will get nothing"),
+        run.code == Some(1) && run.stderr.contains("guests in the last 30 days, which will get nothing"),
         "{run}"
     );
     for state in ["trial", "denied"] {

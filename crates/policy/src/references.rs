@@ -327,6 +327,12 @@ impl References {
                     continue;
                 }
             };
+            if let (Some(from), Some(until)) = (from, until)
+                && from >= until
+            {
+                errors.push(problem(text, Some(offset), "valid_from must be before valid_until".to_owned()));
+                continue;
+            }
             let value = value.into_inner();
             if let Some(expected) = impossible_value(kind.type_name(), &value) {
                 errors.push(problem(text, Some(offset), format!("not {expected}")));

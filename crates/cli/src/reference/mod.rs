@@ -3,6 +3,7 @@
 //! leaves comments and order as they are; a file that would not load is never written.
 
 mod edit;
+mod failure;
 mod input;
 mod list;
 mod status;
@@ -12,13 +13,13 @@ use std::path::{Path, PathBuf};
 
 use claims::UnixTime;
 use clap::{Args, Subcommand};
-use policy::{Bundle, BundleStatement, LoadErrors, Manifest, ReferenceValue};
+pub use failure::ReferenceFailure;
+use policy::{Bundle, BundleStatement, Manifest, ReferenceValue};
 
 use crate::admin::Admin;
-use crate::file::{self, FileError};
+use crate::file;
 use crate::output::{now, write_public};
-use crate::past::PastError;
-use crate::signing::{self, SignFailure};
+use crate::signing;
 
 /// Subcommands of `keyfast reference`.
 #[derive(Debug, Subcommand)]
@@ -28,7 +29,8 @@ pub enum Command {
         long_about = "Add values, given here or, through a pipe, as `keyfast measure` prints them.\n\n\
         A pipeline that has built an image admits it so, on trial first:\n  \
         keyfast measure uki linux.efi | keyfast reference add --name web-1.5 --state trial\n\n\
-        Values that are listed already with this name and state are left as they are."
+        Values that are listed already with this name and state are left as they are. If other dates or another \
+        origin are given than those that are listed, nothing is added."
     )]
     Add(Add),
     /// List values, with their state now
@@ -38,7 +40,7 @@ pub enum Command {
     /// Give a value another state: trial, active, retiring or denied
     #[command(
         long_about = "Give a value another state: trial, active, retiring or denied.\n\nA value that guests were seen on of \
-        late goes on trial or is denied only with --force, as for `keyfast reference expire`."
+        late goes on trial, is denied or gets an earlier end only with --force, as for `keyfast reference expire`."
     )]
     Set(Set),
     /// Withdraw a value, now or from a date on
@@ -105,6 +107,9 @@ pub struct Set {
     /// trial, active, retiring or denied
     #[arg(value_parser = parse_state)]
     state: String,
+    /// From then on it is expired, and not before
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    valid_until: Option<UnixTime>,
     /// Though guests use it, or nobody can say whether any does
     #[arg(long)]
     force: bool,
@@ -119,7 +124,7 @@ pub struct Set {
 pub struct Expire {
     /// The value, the beginning of one, or a name
     which: String,
-    /// From then on instead of now
+    /// From then on instead of now; not later than it expires already
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<UnixTime>,
     /// Though guests use it, or nobody can say whether any does
@@ -129,114 +134,6 @@ pub struct Expire {
     seen: status::Seen,
     #[command(flatten)]
     place: Place,
-}
-
-/// Why reference values were not shown or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReferenceFailure {
-    /// The file cannot be read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The file cannot be written.
-    #[error("cannot write `{}`: {source}", path.display())]
-    Write {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is wrong, or would be after the change.
-    #[error("{errors}")]
-    Wrong {
-        /// What is wrong, with places.
-        errors: LoadErrors,
-    },
-    /// The file is no TOML that can be edited.
-    #[error("`{}`: {message}", path.display())]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// What was piped in is nothing that `keyfast measure` prints.
-    #[error(transparent)]
-    Input(#[from] input::InputError),
-    /// A value that can never occur.
-    #[error("`{value}` is no {kind}: expected {expected}")]
-    Impossible {
-        /// What it should be a value of.
-        kind: String,
-        /// As given.
-        value: String,
-        /// What it would have to be.
-        expected: &'static str,
-    },
-    /// A value is listed otherwise.
-    #[error(
-        "{kind} {value} is listed already, as `{name}`, {state}; use `keyfast reference set` to change its state"
-    )]
-    Listed {
-        /// What it is a value of.
-        kind: String,
-        /// The value.
-        value: String,
-        /// What the file calls it.
-        name: String,
-        /// Its state.
-        state: &'static str,
-    },
-    /// Nothing is called so.
-    #[error("no reference value is, begins with or is called `{which}`; `keyfast reference list` shows all")]
-    Unknown {
-        /// As given.
-        which: String,
-    },
-    /// More than one value begins so.
-    #[error("{count} reference values begin with `{which}`; give more of it")]
-    Ambiguous {
-        /// As given.
-        which: String,
-        /// How many.
-        count: usize,
-    },
-    /// A value is in use.
-    #[error(
-        "{kind} {value} (`{name}`) was seen on {guests} guests in the last days, which will get nothing; look at `keyfast \
-         policy replay`, or use --force"
-    )]
-    InUse {
-        /// What it is a value of.
-        kind: &'static str,
-        /// The value.
-        value: String,
-        /// What people call it.
-        name: String,
-        /// On how many.
-        guests: usize,
-    },
-    /// Past decisions cannot be had.
-    #[error("cannot say which guests use it: {0}")]
-    Past(#[from] PastError),
-    /// It was not signed.
-    #[error(transparent)]
-    Sign(#[from] SignFailure),
-    /// The output cannot be written.
-    #[error("cannot write the output: {0}")]
-    Output(#[from] io::Error),
-}
-
-impl ReferenceFailure {
-    /// The exit code: 1 for values that are wrong or in use, 2 for what keeps them from being looked at, 3 if the broker
-    /// does not answer.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Wrong { .. } | Self::Impossible { .. } | Self::Listed { .. } | Self::InUse { .. } => 1,
-            Self::Past(PastError::Admin(_)) => 3,
-            _ => 2,
-        }
-    }
 }
 
 /// Runs one subcommand, with its result on standard output.
@@ -256,6 +153,11 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), ReferenceFailure> {
 }
 
 fn add(args: &Add, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
+    if let (Some(from), Some(until)) = (args.valid_from, args.valid_until)
+        && from >= until
+    {
+        return Err(ReferenceFailure::Never { from, until });
+    }
     let found = match (&args.kind, &args.value) {
         (Some(kind), Some(value)) => vec![input::Measured::new(kind, value)],
         _ => input::read(&mut io::stdin().lock())?,
@@ -271,6 +173,7 @@ fn add(args: &Add, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
         let name = part.as_ref().map_or_else(|| args.name.clone(), |part| format!("{} {part}", args.name));
         match known.iter().find(|listed| listed.kind == kind && listed.value == *value) {
             Some(listed) if listed.name == name && listed.state == args.state => {
+                same_otherwise(listed, args)?;
                 writeln!(out, "is there  {kind}  {}  {name}", short(value))?;
             }
             Some(listed) => return Err(listed_otherwise(listed)),
@@ -292,19 +195,42 @@ fn listed_otherwise(listed: &ReferenceValue) -> ReferenceFailure {
     }
 }
 
+/// That what was given beside name and state is what is listed; what was not given is whatever it is.
+fn same_otherwise(listed: &ReferenceValue, args: &Add) -> Result<(), ReferenceFailure> {
+    let time = |time: Option<UnixTime>| time.map(|time| time.to_string());
+    let fields = [
+        ("origin", listed.origin.clone(), args.origin.clone()),
+        ("valid_from", time(listed.valid_from), time(args.valid_from)),
+        ("valid_until", time(listed.valid_until), time(args.valid_until)),
+    ];
+    for (what, is, given) in fields {
+        let Some(given) = given.filter(|given| is.as_ref() != Some(given)) else { continue };
+        let listed_as = is.unwrap_or_else(|| "none".to_owned());
+        let (kind, value) = (listed.kind, short(&listed.value));
+        return Err(ReferenceFailure::ListedOtherwise { kind, value, what, listed: listed_as, given });
+    }
+    Ok(())
+}
+
 fn set(admin: &Admin, args: &Set, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
     let file = ManifestFile::read(&args.place)?;
     let values = file.named(&args.which)?;
     // Of the states that grant nothing; a value that grants nothing as it is takes nothing from anybody.
-    if matches!(args.state.as_str(), "trial" | "denied") && !args.force {
+    let withdraws = |value: &ReferenceValue| {
+        let earlier = args.valid_until.is_some_and(|at| value.valid_until.is_none_or(|until| at < until));
+        matches!(args.state.as_str(), "trial" | "denied") || earlier
+    };
+    if !args.force {
         let granting = values.iter().filter(|value| ["active", "retiring"].contains(&value.state));
-        unused(granting.collect(), &args.seen, admin, &file)?;
+        unused(granting.filter(|value| withdraws(value)).collect(), &args.seen, admin, &file)?;
     }
     let mut edited = file.edit()?;
     for value in values {
-        // A date that has passed would leave it expired whatever its state.
-        if value.valid_until.is_some_and(|until| until <= now()) {
-            edited.remove_end(&value);
+        match args.valid_until {
+            Some(until) => edited.set_end(&value, until),
+            // A date that has passed would leave it expired whatever its state.
+            None if value.valid_until.is_some_and(|until| until <= now()) => edited.remove_end(&value),
+            None => {}
         }
         edited.set_state(&value, &args.state);
         writeln!(out, "{:<8}  {}  {}  {}", args.state, value.kind, short(&value.value), value.name)?;
@@ -315,19 +241,39 @@ fn set(admin: &Admin, args: &Set, out: &mut dyn Write) -> Result<(), ReferenceFa
 fn expire(admin: &Admin, args: &Expire, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
     let file = ManifestFile::read(&args.place)?;
     let values = file.named(&args.which)?;
+    args.at.map_or(Ok(()), |at| values.iter().try_for_each(|value| ends_later(value, at)))?;
     if !args.force {
         unused(values.iter().collect(), &args.seen, admin, &file)?;
     }
     let mut edited = file.edit()?;
     for value in values {
-        match args.at {
-            Some(at) => edited.set_end(&value, at),
-            None => edited.set_state(&value, "expired"),
-        }
-        let when = args.at.map_or("expired".to_owned(), |at| format!("expires {at}"));
+        let when = match args.at {
+            None => {
+                edited.set_state(&value, "expired");
+                "expired".to_owned()
+            }
+            // It is, whatever the date.
+            Some(_) if value.state == "expired" => "expired".to_owned(),
+            Some(at) => {
+                edited.set_end(&value, at);
+                format!("expires {at}")
+            }
+        };
         writeln!(out, "{when}  {}  {}  {}", value.kind, short(&value.value), value.name)?;
     }
     file.write(edited, out)
+}
+
+/// That a value counts until `at` at least, as it is.
+fn ends_later(value: &ReferenceValue, at: UnixTime) -> Result<(), ReferenceFailure> {
+    let ReferenceValue { kind, value, name, valid_until, .. } = value;
+    match valid_until {
+        Some(until) if *until < at => {
+            let (value, name, until) = (short(value), name.clone(), *until);
+            Err(ReferenceFailure::Prolonged { kind, value, name, until, at })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// That no guest was seen on these values of late. Nobody is asked if there are none.
@@ -344,7 +290,8 @@ fn unused(
     for ReferenceValue { kind, value, name, .. } in values {
         let guests = used.get(&(kind, value.clone())).map_or(0, status::Uses::guests);
         if guests > 0 {
-            return Err(ReferenceFailure::InUse { kind, value: short(value), name: name.clone(), guests });
+            let (value, name, days) = (short(value), name.clone(), seen.days);
+            return Err(ReferenceFailure::InUse { kind, value, name, guests, days });
         }
     }
     Ok(())

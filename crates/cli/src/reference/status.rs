@@ -24,7 +24,7 @@ pub struct Seen {
     from: Option<PathBuf>,
     /// Guests seen in the last so many days
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
-    days: u32,
+    pub days: u32,
 }
 
 /// Arguments of `keyfast reference status`.

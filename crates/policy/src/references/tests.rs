@@ -141,6 +141,35 @@ fn dates_and_bits_that_cannot_be_are_refused() {
     let (at, message) =
         error(&format!("version = 1\n[[measurement]]\n{value}valid_from = 2026-11-22T09:30:00\n"));
     assert_eq!((at.unwrap().line, message.split_once(':').unwrap().0), (6, "not a time in UTC"));
+    let until = "2026-11-22T09:30:00Z";
+    for (from, refused) in
+        [("2026-11-22T09:29:59Z", false), ("2026-11-22T09:30:00Z", true), ("2026-11-22T09:30:01Z", true)]
+    {
+        let dates = format!("valid_from = {from}\nvalid_until = {until}\n");
+        for kind in ValueKind::ALL {
+            // A value of its kind, whatever that is made of.
+            let value =
+                ["ab".repeat(48), "ab".repeat(32), "ab".repeat(64), format!("000b{}", "ab".repeat(32))]
+                    .into_iter()
+                    .chain(["0a1b2c3d-0123-4567-89ab-0123456789ab".to_owned()])
+                    .find(|value| impossible_value(kind.type_name(), value).is_none())
+                    .unwrap();
+            let table = kind.table();
+            let text = format!("[[{table}]]\nvalue = \"{value}\"\nname = \"n\"\nstate = \"active\"\n{dates}");
+            let text = format!("version = 1\n{text}");
+            if refused {
+                let (at, message) = error(&text);
+                let place = Some(Position { line: 3, column: 9 });
+                assert_eq!(
+                    (at, message.as_str()),
+                    (place, "valid_from must be before valid_until"),
+                    "{table}"
+                );
+            } else {
+                assert!(References::parse(&text).is_ok(), "{table}");
+            }
+        }
+    }
     let floor = format!("version = 1\n[[tcb_floor]]\nproduct = \"Genoa\"\n{FLOOR}");
     let (_, message) = error(&format!("{floor}mitigations = [64]\n"));
     assert_eq!(message, "a mitigation is no bit of a vector: expected 0 to 63");
