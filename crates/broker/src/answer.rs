@@ -102,10 +102,11 @@ impl Decided {
 }
 
 /// The reasons that will deny what is permitted now.
-pub(crate) fn warning(from: UnixTime, denial: Denial) -> Vec<Reason> {
+pub(crate) fn warning(from: Option<UnixTime>, denial: Denial) -> Vec<Reason> {
+    let when = from.map_or("once what is on trial is in force".to_owned(), |from| format!("from {from} on"));
     let until = |reason: Reason| Reason {
         kind: ReasonKind::Announced,
-        wanted: format!("{} from {from} on", reason.wanted),
+        wanted: format!("{} {when}", reason.wanted),
         ..reason
     };
     denial.reasons.into_iter().map(until).collect()

@@ -22,6 +22,7 @@ use crate::explain::Explainer;
 use crate::load_error::LoadErrors;
 use crate::locks;
 use crate::reason::{Denial, DenialCode, Reason, ReasonKind};
+use crate::references::platforms::View;
 use crate::rules::{Condition, Rule, Test};
 use crate::subject::{Subject, Subjects, Unfit};
 
@@ -160,7 +161,7 @@ impl Policy {
         key: &KeyAttributes,
         circumstances: &Circumstances,
     ) -> Evaluation {
-        self.permits(record, request, key, circumstances, circumstances.now).into()
+        self.permits(record, request, key, circumstances, circumstances.now.into()).into()
     }
 
     /// Puts a request in Cedar's terms under this bundle. No other bundle may be asked about it.
@@ -179,18 +180,25 @@ impl Policy {
         self.judge(&prepared.0).into()
     }
 
-    /// When a TCB floor that is announced now will deny what is permitted now, and why.
+    /// When a TCB floor or a revocation that is announced now will deny what is permitted now, and why. Without a time
+    /// it is one on trial, which somebody has still to put in force.
     pub fn announced(
         &self,
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
         circumstances: &Circumstances,
-    ) -> Option<(UnixTime, Denial)> {
+    ) -> Option<(Option<UnixTime>, Denial)> {
         let snp = record.snp.as_ref()?;
-        let from = self.subjects.references.announced(snp.product, snp.cpuid, circumstances.now)?;
-        let denial = self.permits(record, request, key, circumstances, from).err()?;
-        Some((from, denial))
+        let (processor, now) = ((snp.product, snp.cpuid), circumstances.now);
+        let platforms = &self.subjects.references.platforms;
+        let denial = |view: View| self.permits(record, request, key, circumstances, view).err();
+        let dated = platforms.announced(processor, now);
+        let dated = dated.into_iter().find_map(|from| Some((Some(from), denial(from.into())?)));
+        dated.or_else(|| {
+            let tries = platforms.tries(processor, now);
+            tries.then(|| denial(View { at: now, trials: true })).flatten().map(|denial| (None, denial))
+        })
     }
 
     /// The serial number of the reference values.
@@ -213,7 +221,7 @@ impl Policy {
     ) -> Result<Grant, Denial> {
         let (claims, asked) = (request.claims(), request.request());
         locks::fresh(claims.valid_until(), circumstances.now)?;
-        let rules = self.permits(claims.record(), asked, key, circumstances, circumstances.now)?;
+        let rules = self.permits(claims.record(), asked, key, circumstances, circumstances.now.into())?;
         Ok(Grant {
             operation: asked.operation,
             key: key.id.clone(),
@@ -240,21 +248,21 @@ impl Policy {
         self.own.get(&policy.cedar, || crate::load::load_own(self, &policy.cedar))
     }
 
-    /// The rules that permit it, with reference values as they are at `at`: the bundle's, and those of the key's own
-    /// policy.
+    /// The rules that permit it, with reference values as they are in this view: the bundle's, and those of the key's
+    /// own policy.
     fn permits(
         &self,
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
         circumstances: &Circumstances,
-        at: UnixTime,
+        view: View,
     ) -> Result<Vec<String>, Denial> {
         locks::check(record, request, key)?;
-        let mut rules = self.permitting(record, request, key, circumstances, at)?;
+        let mut rules = self.permitting(record, request, key, circumstances, view)?;
         if let Some(own) = &key.release_policy {
             let own = self.of_key(own).map_err(|errors| unloadable(&errors))?;
-            rules.extend(own.permitting(record, request, key, circumstances, at)?);
+            rules.extend(own.permitting(record, request, key, circumstances, view)?);
         }
         Ok(rules)
     }
@@ -266,9 +274,9 @@ impl Policy {
         request: &AttestedRequest,
         key: &KeyAttributes,
         circumstances: &Circumstances,
-        at: UnixTime,
+        view: View,
     ) -> Result<Vec<String>, Denial> {
-        self.judge(&self.subjects.subject(record, request, key, circumstances, at, None))
+        self.judge(&self.subjects.subject(record, request, key, circumstances, view, None))
     }
 
     /// Cedar's decision: an error of any rule is a denial, then a `forbid` that applies, then the lack of a `permit`.

@@ -66,7 +66,7 @@ pub use doubts::NamedKeys;
 pub use format::format;
 pub use limits::Limit;
 pub use load_error::{LoadError, LoadErrors, Position, Problem, Severity};
-pub use manifest::{Manifest, ReferenceValue};
+pub use manifest::{Manifest, PlatformSays, PlatformValue, ReferenceValue};
 pub use nearest::nearest;
 pub use officers::{Officers, OfficersError, SignatureError};
 pub use operators::{Act, Object, Operator};

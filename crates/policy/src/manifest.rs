@@ -1,9 +1,11 @@
 //! [`Manifest`]: the reference values of a file, for the tools that show and change it. Decides nothing.
 
+use claims::snp::{CpuId, Product, Tcb};
 use claims::{ClaimsRecord, UnixTime};
 
 use crate::load_error::LoadErrors;
-use crate::references::{Known, References, State, ValueKind};
+use crate::references::platforms::{Platforms, Processor};
+use crate::references::{Dated, Known, References, State, ValueKind};
 use crate::subject::referable_of;
 use crate::vocabulary::impossible_value;
 
@@ -29,6 +31,55 @@ pub struct ReferenceValue {
     pub valid_until: Option<UnixTime>,
 }
 
+/// What the file says of processors: a floor, or a revocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlatformValue {
+    /// The table that it stands in: `tcb_floor` or `revoked`.
+    pub kind: &'static str,
+    /// The product.
+    pub product: Product,
+    /// The processor, if not all of the product are meant.
+    pub cpuid: Option<CpuId>,
+    /// At the time asked about: `trial`, `active`, `retiring` or `expired`.
+    pub state: &'static str,
+    /// Whether guests are held to it at that time: of a processor's floors to the newest alone.
+    pub in_force: bool,
+    /// Who or what says so.
+    pub origin: Option<String>,
+    /// From then on it is in force.
+    pub from: Option<UnixTime>,
+    /// From then on it is expired.
+    pub until: Option<UnixTime>,
+    /// What it says.
+    pub says: PlatformSays,
+}
+
+/// What the file says of a processor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlatformSays {
+    /// The oldest versions that are good enough.
+    Floor {
+        /// Each component by itself.
+        tcb: Tcb,
+        /// Bits of the mitigation vector that must be set, 0 to 63.
+        mitigations: Vec<u8>,
+        /// From then on guests that it will deny are named.
+        warn_from: Option<UnixTime>,
+    },
+    /// It is not to be trusted, whatever its versions are.
+    Revoked {
+        /// For people.
+        why: String,
+    },
+}
+
+impl PlatformValue {
+    /// The processor as `Genoa 25/17/1` (family, model, stepping), or the product alone.
+    pub fn processor(&self) -> String {
+        processor_name((self.product, self.cpuid))
+    }
+}
+
 impl Manifest {
     /// Reads the file.
     ///
@@ -52,11 +103,47 @@ impl Manifest {
         values
     }
 
-    /// The values that a guest shows and this file knows, as (kind, value).
+    /// All floors and revocations as they are at this time: floors first, by processor, then by their dates.
+    pub fn platforms(&self, now: UnixTime) -> Vec<PlatformValue> {
+        let platforms = &self.0.platforms;
+        let mut floors = floors(platforms, now);
+        let mut revoked: Vec<_> = platforms
+            .revoked
+            .iter()
+            .map(|(processor, revocation)| {
+                let says = PlatformSays::Revoked { why: revocation.why.clone() };
+                let in_force = revocation.states.in_force(now);
+                said(*processor, (revocation.states, in_force), revocation.origin.clone(), says, now)
+            })
+            .collect();
+        for all in [&mut floors, &mut revoked] {
+            all.sort_by_key(|value| (value.processor(), value.from));
+        }
+        floors.extend(revoked);
+        floors
+    }
+
+    /// The values that a guest shows and this file knows, as (kind, value); and with floors and revocations the
+    /// processors that these are about, as [`PlatformValue::processor`] names them. A floor of a product as a whole is
+    /// about processors that no other names.
     pub fn seen_on(&self, record: &ClaimsRecord) -> Vec<(&'static str, String)> {
         let known = |(kind, value): &(ValueKind, String)| self.0.find(*kind, value).is_some();
         let seen = referable_of(record).into_iter().filter(known);
-        seen.map(|(kind, value)| (kind.table(), value)).collect()
+        let mut seen: Vec<_> = seen.map(|(kind, value)| (kind.table(), value)).collect();
+        let Some(snp) = &record.snp else { return seen };
+        let Platforms { floors, revoked } = &self.0.platforms;
+        let processors = [(snp.product, snp.cpuid), (snp.product, None)];
+        let floor = processors.iter().find(|processor| floors.contains_key(processor));
+        seen.extend(floor.map(|processor| (FLOOR, processor_name(*processor))));
+        let revocations = processors.iter().filter(|processor| revoked.contains_key(processor));
+        seen.extend(revocations.map(|processor| (REVOKED, processor_name(*processor))));
+        seen.dedup();
+        seen
+    }
+
+    /// The kinds of what the file says of processors, by the names of their tables.
+    pub fn platform_kinds() -> [&'static str; 2] {
+        [FLOOR, REVOKED]
     }
 
     /// The kinds of values, by the names of their tables.
@@ -89,3 +176,40 @@ fn shown(kind: ValueKind, value: &str, known: &Known, now: UnixTime) -> Referenc
         valid_until: known.states.until,
     }
 }
+
+/// Every floor of every processor, in no order.
+fn floors(platforms: &Platforms, now: UnixTime) -> Vec<PlatformValue> {
+    let all = platforms.floors.iter().flat_map(|(of, floors)| floors.iter().map(|floor| (*of, floor)));
+    let shown = all.map(|(processor, floor)| {
+        let in_force = platforms.floor(processor, now.into()).is_some_and(|it| core::ptr::eq(it, floor));
+        let (tcb, mitigations) = (floor.tcb, floor.mitigations.clone());
+        let says = PlatformSays::Floor { tcb, mitigations, warn_from: floor.warn_from };
+        said(processor, (floor.states, in_force), floor.origin.clone(), says, now)
+    });
+    shown.collect()
+}
+
+fn said(
+    (product, cpuid): Processor,
+    (states, in_force): (Dated, bool),
+    origin: Option<String>,
+    says: PlatformSays,
+    now: UnixTime,
+) -> PlatformValue {
+    let kind = match says {
+        PlatformSays::Floor { .. } => FLOOR,
+        PlatformSays::Revoked { .. } => REVOKED,
+    };
+    let (from, until) = (states.from, states.until);
+    PlatformValue { kind, product, cpuid, state: states.at(now).name(), in_force, origin, from, until, says }
+}
+
+fn processor_name((product, cpuid): Processor) -> String {
+    match cpuid {
+        None => product.to_string(),
+        Some(CpuId { family, model, stepping }) => format!("{product} {family}/{model}/{stepping}"),
+    }
+}
+
+const FLOOR: &str = "tcb_floor";
+const REVOKED: &str = "revoked";

@@ -78,7 +78,7 @@ pub enum ReasonKind {
     NearMiss,
     /// An error in evaluation.
     Error,
-    /// A condition that will deny from an announced date on; not of a denial.
+    /// A condition that will deny from an announced date on, or once what is on trial is in force; not of a denial.
     Announced,
 }
 

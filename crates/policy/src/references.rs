@@ -23,20 +23,29 @@
 //! mitigations = [0]       # optional: bits that CURRENT_MIT_VECTOR must have
 //! warn_from = …           # optional: from then on guests that the floor will deny are named
 //! deny_from = …           # optional: from then on it is the floor, in the place of an earlier one
+//! valid_until = …         # optional: from then on it is no floor; none that it took the place of comes back
+//! state = "active"        # optional; or trial (names guests, denies none), retiring (as active), expired (never a floor)
+//! origin = "…"            # optional
 //!
 //! [[revoked]]             # whatever its floor
 //! product = "Milan"
 //! cpuid = { … }           # optional, as above
 //! why = "…"
+//! state = "active"        # optional; or trial (names guests, denies none), expired (revokes nothing)
+//! origin = "…"            # optional
+//! valid_from = …          # optional: before it guests are named
+//! valid_until = …         # optional: from then on it revokes nothing
 //! ```
+//!
+//! Dates or states of which nobody could say which counts are refused.
 
 mod file;
+pub(crate) mod platforms;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use claims::UnixTime;
-use claims::snp::{CpuId, Product, Tcb};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
@@ -44,7 +53,8 @@ use toml::value::Datetime;
 use crate::bundle::Bundle;
 use crate::load_error::{LoadError, LoadErrors, Problem};
 use crate::vocabulary::impossible_value;
-use file::{Cpu, File, Floor, Revoked, Value};
+use file::{File, Value};
+use platforms::{Platforms, ordered};
 
 /// What a reference value is a value of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -155,7 +165,7 @@ pub(crate) struct Dated {
 
 impl Dated {
     /// The state at this time. What is denied or expired is so at any time.
-    fn at(self, now: UnixTime) -> State {
+    pub(crate) fn at(self, now: UnixTime) -> State {
         match self.state {
             State::Denied | State::Expired => self.state,
             _ if self.until.is_some_and(|until| now >= until) => State::Expired,
@@ -182,18 +192,6 @@ impl Known {
     }
 }
 
-/// The oldest versions that are good enough, and from when on.
-#[derive(Clone)]
-pub(crate) struct TcbFloor {
-    pub(crate) tcb: Tcb,
-    /// Bits, 0 to 63.
-    pub(crate) mitigations: Vec<u8>,
-    warn_from: Option<UnixTime>,
-    deny_from: Option<UnixTime>,
-}
-
-type Processor = (Product, Option<CpuId>);
-
 /// The reference values of a bundle, ready for look-ups.
 #[derive(Default)]
 pub(crate) struct References {
@@ -203,9 +201,7 @@ pub(crate) struct References {
     counts: HashMap<(ValueKind, State), usize>,
     /// Of the others.
     dated: Vec<(ValueKind, Dated)>,
-    /// In order of their dates.
-    floors: HashMap<Processor, Vec<TcbFloor>>,
-    revoked: HashMap<Processor, String>,
+    pub(crate) platforms: Platforms,
 }
 
 impl References {
@@ -237,14 +233,10 @@ impl References {
         for (kind, values) in ValueKind::ALL.into_iter().zip(values) {
             errors.extend(references.insert_values(text, kind, values));
         }
-        let floors = file.tcb_floor.into_iter();
-        errors.extend(
-            floors.filter_map(|floor| references.insert_floor(text, floor).err().map(|error| *error)),
-        );
+        errors.extend(references.platforms.insert_floors(text, file.tcb_floor));
         let revoked = file.revoked.into_iter();
-        errors.extend(
-            revoked.filter_map(|revoked| references.insert_revoked(text, revoked).err().map(|error| *error)),
-        );
+        let insert = |revoked| references.platforms.insert_revoked(text, revoked).err().map(|error| *error);
+        errors.extend(revoked.filter_map(insert));
         LoadErrors::unless_empty(errors)?;
         Ok(references)
     }
@@ -277,43 +269,6 @@ impl References {
         staying.saturating_add(dated.count())
     }
 
-    /// The floor for a processor at this time: the newest that is in force of its own ones, else of its product's.
-    pub(crate) fn tcb_floor(
-        &self,
-        product: Product,
-        cpuid: Option<CpuId>,
-        now: UnixTime,
-    ) -> Option<&TcbFloor> {
-        let in_force = |floor: &&TcbFloor| floor.deny_from.is_none_or(|from| from <= now);
-        self.floors(product, cpuid).find_map(|floors| floors.iter().rev().find(in_force))
-    }
-
-    /// When the next floor of this processor comes into force, if guests are to be warned of it now.
-    pub(crate) fn announced(
-        &self,
-        product: Product,
-        cpuid: Option<CpuId>,
-        now: UnixTime,
-    ) -> Option<UnixTime> {
-        let next = |floor: &TcbFloor| {
-            let warns = floor.warn_from.is_some_and(|from| from <= now);
-            floor.deny_from.filter(|from| warns && *from > now)
-        };
-        self.floors(product, cpuid).find_map(|floors| floors.iter().find_map(next))
-    }
-
-    /// Whether a processor is revoked, whatever its versions.
-    pub(crate) fn is_revoked(&self, product: Product, cpuid: Option<CpuId>) -> bool {
-        let own = cpuid.is_some_and(|cpuid| self.revoked.contains_key(&(product, Some(cpuid))));
-        own || self.revoked.contains_key(&(product, None))
-    }
-
-    /// A processor's own floors, then its product's.
-    fn floors(&self, product: Product, cpuid: Option<CpuId>) -> impl Iterator<Item = &Vec<TcbFloor>> {
-        let own = cpuid.and_then(|cpuid| self.floors.get(&(product, Some(cpuid))));
-        own.into_iter().chain(self.floors.get(&(product, None)))
-    }
-
     fn insert_values(&mut self, text: &str, kind: ValueKind, values: Vec<Value>) -> Vec<LoadError> {
         let known = self.values.entry(kind).or_default();
         let mut errors = Vec::new();
@@ -327,10 +282,8 @@ impl References {
                     continue;
                 }
             };
-            if let (Some(from), Some(until)) = (from, until)
-                && from >= until
-            {
-                errors.push(problem(text, Some(offset), "valid_from must be before valid_until".to_owned()));
+            if let Err(message) = ordered([("valid_from", from), ("valid_until", until)]) {
+                errors.push(problem(text, Some(offset), message));
                 continue;
             }
             let value = value.into_inner();
@@ -356,39 +309,6 @@ impl References {
             }
         }
         errors
-    }
-
-    fn insert_floor(&mut self, text: &str, floor: Floor) -> Result<(), Box<LoadError>> {
-        let offset = Some(floor.product.span().start);
-        let wrong = |message: &str| Box::new(problem(text, offset, message.to_owned()));
-        let product = floor.product.get_ref().parse::<Product>().map_err(wrong)?;
-        let Floor { fmc, bootloader, tee, snp, microcode, mitigations, .. } = floor;
-        if mitigations.iter().any(|bit| *bit > 63) {
-            return Err(wrong("a mitigation is no bit of a vector: expected 0 to 63"));
-        }
-        let (warn_from, deny_from) = (time(text, floor.warn_from)?, time(text, floor.deny_from)?);
-        if warn_from.is_some() && warn_from >= deny_from {
-            return Err(wrong("warn_from must be before deny_from"));
-        }
-        let tcb = Tcb { fmc: Some(fmc), bootloader, tee, snp, microcode };
-        let floors = self.floors.entry((product, floor.cpuid.map(Cpu::id))).or_default();
-        let place = floors.partition_point(|other| other.deny_from < deny_from);
-        if floors.get(place).is_some_and(|other| other.deny_from == deny_from) {
-            return Err(wrong("a floor for this processor is given already"));
-        }
-        floors.insert(place, TcbFloor { tcb, mitigations, warn_from, deny_from });
-        Ok(())
-    }
-
-    fn insert_revoked(&mut self, text: &str, revoked: Revoked) -> Result<(), Box<LoadError>> {
-        let offset = Some(revoked.product.span().start);
-        let wrong = |message: &str| Box::new(problem(text, offset, message.to_owned()));
-        let product = revoked.product.get_ref().parse::<Product>().map_err(wrong)?;
-        let processor = (product, revoked.cpuid.map(Cpu::id));
-        match self.revoked.insert(processor, revoked.why) {
-            Some(_) => Err(wrong("this processor is revoked already")),
-            None => Ok(()),
-        }
     }
 }
 

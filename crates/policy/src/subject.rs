@@ -18,6 +18,7 @@ use claims::{AttestedRequest, ClaimsRecord, KeyAttributes, UnixTime};
 use crate::cache::Cache;
 use crate::circumstances::{Circumstances, Recent};
 use crate::reach::{CONTEXT, Reach};
+use crate::references::platforms::View;
 use crate::references::{References, ValueKind};
 use crate::vocabulary::{Vocabulary, hex, uid};
 
@@ -47,25 +48,26 @@ pub(crate) struct Subjects {
 }
 
 impl Subjects {
-    /// Puts one request in Cedar's terms, with reference values as they are at `at`. With a schema, checks that it
-    /// conforms; `fit` shows that all do.
+    /// Puts one request in Cedar's terms, with reference values as they are in this view, such as at a time. With a
+    /// schema, checks that it conforms; `fit` shows that all do.
     pub(crate) fn subject(
         &self,
         record: &ClaimsRecord,
         request: &AttestedRequest,
         key: &KeyAttributes,
         circumstances: &Circumstances,
-        at: UnixTime,
+        view: impl Into<View>,
         schema: Option<&Schema>,
     ) -> Result<Subject, Unfit> {
+        let view = view.into();
         let action = uid(&self.vocabulary.action, request.operation.name());
         let readable = self.readable(circumstances);
         let context = self.cache.context(&readable, || self.context(&readable))?;
         let guest = self.guest_name();
         let request = Request::new(guest, action, self.key_name(key), context, schema).map_err(unfit)?;
-        let entities = self.entities(record, key, at)?;
+        let entities = self.entities(record, key, view)?;
         let entities = Entities::from_entities(entities, schema).map_err(unfit)?;
-        Ok(Subject { request, entities, at })
+        Ok(Subject { request, entities, at: view.at })
     }
 
     /// What the rules can read of it, and nothing of the rest, so that what they cannot read makes no difference.
@@ -91,22 +93,17 @@ impl Subjects {
     }
 
     /// The entities that the decision can reach.
-    fn entities(
-        &self,
-        record: &ClaimsRecord,
-        key: &KeyAttributes,
-        now: UnixTime,
-    ) -> Result<Vec<Entity>, Unfit> {
+    fn entities(&self, record: &ClaimsRecord, key: &KeyAttributes, view: View) -> Result<Vec<Entity>, Unfit> {
         let mut entities = Vec::with_capacity(8 + self.named.len());
         entities.push(Entity::new(self.guest_name(), self.guest(record)?, HashSet::new()).map_err(unfit)?);
         entities.push(self.key_entity(key)?);
         if let Some(snp) = &record.snp {
-            let processor = Entity::new(self.processor_name(), self.processor(snp, now)?, HashSet::new());
+            let processor = Entity::new(self.processor_name(), self.processor(snp, view)?, HashSet::new());
             entities.push(processor.map_err(unfit)?);
         }
-        let known = |(kind, name): (ValueKind, String)| self.known(kind, &name, now);
+        let known = |(kind, name): (ValueKind, String)| self.known(kind, &name, view.at);
         entities.extend(referable_of(record).into_iter().filter_map(known));
-        self.add_named(&mut entities, now);
+        self.add_named(&mut entities, view.at);
         Ok(entities)
     }
 
@@ -227,10 +224,11 @@ impl Subjects {
         RestrictedExpression::new_record(attributes).map_err(unfit)
     }
 
-    fn processor(&self, snp: &SnpClaims, now: UnixTime) -> Result<Attributes, Unfit> {
-        let is_revoked = self.references.is_revoked(snp.product, snp.cpuid);
+    fn processor(&self, snp: &SnpClaims, view: View) -> Result<Attributes, Unfit> {
+        let (processor, platforms) = ((snp.product, snp.cpuid), &self.references.platforms);
+        let is_revoked = platforms.is_revoked(processor, view);
         let mut attributes = attributes([("revoked", truth(is_revoked))]);
-        if let Some(floor) = self.references.tcb_floor(snp.product, snp.cpuid, now) {
+        if let Some(floor) = platforms.floor(processor, view) {
             let mitigations = floor.mitigations.iter().map(|bit| long(*bit));
             attributes.insert("tcb_floor".to_owned(), tcb(floor.tcb)?);
             if !floor.mitigations.is_empty() {

@@ -68,6 +68,11 @@ pub(super) struct Floor {
     pub(super) mitigations: Vec<u8>,
     pub(super) warn_from: Option<Spanned<Datetime>>,
     pub(super) deny_from: Option<Spanned<Datetime>>,
+    pub(super) valid_until: Option<Spanned<Datetime>>,
+    #[serde(default = "active")]
+    pub(super) state: State,
+    /// For people.
+    pub(super) origin: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +82,17 @@ pub(super) struct Revoked {
     pub(super) cpuid: Option<Cpu>,
     /// For people.
     pub(super) why: String,
+    #[serde(default = "active")]
+    pub(super) state: State,
+    /// For people.
+    pub(super) origin: Option<String>,
+    pub(super) valid_from: Option<Spanned<Datetime>>,
+    pub(super) valid_until: Option<Spanned<Datetime>>,
+}
+
+/// What floors and revocations are unless they say otherwise.
+fn active() -> State {
+    State::Active
 }
 
 #[derive(Deserialize)]

@@ -1,32 +1,14 @@
-//! Reference values: dates, floors, what is refused and where.
+//! Reference values: dates, what is refused and where. Floors have tests of their own.
 
 use super::*;
 use crate::load_error::Position;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
-const FLOOR: &str = "fmc = 0\nbootloader = 1\ntee = 2\nsnp = 3\nmicrocode = 4\n";
 
 fn error(text: &str) -> (Option<Position>, String) {
     let errors = References::parse(text).err().expect("an error");
     let [error] = &errors.iter().collect::<Vec<_>>()[..] else { panic!("{errors}") };
     (error.at, error.problem.to_string())
-}
-
-#[test]
-fn a_processor_has_its_own_floor_or_that_of_its_product() {
-    let cpuid = "cpuid = { family = 25, model = 17, stepping = 1 }";
-    let text = format!(
-        "version = 1\n[[tcb_floor]]\nproduct = \"Genoa\"\n{FLOOR}\
-         [[tcb_floor]]\nproduct = \"Genoa\"\n{cpuid}\n{}",
-        FLOOR.replace('3', "9")
-    );
-    let references = References::parse(&text).unwrap();
-    let own = CpuId { family: 25, model: 17, stepping: 1 };
-    let snp = |product, cpuid| references.tcb_floor(product, cpuid, NOW).map(|floor| floor.tcb.snp);
-    assert_eq!(snp(Product::Genoa, Some(own)), Some(9));
-    assert_eq!(snp(Product::Genoa, Some(CpuId { stepping: 2, ..own })), Some(3));
-    assert_eq!(snp(Product::Genoa, None), Some(3));
-    assert_eq!(snp(Product::Milan, Some(own)), None);
 }
 
 #[test]
@@ -98,45 +80,7 @@ fn a_value_with_one_date_counts_by_it_and_only_one_without_stays_as_it_is() {
 }
 
 #[test]
-fn a_floor_is_announced_before_it_comes_into_force() {
-    let floor = |snp: u8, dates: &str| {
-        let floor = FLOOR.replace("snp = 3", &format!("snp = {snp}"));
-        format!("[[tcb_floor]]\nproduct = \"Genoa\"\n{floor}{dates}\n")
-    };
-    let dated = "warn_from = 2026-11-22T09:30:00Z\ndeny_from = 2026-11-23T00:00:00Z";
-    let (warn, deny) = (UnixTime(1_795_339_800), UnixTime(1_795_392_000));
-    // In either order of the file.
-    for text in [floor(9, dated) + &floor(3, ""), floor(3, "") + &floor(9, dated)] {
-        let references = References::parse(&format!("version = 1\n{text}")).unwrap();
-        let snp = |now| references.tcb_floor(Product::Genoa, None, now).map(|floor| floor.tcb.snp);
-        assert_eq!((snp(UnixTime(deny.0 - 1)), snp(deny)), (Some(3), Some(9)));
-        let announced = |now| references.announced(Product::Genoa, None, now);
-        assert_eq!(announced(UnixTime(warn.0 - 1)), None);
-        assert_eq!((announced(warn), announced(deny)), (Some(deny), None));
-        assert_eq!(references.announced(Product::Milan, None, warn), None);
-    }
-    // A first floor that is not in force yet leaves the processor without one.
-    let references = References::parse(&format!("version = 1\n{}", floor(9, dated))).unwrap();
-    assert!(references.tcb_floor(Product::Genoa, None, warn).is_none());
-}
-
-#[test]
-fn a_product_or_one_processor_of_it_is_revoked() {
-    let revoked =
-        |cpuid: &str| format!("[[revoked]]\nproduct = \"Milan\"\nwhy = \"keys are out\"\n{cpuid}\n");
-    let own = CpuId { family: 25, model: 1, stepping: 1 };
-    let cpuid = "cpuid = { family = 25, model = 1, stepping = 1 }";
-    let one = References::parse(&format!("version = 1\n{}", revoked(cpuid))).unwrap();
-    assert!(one.is_revoked(Product::Milan, Some(own)) && !one.is_revoked(Product::Milan, None));
-    assert!(!one.is_revoked(Product::Genoa, Some(own)));
-    let all = References::parse(&format!("version = 1\n{}", revoked(""))).unwrap();
-    assert!(all.is_revoked(Product::Milan, Some(own)) && all.is_revoked(Product::Milan, None));
-    let (at, message) = error(&format!("version = 1\n{}{}", revoked(""), revoked("")));
-    assert_eq!((at.unwrap().line, message.as_str()), (7, "this processor is revoked already"));
-}
-
-#[test]
-fn dates_and_bits_that_cannot_be_are_refused() {
+fn dates_that_cannot_be_are_refused() {
     let value = format!("value = \"{}\"\nname = \"n\"\nstate = \"active\"\n", "a".repeat(96));
     let (at, message) =
         error(&format!("version = 1\n[[measurement]]\n{value}valid_from = 2026-11-22T09:30:00\n"));
@@ -170,17 +114,6 @@ fn dates_and_bits_that_cannot_be_are_refused() {
             }
         }
     }
-    let floor = format!("version = 1\n[[tcb_floor]]\nproduct = \"Genoa\"\n{FLOOR}");
-    let (_, message) = error(&format!("{floor}mitigations = [64]\n"));
-    assert_eq!(message, "a mitigation is no bit of a vector: expected 0 to 63");
-    let last = References::parse(&format!("{floor}mitigations = [0, 63]\n")).unwrap();
-    let bits = last.tcb_floor(Product::Genoa, None, NOW).map(|floor| floor.mitigations.clone());
-    assert_eq!(bits, Some(vec![0, 63]));
-    let warn = "warn_from = 2026-11-22T09:30:00Z\n";
-    for deny in ["", "deny_from = 2026-11-22T09:30:00Z\n"] {
-        let (_, message) = error(&format!("{floor}{warn}{deny}"));
-        assert_eq!(message, "warn_from must be before deny_from");
-    }
 }
 
 #[test]
@@ -192,11 +125,6 @@ fn what_is_not_well_formed_is_refused_with_its_place() {
     let twice = format!("version = 1\n{}{}", value(&"a".repeat(96)), value(&"a".repeat(96)));
     assert_eq!(error(&twice), (place(7, 9), "this value is listed already, as `n`".to_owned()));
     assert_eq!(error("version = 2\n"), (place(1, 11), "unknown version: expected 1, got 2".to_owned()));
-    let floor = format!("[[tcb_floor]]\nproduct = \"Milan\"\n{FLOOR}");
-    let (at, message) = error(&format!("version = 1\n{floor}{floor}"));
-    assert_eq!((at.unwrap().line, message.as_str()), (10, "a floor for this processor is given already"));
-    let (at, message) = error(&format!("version = 1\n[[tcb_floor]]\nproduct = \"milan\"\n{FLOOR}"));
-    assert_eq!((at.unwrap().line, message.as_str()), (3, "not a product; use Milan, Genoa or Turin"));
     for wrong in
         ["", "version = 1\nextra = 1\n", "version = 1\n[[tcb_floor]]\nproduct = \"Milan\"\nsnp = 300\n"]
     {

@@ -384,12 +384,48 @@ fn a_floor_that_is_announced_warns_before_it_denies() {
         case.circumstances.now = claims::UnixTime::parse(time).unwrap();
         let announced = policy.announced(&case.record, &case.request, &case.key, &case.circumstances);
         let permitted = matches!(evaluate(&policy, &case), Evaluation::Permit { .. });
-        (permitted, announced.map(|(from, denial)| (from.to_string(), denial.reasons[0].wanted.clone())))
+        let from = |from: Option<claims::UnixTime>| from.map(|from| from.to_string());
+        (permitted, announced.map(|(at, denial)| (from(at), denial.reasons[0].wanted.clone())))
     };
     assert_eq!(at("2029-12-31T23:59:59Z"), (true, None));
-    let warned = ("2030-02-01T00:00:00Z".to_owned(), ">= 255".to_owned());
+    let warned = (Some("2030-02-01T00:00:00Z".to_owned()), ">= 255".to_owned());
     assert_eq!(at("2030-01-01T00:00:00Z"), (true, Some(warned)));
     assert_eq!(at("2030-02-01T00:00:00Z"), (false, None));
+}
+
+#[test]
+fn what_is_on_trial_warns_and_denies_nothing() {
+    let floor = "[[tcb_floor]]\nproduct = \"Turin\"\ncpuid = { family = 26, model = 2, stepping = 1 }\n\
+                 fmc = 0\nbootloader = 255\ntee = 0\nsnp = 0\nmicrocode = 0\n";
+    let revoked = "[[revoked]]\nproduct = \"Turin\"\nwhy = \"w\"\n";
+    let says = |more: &str| {
+        let references = bundle::read("cases/snp-production/reference-values.toml") + more;
+        let file = "snp-production.cedar";
+        let bundle = Bundle::new(bundle::read("schema.cedarschema"), references);
+        let policy = Policy::load(bundle.with_policy(file, bundle::read(file))).unwrap();
+        let case = known();
+        let announced = policy.announced(&case.record, &case.request, &case.key, &case.circumstances);
+        let first = |denial: policy::Denial| denial.reasons[0].condition.clone();
+        let permitted = matches!(evaluate(&policy, &case), Evaluation::Permit { .. });
+        (permitted, announced.map(|(from, denial)| (from.map(|from| from.to_string()), first(denial))))
+    };
+    let (trial, ends) = ("state = \"trial\"\n", "valid_until = 2026-11-22T09:30:00Z\n");
+    let under = "principal.snp.reported_tcb.bootloader >= principal.snp.processor.tcb_floor.bootloader";
+    assert_eq!(says(&format!("{floor}{trial}")), (true, Some((None, under.to_owned()))));
+    let bad = "principal.snp.processor.revoked".to_owned();
+    assert_eq!(says(&format!("{revoked}{trial}")), (true, Some((None, bad.clone()))));
+    // What comes by itself is told with its date, before what may never come.
+    let ahead = "valid_from = 2030-01-01T00:00:00Z\n";
+    let told = (true, Some((Some("2030-01-01T00:00:00Z".to_owned()), bad)));
+    assert_eq!(says(&format!("{revoked}{ahead}{floor}{trial}")), told);
+    assert!(!says(revoked).0);
+    for over in [
+        format!("{revoked}{ends}"),
+        format!("{revoked}state = \"expired\"\n"),
+        format!("{floor}{trial}{ends}"),
+    ] {
+        assert_eq!(says(&over), (true, None), "{over}");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Reference values for the tools that show and change them: what is told of a file, and of what a bundle knows.
 
 use claims::UnixTime;
-use policy::{Bundle, KnownValue, Manifest, Policy, ReferenceValue};
+use claims::snp::{CpuId, Product, Tcb};
+use policy::{Bundle, KnownValue, Manifest, PlatformSays, PlatformValue, Policy, ReferenceValue};
 
 use crate::bundle::{case, read, shipped_policy};
 
@@ -71,6 +72,84 @@ fn a_guest_is_seen_to_show_exactly_the_values_that_are_known() {
     assert_eq!(manifest().seen_on(&record), [seen("measurement", "11", 48), seen("host_data", "a1", 32)]);
     record.snp.as_mut().unwrap().host_data = [0; 32];
     assert_eq!(manifest().seen_on(&record), [seen("measurement", "11", 48)]);
+}
+
+#[test]
+fn floors_and_revocations_are_listed_as_they_are_at_a_time() {
+    let versions = "fmc = 1\nbootloader = 2\ntee = 3\nsnp = 4\nmicrocode = 5\n";
+    let floor =
+        |cpuid: &str, rest: &str| format!("[[tcb_floor]]\nproduct = \"Turin\"\n{cpuid}{versions}{rest}\n");
+    let own = "cpuid = { family = 26, model = 2, stepping = 1 }\n";
+    let text = format!(
+        "version = 1\n{}{}{}[[revoked]]\nproduct = \"Milan\"\nwhy = \"w\"\norigin = \"o\"\n\
+         valid_from = 1970-01-01T00:00:10Z\nvalid_until = 1970-01-01T00:00:20Z\n",
+        floor(own, "warn_from = 1970-01-01T00:00:05Z\ndeny_from = 1970-01-01T00:00:10Z\nmitigations = [7]"),
+        floor(own, "state = \"retiring\""),
+        floor("", "state = \"trial\"\norigin = \"ci\""),
+    );
+    let manifest = Manifest::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let listed = |now| {
+        let all = manifest.platforms(UnixTime(now)).into_iter();
+        all.map(|v| (v.kind, v.processor(), v.state, v.in_force)).collect::<Vec<_>>()
+    };
+    let row = |kind, name: &str, state, in_force| (kind, name.to_owned(), state, in_force);
+    let (turin, c1) = ("Turin", "Turin 26/2/1");
+    let first = [
+        row("tcb_floor", turin, "trial", false),
+        row("tcb_floor", c1, "retiring", true),
+        row("tcb_floor", c1, "trial", false),
+        row("revoked", "Milan", "trial", false),
+    ];
+    assert_eq!(listed(9), first);
+    let second = [
+        row("tcb_floor", turin, "trial", false),
+        row("tcb_floor", c1, "retiring", false),
+        row("tcb_floor", c1, "active", true),
+        row("revoked", "Milan", "active", true),
+    ];
+    assert_eq!(listed(10), second);
+    assert_eq!(listed(20)[3], row("revoked", "Milan", "expired", false));
+    let all = manifest.platforms(UnixTime(10));
+    let tcb = Tcb { fmc: Some(1), bootloader: 2, tee: 3, snp: 4, microcode: 5 };
+    let whole = PlatformValue {
+        kind: "tcb_floor",
+        product: Product::Turin,
+        cpuid: Some(CpuId { family: 26, model: 2, stepping: 1 }),
+        state: "active",
+        in_force: true,
+        origin: None,
+        from: Some(UnixTime(10)),
+        until: None,
+        says: PlatformSays::Floor { tcb, mitigations: vec![7], warn_from: Some(UnixTime(5)) },
+    };
+    assert_eq!(all[2], whole);
+    let (milan, says) = (&all[3], PlatformSays::Revoked { why: "w".to_owned() });
+    assert_eq!((&milan.says, milan.origin.as_deref(), milan.until), (&says, Some("o"), Some(UnixTime(20))));
+    assert_eq!(all[0].origin.as_deref(), Some("ci"));
+}
+
+#[test]
+fn a_guest_is_seen_on_its_processors_own_floor_or_its_products_and_on_every_revocation() {
+    let record = case("snp-production", "permit/known-image.json").record;
+    let seen = |own: &str, whole: &str, record: &claims::ClaimsRecord| {
+        let versions = "fmc = 1\nbootloader = 2\ntee = 3\nsnp = 4\nmicrocode = 5\n";
+        let floor = |cpuid: &str| format!("[[tcb_floor]]\nproduct = \"Turin\"\n{cpuid}{versions}");
+        let revoked = |cpuid: &str| format!("[[revoked]]\nproduct = \"Turin\"\nwhy = \"w\"\n{cpuid}");
+        let text = format!("version = 1\n{}{}{}{}", floor(own), floor(whole), revoked(own), revoked(whole));
+        Manifest::parse(&text).unwrap_or_else(|errors| panic!("{errors}")).seen_on(record)
+    };
+    let cpuid = |stepping: u8| format!("cpuid = {{ family = 26, model = 2, stepping = {stepping} }}\n");
+    let (own, name) = (cpuid(1), "Turin 26/2/1");
+    let row = |kind: &'static str, name: &str| (kind, name.to_owned());
+    let all = [row("tcb_floor", name), row("revoked", name), row("revoked", "Turin")];
+    assert_eq!(seen(&own, "", &record), all);
+    assert_eq!(seen(&cpuid(9), "", &record), [row("tcb_floor", "Turin"), row("revoked", "Turin")]);
+    assert_eq!(seen(&cpuid(9), &cpuid(8), &record), []);
+    let mut unsaid = record.clone();
+    unsaid.snp.as_mut().unwrap().cpuid = None;
+    assert_eq!(seen(&own, "", &unsaid), [row("tcb_floor", "Turin"), row("revoked", "Turin")]);
+    unsaid.snp = None;
+    assert_eq!(seen(&own, "", &unsaid), []);
 }
 
 #[test]

@@ -145,6 +145,28 @@ impl References {
         for product in &self.revoked {
             writeln!(text, "[[revoked]]\nproduct = \"{product}\"\nwhy = \"w\"").unwrap();
         }
+        text + &self.without_force()
+    }
+
+    /// Floors and revocations on trial, expired, ended or not begun, which decide nothing.
+    fn without_force(&self) -> String {
+        let mut text = String::new();
+        let highest: String = PARTS.iter().map(|part| format!("{part} = 255\n")).collect();
+        let dates = [
+            "state = \"trial\"",
+            "state = \"expired\"",
+            "deny_from = 9999-01-01T00:00:00Z",
+            "deny_from = 9999-02-01T00:00:00Z\nstate = \"retiring\"",
+        ];
+        for product in ["Milan", "Genoa", "Turin"] {
+            for rest in dates {
+                writeln!(text, "[[tcb_floor]]\nproduct = \"{product}\"\n{highest}{rest}").unwrap();
+            }
+            if !self.revoked.contains(&product) {
+                writeln!(text, "[[revoked]]\nproduct = \"{product}\"\nwhy = \"w\"\nstate = \"trial\"")
+                    .unwrap();
+            }
+        }
         text
     }
 }

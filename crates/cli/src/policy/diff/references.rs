@@ -70,8 +70,8 @@ fn value(kind: &str, table: &Table) -> (Place, Table) {
     ((kind.to_owned(), value), rest)
 }
 
-/// A floor or a revocation is found by its processor, and a floor by the date from which it denies: a processor may have
-/// several.
+/// A floor or a revocation is found by its processor, and a floor by the date from which it denies, and whether it is on
+/// trial or expired: a processor may have several.
 fn processor(kind: &str, table: &Table) -> (Place, Table) {
     let mut rest = table.clone();
     let mut place = rest.remove("product").map(|product| show(&product)).unwrap_or_default();
@@ -81,6 +81,13 @@ fn processor(kind: &str, table: &Table) -> (Place, Table) {
     }
     if let Some(from) = rest.remove("deny_from") {
         place += &format!(" from {}", show(&from));
+    }
+    match rest.get("state").and_then(Value::as_str) {
+        // What it is if nothing is said.
+        Some("active") => drop(rest.remove("state")),
+        // These stand beside one that is in force.
+        Some(state @ ("trial" | "expired")) if kind == "floor" => place += &format!(" {state}"),
+        _ => {}
     }
     ((kind.to_owned(), place), rest)
 }
@@ -101,7 +108,8 @@ fn fields((kind, value): &Place, was: &Table, is: &Table) -> Vec<Change> {
     names.dedup();
     let change = |field: &String| {
         let (old, new) = (was.get(field), is.get(field));
-        let shown = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), show);
+        let absent = if field == "state" { "active" } else { "none" };
+        let shown = |value: Option<&Value>| value.map_or_else(|| absent.to_owned(), show);
         let what = match (old, new) {
             (Some(Value::Integer(old)), Some(Value::Integer(new))) if kind == "floor" && old < new => {
                 "raised"
@@ -200,5 +208,37 @@ mod tests {
         let revoked = |why: &str| format!("[[revoked]]\nproduct = \"Milan\"\nwhy = \"{why}\"\n");
         assert_eq!(changes("", &revoked("a")), ["added revoked Milan () why a true"]);
         assert_eq!(changes(&revoked("a"), &revoked("b")), ["why revoked Milan () a -> b false"]);
+    }
+
+    #[test]
+    fn states_of_floors_and_revocations_are_compared_and_active_is_what_they_are_anyway() {
+        let floor =
+            |snp: u8, rest: &str| format!("[[tcb_floor]]\nproduct = \"Milan\"\nsnp = {snp}\n{rest}\n");
+        let old = floor(3, "") + &floor(9, "state = \"trial\"");
+        assert_eq!(
+            changes(&old, &old.replace("snp = 3", "snp = 3\nstate = \"active\"")),
+            Vec::<String>::new()
+        );
+        let retiring = old.replace("snp = 3", "snp = 3\nstate = \"retiring\"\norigin = \"o\"");
+        let expected = [
+            "origin floor Milan () origin none -> o false",
+            "state floor Milan () state active -> retiring true",
+        ];
+        assert_eq!(changes(&old, &retiring), expected);
+        let raised = old.replace("snp = 9", "snp = 10");
+        assert_eq!(changes(&old, &raised), ["raised floor Milan trial () snp 9 -> 10 true"]);
+        assert_eq!(
+            changes(&old, &old.replace("trial", "expired")),
+            [
+                "added floor Milan expired () snp 9, expired true",
+                "removed floor Milan trial () snp 9, trial true"
+            ]
+        );
+        let revoked = |rest: &str| format!("[[revoked]]\nproduct = \"Milan\"\nwhy = \"w\"\n{rest}\n");
+        let ended = revoked("valid_until = 2027-01-01T00:00:00Z");
+        let expected = ["valid_until revoked Milan () none -> 2027-01-01T00:00:00Z true"];
+        assert_eq!(changes(&revoked(""), &ended), expected);
+        let expected = ["state revoked Milan () active -> expired true"];
+        assert_eq!(changes(&revoked(""), &revoked("state = \"expired\"")), expected);
     }
 }
