@@ -1,22 +1,22 @@
-//! `keyfast reference list`: the values with their state now, for people or programs.
+//! `keyfast reference list`: the values, floors and revocations with their state now, for people or programs.
 
 use std::io::Write;
 
 use clap::Args;
-use policy::ReferenceValue;
+use policy::{Manifest, PlatformValue, ReferenceValue};
 use serde_json::json;
 
-use super::{ManifestFile, Place, ReferenceFailure, parse_kind, short};
+use super::{ManifestFile, Place, ReferenceFailure, one_of, processors, short};
 use crate::output::{now, write_table};
 
 /// Arguments of `keyfast reference list`.
 #[derive(Debug, Args)]
 pub struct List {
-    /// Only values of this kind: measurement, pcr, chip, ...
-    #[arg(long, value_parser = parse_kind)]
+    /// Only of this kind: measurement, pcr, chip, ..., tcb_floor or revoked
+    #[arg(long, value_parser = parse_any_kind)]
     kind: Option<String>,
-    /// Only values in this state now: trial, active, retiring, expired or denied
-    #[arg(long)]
+    /// Only in this state now: trial, active, retiring, expired or denied
+    #[arg(long, value_parser = parse_any_state)]
     state: Option<String>,
     /// Print JSON, with whole values
     #[arg(long)]
@@ -25,19 +25,49 @@ pub struct List {
     place: Place,
 }
 
+impl List {
+    fn asks_for(&self, kind: &str, state: &str) -> bool {
+        self.kind.as_deref().is_none_or(|asked| asked == kind)
+            && self.state.as_deref().is_none_or(|asked| asked == state)
+    }
+}
+
 pub fn run(args: &List, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
     let file = ManifestFile::read(&args.place)?;
-    let asked = |value: &ReferenceValue| {
-        args.kind.as_deref().is_none_or(|kind| kind == value.kind)
-            && args.state.as_deref().is_none_or(|state| state == value.state)
-    };
     let mut values = file.manifest.values(now());
-    values.retain(asked);
+    values.retain(|value| args.asks_for(value.kind, value.state));
+    let mut platforms = file.manifest.platforms(now());
+    platforms.retain(|value| args.asks_for(value.kind, value.state));
+    let serial = file.manifest.serial();
     if args.json {
         let values: Vec<_> = values.iter().map(as_json).collect();
-        let whole = json!({ "serial": file.manifest.serial(), "values": values });
+        let platforms: Vec<_> = platforms.iter().map(processors::as_json).collect();
+        let whole = json!({ "serial": serial, "values": values, "processors": platforms });
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&whole).unwrap_or_default())?);
     }
+    let mut told = Vec::new();
+    let of_processors = Manifest::platform_kinds();
+    if !args.kind.as_deref().is_some_and(|kind| of_processors.contains(&kind)) {
+        print_values(&values, out)?;
+        writeln!(out)?;
+        told.push(counted(values.len(), "value"));
+    }
+    if !platforms.is_empty() {
+        let row = |value| processors::rows(processors::cells(value), &processors::says_all(value), SAYS);
+        let rows: Vec<_> = platforms.iter().flat_map(row).collect();
+        write_table(&["KIND", "PROCESSOR", "STATE", "SAYS"], &rows, out)?;
+        writeln!(out)?;
+    }
+    for (kind, name) in of_processors.into_iter().zip(["floor", "revocation"]) {
+        let count = platforms.iter().filter(|value: &&PlatformValue| value.kind == kind).count();
+        if count > 0 || args.kind.as_deref() == Some(kind) {
+            told.push(counted(count, name));
+        }
+    }
+    Ok(writeln!(out, "{}; serial {serial} of {}", told.join(", "), args.place.path().display())?)
+}
+
+fn print_values(values: &[ReferenceValue], out: &mut dyn Write) -> std::io::Result<()> {
     let date = |time: Option<claims::UnixTime>| time.map_or("-".to_owned(), |time| time.to_string());
     let row = |value: &ReferenceValue| {
         vec![
@@ -49,10 +79,23 @@ pub fn run(args: &List, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
         ]
     };
     let rows: Vec<_> = values.iter().map(row).collect();
-    write_table(&["KIND", "VALUE", "STATE", "UNTIL", "NAME"], &rows, out)?;
-    let (count, serial) = (values.len(), file.manifest.serial());
-    Ok(writeln!(out, "\n{count} values; serial {serial} of {}", args.place.path().display())?)
+    write_table(&["KIND", "VALUE", "STATE", "UNTIL", "NAME"], &rows, out)
 }
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn parse_any_kind(text: &str) -> Result<String, String> {
+    one_of(text, Manifest::kinds().chain(Manifest::platform_kinds()))
+}
+
+fn parse_any_state(text: &str) -> Result<String, String> {
+    one_of(text, Manifest::states())
+}
+
+/// Columns for what is said of a processor: 100 without those before it.
+const SAYS: usize = 60;
 
 fn as_json(value: &ReferenceValue) -> serde_json::Value {
     json!({

@@ -6,6 +6,7 @@ mod edit;
 mod failure;
 mod input;
 mod list;
+mod processors;
 mod status;
 
 use std::io::{self, Write};
@@ -33,9 +34,14 @@ pub enum Command {
         origin are given than those that are listed, nothing is added."
     )]
     Add(Add),
-    /// List values, with their state now
+    /// List values, floors and revoked products, with their state now
     List(list::List),
     /// Count the guests that were seen on each value
+    #[command(
+        long_about = "Count the guests that were seen on each value, and on each processor with a floor or a revocation.\n\n\
+        A guest counts on its processor's own floor, or on that of its product if no other names the processor, whether \
+        its versions are good enough or not; `keyfast policy replay --at DATE` says who would be denied."
+    )]
     Status(status::Status),
     /// Give a value another state: trial, active, retiring or denied
     #[command(

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use claims::{ClaimsRecord, UnixTime};
 use clap::Args;
 use policy::case::Decision;
-use policy::{Manifest, ReferenceValue};
+use policy::{Manifest, PlatformValue, ReferenceValue};
 use serde_json::json;
 
-use super::{ManifestFile, Place, ReferenceFailure, short};
+use super::{ManifestFile, Place, ReferenceFailure, processors, short};
 use crate::admin::Admin;
 use crate::output::{now, write_table};
 use crate::past::{self, PastError};
@@ -52,6 +52,12 @@ impl Uses {
     pub fn guests(&self) -> usize {
         self.guests.len()
     }
+
+    /// How many, and when the last was seen.
+    fn cells(&self) -> [String; 2] {
+        let last = self.last.map_or("-".to_owned(), |last| last.to_string());
+        [self.guests().to_string(), last]
+    }
 }
 
 /// Kind and value, and who was seen on it.
@@ -59,44 +65,63 @@ pub type Used = HashMap<(&'static str, String), Uses>;
 
 pub fn run(admin: &Admin, args: &Status, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
     let file = ManifestFile::read(&args.place)?;
-    let mut used = args.seen.uses(admin, &file.manifest)?;
+    let used = args.seen.uses(admin, &file.manifest)?;
+    let none = Uses::default();
+    let of = |kind, value: String| used.get(&(kind, value)).unwrap_or(&none);
     let values = file.manifest.values(now()).into_iter();
-    let values: Vec<(ReferenceValue, Uses)> = values
+    let values: Vec<(ReferenceValue, &Uses)> = values
         .map(|value| {
-            let uses = used.remove(&(value.kind, value.value.clone())).unwrap_or_default();
+            let uses = of(value.kind, value.value.clone());
             (value, uses)
         })
         .collect();
+    let platforms = file.manifest.platforms(now()).into_iter();
+    let platforms: Vec<(PlatformValue, &Uses)> = platforms
+        .map(|value| {
+            let uses = of(value.kind, value.processor());
+            (value, uses)
+        })
+        .collect();
+    let (serial, days) = (file.manifest.serial(), args.seen.days);
     if args.json {
-        let values: Vec<_> = values.iter().map(as_json).collect();
-        let whole = json!({ "serial": file.manifest.serial(), "days": args.seen.days, "values": values });
+        let values: Vec<_> = values.iter().map(|(value, uses)| with_uses(as_json(value), uses)).collect();
+        let platforms = platforms.iter().map(|(value, uses)| with_uses(processors::as_json(value), uses));
+        let platforms: Vec<_> = platforms.collect();
+        let whole = json!({ "serial": serial, "days": days, "values": values, "processors": platforms });
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&whole).unwrap_or_default())?);
     }
-    let row = |(value, uses): &(ReferenceValue, Uses)| {
-        vec![
-            value.kind.to_owned(),
-            short(&value.value),
-            value.state.to_owned(),
-            uses.guests().to_string(),
-            uses.last.map_or("-".to_owned(), |last| last.to_string()),
-            value.name.clone(),
-        ]
+    let row = |(value, uses): &(ReferenceValue, &Uses)| {
+        let mut row = vec![value.kind.to_owned(), short(&value.value), value.state.to_owned()];
+        row.extend(uses.cells());
+        row.push(value.name.clone());
+        row
     };
     let rows: Vec<_> = values.iter().map(row).collect();
     write_table(&["KIND", "VALUE", "STATE", "GUESTS", "LAST SEEN", "NAME"], &rows, out)?;
-    Ok(writeln!(out, "\nguests of the last {} days; serial {}", args.seen.days, file.manifest.serial())?)
+    if !platforms.is_empty() {
+        let rows = platforms.iter().flat_map(|(value, uses)| {
+            let cells = processors::cells(value).into_iter().chain(uses.cells()).collect();
+            processors::rows(cells, &processors::says(value), SAYS)
+        });
+        let rows: Vec<_> = rows.collect();
+        writeln!(out)?;
+        write_table(&["KIND", "PROCESSOR", "STATE", "GUESTS", "LAST SEEN", "SAYS"], &rows, out)?;
+    }
+    Ok(writeln!(out, "\nguests of the last {days} days; serial {serial}")?)
 }
 
-fn as_json((value, uses): &(ReferenceValue, Uses)) -> serde_json::Value {
-    json!({
-        "kind": value.kind,
-        "value": value.value,
-        "name": value.name,
-        "state": value.state,
-        "guests": uses.guests(),
-        "last_seen": uses.last.map(|time| time.to_string()),
-    })
+fn as_json(value: &ReferenceValue) -> serde_json::Value {
+    json!({ "kind": value.kind, "value": value.value, "name": value.name, "state": value.state })
 }
+
+fn with_uses(mut value: serde_json::Value, uses: &Uses) -> serde_json::Value {
+    let last = uses.last.map(|time| time.to_string());
+    processors::merge(&mut value, json!({ "guests": uses.guests(), "last_seen": last }));
+    value
+}
+
+/// Columns for what is said of a processor: 100 without those before it.
+const SAYS: usize = 32;
 
 impl Seen {
     /// Who was seen on each value of a manifest.
