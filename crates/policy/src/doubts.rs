@@ -123,7 +123,7 @@ fn probe(subjects: &Subjects, turn: usize) -> Option<Subject> {
         unwrap: None,
     };
     let circumstances = fit::circumstances(turn);
-    subjects.subject(&fit::record(turn), &request, &key, &circumstances, UnixTime(0).into(), None).ok()
+    subjects.subject(&fit::record(turn), &request, &key, &circumstances, UnixTime(0), None).ok()
 }
 
 /// Conditions of a rule that no request meets.
