@@ -81,6 +81,12 @@ impl Past {
         let not_among =
             "keyfast: not among them: 1 refused before any policy, whose evidence was not believed\n";
         assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (6, not_among));
+        // A reader that goes away is told no more, and hears no complaint.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut unread = self.setup.command("keyfast");
+        let unread: Run = unread.args(["audit", "decisions"]).stdout(writer).output().unwrap().into();
+        assert_eq!((unread.code, unread.stderr.as_str()), (Some(0), ""));
         let path = self.setup.path("decisions.jsonl");
         fs::write(&path, run.stdout).unwrap();
         path.to_str().unwrap().to_owned()

@@ -15,6 +15,7 @@ use crate::admin::{Admin, AdminError};
 use crate::dev::Layout;
 use crate::evidence::Style;
 use crate::file::read_if_there;
+use crate::output::{complain, say, stdout};
 use crate::past::{self, PastError, Span};
 use crate::policy::print_reasons;
 
@@ -116,9 +117,9 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), AuditFailure> {
         Command::Explain { request, json, case: None } => {
             let explanation: Explanation = admin.fetch(&format!("/admin/v1/explain/{request}"))?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&explanation).unwrap_or_default());
+                say!("{}", serde_json::to_string_pretty(&explanation).unwrap_or_default());
             } else {
-                print_explanation(&explanation, &mut io::stdout().lock())?;
+                print_explanation(&explanation, &mut stdout())?;
             }
             Ok(())
         }
@@ -138,14 +139,14 @@ fn verify(admin: &Admin, dir: Option<&Path>, key: Option<VerifierKey>) -> Result
         std::slice::from_ref(&key),
     )
     .map_err(|error| AuditFailure::Log { dir: dir.clone(), reason: error.to_string() })?;
-    println!("log         {}", key.name());
-    println!("directory   {}", dir.display());
-    println!("entries     {}", report.checkpoint.size);
+    say!("log         {}", key.name());
+    say!("directory   {}", dir.display());
+    say!("entries     {}", report.checkpoint.size);
     for (kind, count) in LeafKind::ALL.into_iter().zip(report.entries).filter(|(_, count)| *count > 0) {
-        println!("  {:<15} {count}", kind.name());
+        say!("  {:<15} {count}", kind.name());
     }
-    println!("root        {}", report.checkpoint.root);
-    println!("verified    every entry and tile that the checkpoint needs, and its signature");
+    say!("root        {}", report.checkpoint.root);
+    say!("verified    every entry and tile that the checkpoint needs, and its signature");
     Ok(())
 }
 
@@ -158,23 +159,28 @@ fn print_case(admin: &Admin, request: RequestId, which: Option<usize>) -> Result
         (Some(at), all) => all.get(at),
     };
     let decision = decision.ok_or(AuditFailure::WhichAnswer { got: decisions.len() })?;
-    Ok(io::stdout().lock().write_all(decision.case_file()?.as_bytes())?)
+    Ok(stdout().write_all(decision.case_file()?.as_bytes())?)
 }
 
 fn export(admin: &Admin, span: Span) -> Result<(), AuditFailure> {
+    // Not `output::stdout`: a reader that has gone away needs no more pages from the broker.
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let missing = past::of_broker(admin, span, |decision| {
+    let exported = past::of_broker(admin, span, |decision| {
         Ok::<(), AuditFailure>(writeln!(out, "{}", decision.to_line()?)?)
-    })?;
-    out.flush()?;
+    });
+    let exported = exported.and_then(|missing| Ok(out.flush().map(|()| missing)?));
+    let missing = match exported {
+        Err(AuditFailure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        exported => exported?,
+    };
     let MissingDecisions { refused, without_claims } = missing;
     if refused > 0 {
-        eprintln!(
+        complain!(
             "keyfast: not among them: {refused} refused before any policy, whose evidence was not believed"
         );
     }
     if without_claims > 0 {
-        eprintln!("keyfast: not among them: {without_claims} older than the claims that are kept");
+        complain!("keyfast: not among them: {without_claims} older than the claims that are kept");
     }
     Ok(())
 }

@@ -222,7 +222,7 @@ impl Failure {
 /// # Errors
 /// [`Failure`]; its exit code says whether the evidence is to blame.
 pub fn run(command: &Command) -> Result<(), Failure> {
-    let out = &mut io::stdout().lock();
+    let out = &mut crate::output::stdout();
     match command {
         Command::Show(args) => show(args, out),
         Command::Verify(args) => verify_command::run(args, style::Style::of_stdout(), out),

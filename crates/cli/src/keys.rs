@@ -11,7 +11,7 @@ use secret::SecretBytes;
 use wire::admin::{CreateKey, ImportBodyError, ImportSecret, Key, ReleasePolicy};
 
 use crate::admin::{Admin, AdminError};
-use crate::output::{table, write_public};
+use crate::output::{say, table, write_public};
 
 /// Subcommands of `keyfast keys`.
 #[derive(Debug, Subcommand)]
@@ -257,10 +257,10 @@ fn own_policy(admin: &Admin, args: &OwnPolicy) -> Result<(), KeysError> {
     let found =
         keys.iter().find(this).ok_or_else(|| KeysError::Unknown { key: key.clone(), version: *version })?;
     match &found.release_policy {
-        None => println!("`{key}` version {version} has no policy of its own: the broker's alone decide"),
+        None => say!("`{key}` version {version} has no policy of its own: the broker's alone decide"),
         Some(policy) => {
             let change = if policy.immutable { "immutable" } else { "can be changed" };
-            println!("// own policy of `{key}` version {version}; {change}\n{}", policy.cedar.trim_end());
+            say!("// own policy of `{key}` version {version}; {change}\n{}", policy.cedar.trim_end());
         }
     }
     Ok(())
@@ -306,7 +306,7 @@ fn read_secret(import: &Import) -> Result<SecretBytes, KeysError> {
 
 fn write_descriptor(output: &str, text: &[u8]) -> Result<(), KeysError> {
     let written = match output {
-        "-" => std::io::Write::write_all(&mut std::io::stdout(), text),
+        "-" => std::io::Write::write_all(&mut crate::output::stdout(), text),
         path => write_public(std::path::Path::new(path), text),
     };
     written.map_err(|source| KeysError::File { file: output.to_owned(), source })

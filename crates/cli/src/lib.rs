@@ -15,6 +15,9 @@
 //! The command holds no key but the public halves that owners encrypt to, and must never print a secret or take one
 //! as an argument.
 
+// They panic when their reader has gone away; `output` has what does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod admin;
 pub mod attestation_keys;
 pub mod audit;
@@ -25,7 +28,7 @@ pub mod evidence;
 pub mod file;
 pub mod keys;
 pub mod measure;
-mod output;
+pub mod output;
 pub mod past;
 pub mod policy;
 mod progress;

@@ -1,12 +1,16 @@
 //! `keyfast`: parses the command line, runs one command, returns its exit code.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use cli::admin::Admin;
-use cli::{attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, measure, policy, reference};
+use cli::{
+    attestation_keys, audit, dev, encrypt, endorsements, evidence, keys, measure, output, policy, reference,
+};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -104,15 +108,18 @@ fn main() -> ExitCode {
             reference::run(&admin, command).map_err(|e| (e.exit_code(), e.to_string()))
         }
         Command::Dev(command) => match dev::run(command) {
-            Ok(code) => return code,
+            Ok(code) if output::unwritten().is_none() => return code,
+            Ok(_) => Ok(()),
             Err(error) => Err((5, error.to_string())),
         },
         Command::Completion { shell } => completion(*shell).map_err(|e| (2, e.to_string())),
     };
-    match done {
+    let unwritten =
+        |()| output::unwritten().map_or(Ok(()), |why| Err((2, format!("cannot write the output: {why}"))));
+    match done.and_then(unwritten) {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, message)) => {
-            eprintln!("keyfast: {message}");
+            output::error_line(format_args!("keyfast: {message}"));
             ExitCode::from(code)
         }
     }
@@ -121,5 +128,5 @@ fn main() -> ExitCode {
 fn completion(shell: clap_complete::Shell) -> io::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "keyfast", &mut script);
-    io::stdout().lock().write_all(&script)
+    output::stdout().write_all(&script)
 }

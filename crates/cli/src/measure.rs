@@ -104,5 +104,5 @@ pub fn run(command: &Command) -> Result<(), MeasureFailure> {
         Command::IdBlock(args) => (id_block::measure(args)?, args.json),
         Command::Uki(args) => (uki::measure(args)?, args.json),
     };
-    Ok(table.print(json, &mut io::stdout().lock())?)
+    Ok(table.print(json, &mut crate::output::stdout())?)
 }

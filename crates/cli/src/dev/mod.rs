@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use claims::snp::Product;
 use clap::Subcommand;
 
+use crate::output::say;
 use crate::policy::FolderError;
 
 pub use guest::GuestArgs;
@@ -131,8 +132,8 @@ pub fn run(command: &Command) -> Result<ExitCode, DevError> {
         Command::Up => up::up(&layout)?,
         Command::Guest(args) => return guest::run(&layout, args),
         Command::Status => up::status(&layout)?,
-        Command::Identity => println!("{}", layout.identity()?),
-        Command::Url => println!("{}", up::broker_url(&layout)?),
+        Command::Identity => say!("{}", layout.identity()?),
+        Command::Url => say!("{}", up::broker_url(&layout)?),
         Command::Down { purge } => up::down(&layout, *purge)?,
     }
     Ok(ExitCode::SUCCESS)

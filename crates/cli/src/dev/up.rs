@@ -9,7 +9,7 @@ use std::path::Path;
 use simtee::control::{Request, call};
 
 use super::{DevError, Layout, io_error, process};
-use crate::output::{write_private, write_public};
+use crate::output::{say, write_private, write_public};
 
 const BROKER: &str = "keyfast-broker";
 const SIMTEE: &str = "keyfast-simtee";
@@ -129,17 +129,17 @@ pub fn status(layout: &Layout) -> Result<(), DevError> {
         Some(pid) => format!("runs, process {}", pid.as_raw_nonzero()),
         None => "does not run".to_owned(),
     };
-    println!("directory        {}", layout.root().display());
-    println!("keyfast-simtee   {}", state(SIMTEE));
-    println!("keyfast-broker   {}", state(BROKER));
+    say!("directory        {}", layout.root().display());
+    say!("keyfast-simtee   {}", state(SIMTEE));
+    say!("keyfast-broker   {}", state(BROKER));
     if let Ok(url) = broker_url(layout) {
-        println!("  guests         {url}");
-        println!("  operators      {}", layout.admin_socket().display());
+        say!("  guests         {url}");
+        say!("  operators      {}", layout.admin_socket().display());
     }
     if let Ok(id) = layout.identity() {
-        println!("  identity       {id}");
+        say!("  identity       {id}");
     }
-    println!("policy           simulated-development: for development, never for genuine guests");
+    say!("policy           simulated-development: for development, never for genuine guests");
     Ok(())
 }
 
@@ -147,11 +147,11 @@ pub fn status(layout: &Layout) -> Result<(), DevError> {
 pub fn down(layout: &Layout, purge: bool) -> Result<(), DevError> {
     for name in [BROKER, SIMTEE] {
         let what = if process::stop(layout, name)? { "stopped" } else { "did not run" };
-        println!("{name:<16} {what}");
+        say!("{name:<16} {what}");
     }
     if purge {
         remove(layout.root())?;
-        println!("deleted          {}", layout.root().display());
+        say!("deleted          {}", layout.root().display());
     }
     Ok(())
 }

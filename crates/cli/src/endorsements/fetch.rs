@@ -15,6 +15,7 @@ use verify::{NoEnrolledKeys, TrustAnchors, precheck, signed_list};
 
 use super::trust::Trust;
 use super::{Failure, Roots, bad_report, clock, file_error, read_evidence};
+use crate::output::say;
 
 /// Arguments of `keyfast endorsements fetch`.
 #[derive(Debug, Args)]
@@ -142,8 +143,8 @@ async fn fetch_lists(
         let refused = |source| Failure::List { authority, source };
         let list = signed_list(&der, anchors).map_err(refused)?;
         let path = store.put_crl(authority, &der).map_err(file_error("write in", store.root()))?;
-        println!("list     {}", path.display());
-        println!("         issued {}, next one due {}", list.this_update, list.next_update);
+        say!("list     {}", path.display());
+        say!("         issued {}, next one due {}", list.this_update, list.next_update);
         written = written.saturating_add(1);
     }
     match absent {
@@ -246,11 +247,11 @@ fn print(wanted: &Wanted, found: &Found, trust: &Trust) {
             .map(|issuer| (issuer.not_before, issuer.not_after, issuer.simulated))
             .ok(),
     };
-    println!("key      {wanted}");
-    println!("source   {}", found.source);
+    say!("key      {wanted}");
+    say!("source   {}", found.source);
     if let Some((from, until, simulated)) = valid {
-        println!("valid    {from} to {until}");
-        println!("root     {}", if simulated { "a simulated one" } else { "AMD's" });
+        say!("valid    {from} to {until}");
+        say!("root     {}", if simulated { "a simulated one" } else { "AMD's" });
     }
 }
 

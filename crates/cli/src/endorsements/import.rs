@@ -11,6 +11,7 @@ use verify::{CrlError, EndorsedKey, ListError, SignedList, TrustAnchors, is_leaf
 
 use super::trust::{Trust, Unverified};
 use super::{Failure, Roots, file_error};
+use crate::output::say;
 
 /// Arguments of `keyfast endorsements import`.
 #[derive(Debug, Args)]
@@ -90,7 +91,7 @@ pub(super) fn run(args: &Import) -> Result<(), Failure> {
             Name::Vcek(name) => store.put_vcek(name, &leaf),
             Name::Vlek(name) => store.put_vlek(name, &leaf),
         };
-        println!("{name}\n  {}", path.map_err(file_error("write in", &args.dir))?.display());
+        say!("{name}\n  {}", path.map_err(file_error("write in", &args.dir))?.display());
     }
     Ok(())
 }
@@ -126,9 +127,9 @@ impl List {
     fn put(&self, store: &Store) -> Result<(), Failure> {
         for authority in self.authorities() {
             let path = store.put_crl(authority, &self.der).map_err(file_error("write in", store.root()))?;
-            println!("list     {}", path.display());
+            say!("list     {}", path.display());
         }
-        println!("         issued {}, next one due {}", self.signed.this_update, self.signed.next_update);
+        say!("         issued {}, next one due {}", self.signed.this_update, self.signed.next_update);
         Ok(())
     }
 }
@@ -148,7 +149,7 @@ fn import_issuers(issuers: &[(PathBuf, Vec<u8>)], store: &Store, trust: &Trust) 
         let verifies = |authority: &Authority| trust.issuer([issuer], *authority).is_ok();
         if let Some(authority) = Authority::all().find(verifies) {
             add_issuer(store, authority, issuer.clone())?;
-            println!("{authority}");
+            say!("{authority}");
             found = true;
         }
     }

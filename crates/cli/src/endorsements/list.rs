@@ -12,7 +12,7 @@ use verify::{Role, signed_list};
 
 use super::trust::{Trust, Unverified};
 use super::{Failure, Roots, file_error};
-use crate::output::table;
+use crate::output::{say, table};
 
 /// Arguments of `keyfast endorsements list`.
 #[derive(Debug, Args)]
@@ -92,7 +92,7 @@ pub(super) fn run(args: &List) -> Result<(), Failure> {
     }
     if args.json {
         let rows: Vec<Value> = rows.iter().map(to_json).collect();
-        println!("{:#}", Value::Array(rows));
+        say!("{:#}", Value::Array(rows));
         return Ok(());
     }
     let cells: Vec<Vec<String>> = rows.iter().map(to_cells).collect();

@@ -12,6 +12,7 @@ use verify::{Endorsements, PemError, TrustAnchors, certificates_from_file};
 use super::Failure;
 use super::part::Format;
 use crate::file::{self, FileError};
+use crate::output::complain;
 
 /// The bytes of a file that may be evidence, or a part of it.
 ///
@@ -98,7 +99,7 @@ pub fn read_certificates(directory: &Path) -> Result<Endorsements, Failure> {
         match certificates_from_file(&file::read(&path, MAX_CERTIFICATE_FILE)?) {
             Ok(certificates) => all.extend(certificates),
             Err(PemError::Neither) => (),
-            Err(error) => eprintln!("keyfast: not used: `{}`: {error}", path.display()),
+            Err(error) => complain!("keyfast: not used: `{}`: {error}", path.display()),
         }
     }
     Ok(Endorsements::from_certificates(all)?)

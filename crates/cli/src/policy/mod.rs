@@ -297,7 +297,7 @@ impl PolicyFailure {
 /// # Errors
 /// [`PolicyFailure`].
 pub fn run(admin: &Admin, command: &Command) -> Result<(), PolicyFailure> {
-    let out = &mut io::stdout().lock();
+    let out = &mut crate::output::stdout();
     match command {
         Command::Check(args) => check::run(args, out),
         Command::Test(args) => test::run(args, out),

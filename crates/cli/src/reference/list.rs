@@ -7,7 +7,7 @@ use policy::{Manifest, PlatformValue, ReferenceValue};
 use serde_json::json;
 
 use super::{ManifestFile, Place, ReferenceFailure, one_of, processors, short};
-use crate::output::{now, write_table};
+use crate::output::{now, write_wrapped_table};
 
 /// Arguments of `keyfast reference list`.
 #[derive(Debug, Args)]
@@ -53,9 +53,9 @@ pub fn run(args: &List, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
         told.push(counted(values.len(), "value"));
     }
     if !platforms.is_empty() {
-        let row = |value| processors::rows(processors::cells(value), &processors::says_all(value), SAYS);
-        let rows: Vec<_> = platforms.iter().flat_map(row).collect();
-        write_table(&["KIND", "PROCESSOR", "STATE", "SAYS"], &rows, out)?;
+        let row = |value| (processors::cells(value), processors::says_all(value));
+        let rows: Vec<_> = platforms.iter().map(row).collect();
+        write_wrapped_table(&["KIND", "PROCESSOR", "STATE", "SAYS"], &rows, out)?;
         writeln!(out)?;
     }
     for (kind, name) in of_processors.into_iter().zip(["floor", "revocation"]) {
@@ -70,16 +70,12 @@ pub fn run(args: &List, out: &mut dyn Write) -> Result<(), ReferenceFailure> {
 fn print_values(values: &[ReferenceValue], out: &mut dyn Write) -> std::io::Result<()> {
     let date = |time: Option<claims::UnixTime>| time.map_or("-".to_owned(), |time| time.to_string());
     let row = |value: &ReferenceValue| {
-        vec![
-            value.kind.to_owned(),
-            short(&value.value),
-            value.state.to_owned(),
-            date(value.valid_until),
-            value.name.clone(),
-        ]
+        let cells =
+            [value.kind.to_owned(), short(&value.value), value.state.to_owned(), date(value.valid_until)];
+        (cells.to_vec(), vec![value.name.clone()])
     };
     let rows: Vec<_> = values.iter().map(row).collect();
-    write_table(&["KIND", "VALUE", "STATE", "UNTIL", "NAME"], &rows, out)
+    write_wrapped_table(&["KIND", "VALUE", "STATE", "UNTIL", "NAME"], &rows, out)
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -93,9 +89,6 @@ fn parse_any_kind(text: &str) -> Result<String, String> {
 fn parse_any_state(text: &str) -> Result<String, String> {
     one_of(text, Manifest::states())
 }
-
-/// Columns for what is said of a processor: 100 without those before it.
-const SAYS: usize = 60;
 
 fn as_json(value: &ReferenceValue) -> serde_json::Value {
     json!({

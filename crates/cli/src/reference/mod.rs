@@ -147,7 +147,7 @@ pub struct Expire {
 /// # Errors
 /// [`ReferenceFailure`]; the file is as it was then.
 pub fn run(admin: &Admin, command: &Command) -> Result<(), ReferenceFailure> {
-    let out = &mut io::stdout().lock();
+    let out = &mut crate::output::stdout();
     match command {
         Command::Add(args) => add(args, out),
         Command::List(args) => list::run(args, out),

@@ -5,22 +5,6 @@ use claims::snp::Tcb;
 use policy::{PlatformSays, PlatformValue};
 use serde_json::{Value, json};
 
-use crate::evidence::wrap;
-
-/// Rows of a table: these cells, and behind them what it says, within so many columns on as many lines as that takes.
-pub fn rows(cells: Vec<String>, says: &[String], columns: usize) -> Vec<Vec<String>> {
-    let mut head = cells;
-    let lines = says.iter().flat_map(|line| wrap(line, columns));
-    lines
-        .map(|line| {
-            let empty = vec![String::new(); head.len()];
-            let mut row = core::mem::replace(&mut head, empty);
-            row.push(line);
-            row
-        })
-        .collect()
-}
-
 /// Kind, processor, state.
 pub fn cells(value: &PlatformValue) -> Vec<String> {
     vec![value.kind.to_owned(), value.processor(), value.state.to_owned()]

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{ManifestFile, Place, ReferenceFailure, processors, short};
 use crate::admin::Admin;
-use crate::output::{now, write_table};
+use crate::output::{now, write_wrapped_table};
 use crate::past::{self, PastError};
 
 /// Where past decisions are.
@@ -93,19 +93,18 @@ pub fn run(admin: &Admin, args: &Status, out: &mut dyn Write) -> Result<(), Refe
     let row = |(value, uses): &(ReferenceValue, &Uses)| {
         let mut row = vec![value.kind.to_owned(), short(&value.value), value.state.to_owned()];
         row.extend(uses.cells());
-        row.push(value.name.clone());
-        row
+        (row, vec![value.name.clone()])
     };
     let rows: Vec<_> = values.iter().map(row).collect();
-    write_table(&["KIND", "VALUE", "STATE", "GUESTS", "LAST SEEN", "NAME"], &rows, out)?;
+    write_wrapped_table(&["KIND", "VALUE", "STATE", "GUESTS", "LAST SEEN", "NAME"], &rows, out)?;
     if !platforms.is_empty() {
-        let rows = platforms.iter().flat_map(|(value, uses)| {
+        let row = |(value, uses): &(PlatformValue, &Uses)| {
             let cells = processors::cells(value).into_iter().chain(uses.cells()).collect();
-            processors::rows(cells, &processors::says(value), SAYS)
-        });
-        let rows: Vec<_> = rows.collect();
+            (cells, processors::says(value))
+        };
+        let rows: Vec<_> = platforms.iter().map(row).collect();
         writeln!(out)?;
-        write_table(&["KIND", "PROCESSOR", "STATE", "GUESTS", "LAST SEEN", "SAYS"], &rows, out)?;
+        write_wrapped_table(&["KIND", "PROCESSOR", "STATE", "GUESTS", "LAST SEEN", "SAYS"], &rows, out)?;
     }
     Ok(writeln!(out, "\nguests of the last {days} days; serial {serial}")?)
 }
@@ -119,9 +118,6 @@ fn with_uses(mut value: serde_json::Value, uses: &Uses) -> serde_json::Value {
     processors::merge(&mut value, json!({ "guests": uses.guests(), "last_seen": last }));
     value
 }
-
-/// Columns for what is said of a processor: 100 without those before it.
-const SAYS: usize = 32;
 
 impl Seen {
     /// Who was seen on each value of a manifest.
