@@ -113,6 +113,17 @@ fn among(names: &[String]) -> String {
 }
 
 impl Officers {
+    /// The kinds of keys that count, in OpenSSH's words.
+    pub const KINDS: [&str; 2] = [PLAIN, HARDWARE];
+
+    /// The kind of the key that the first of these armored signatures names as its own, in OpenSSH's words; `None` if it
+    /// is no signature. Nothing is verified.
+    pub fn kind_of_key(armored: &str) -> Option<String> {
+        let block = blocks(armored).ok()?.into_iter().next()?;
+        let public_key = Signature::parse(&block).ok()?.public_key;
+        String::from_utf8(Fields(&public_key).string().ok()?.to_vec()).ok()
+    }
+
     /// From lines of OpenSSH public key files.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::signing;
 pub struct Make {
     #[command(flatten)]
     chosen: Chosen,
-    /// Its serial number, which must go up; the next one if not given
+    /// Its serial number, which must go up, but for the same texts; the next one if not given
     #[arg(long)]
     serial: Option<u64>,
     /// Prove the policies first, and record what was proven
@@ -46,9 +46,17 @@ pub fn make(args: &Make, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     let bundle = args.chosen.bundle(&policies)?;
     let (digest, rules) = (bundle.digest(), bundle.rules_digest());
     let policy = prove::load(&args.chosen, out)?;
-    let proof = if args.prove { Some(proof(args, &policy, out)?) } else { None };
     let path = args.chosen.dir.join(BundleStatement::FILE);
-    let serial = args.serial.map_or_else(|| next_serial(&path), Ok)?;
+    let there = statement_there(&path)?;
+    let serial = match (args.serial, there) {
+        (None, there) => there.map_or(1, |there| there.serial.saturating_add(1)),
+        // A broker takes no other texts under it.
+        (Some(serial), Some(there)) if serial <= there.serial && !there.is_about(digest, rules, true) => {
+            return Err(PolicyFailure::NotLater { path, serial, there: there.serial });
+        }
+        (Some(serial), _) => serial,
+    };
+    let proof = if args.prove { Some(proof(args, &policy, out)?) } else { None };
     let names = policies.iter().map(|file| file.name.clone()).collect();
     let statement = BundleStatement::new(serial, names, (digest, rules), proof);
     let text =
@@ -71,17 +79,17 @@ pub fn make(args: &Make, out: &mut dyn Write) -> Result<(), PolicyFailure> {
     }
 }
 
-/// One more than the statement that is there has.
-fn next_serial(path: &std::path::Path) -> Result<u64, PolicyFailure> {
+/// What was signed, or is to be, until now.
+fn statement_there(path: &std::path::Path) -> Result<Option<BundleStatement>, PolicyFailure> {
     let text = match folder::read(path) {
         Err(FolderError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(1);
+            return Ok(None);
         }
         text => text?,
     };
     let there = BundleStatement::parse(&text);
     let there = there.map_err(|source| PolicyFailure::Statement { path: path.to_owned(), source })?;
-    Ok(there.serial.saturating_add(1))
+    Ok(Some(there))
 }
 
 fn proof(args: &Make, policy: &Policy, out: &mut dyn Write) -> Result<ProofRecord, PolicyFailure> {

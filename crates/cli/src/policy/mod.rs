@@ -223,6 +223,16 @@ pub enum PolicyFailure {
         /// The file.
         path: PathBuf,
     },
+    /// The serial number of other texts is not to be used again.
+    #[error("serial {serial} is not above {there}, that of `{}`, which is about other texts: no broker takes texts under an older serial number, or others under the same; leave --serial out to count up", path.display())]
+    NotLater {
+        /// The file.
+        path: PathBuf,
+        /// As given.
+        serial: u64,
+        /// The file's.
+        there: u64,
+    },
     /// It was not signed.
     #[error(transparent)]
     Sign(#[from] SignFailure),
@@ -284,6 +294,7 @@ impl PolicyFailure {
             | Self::Schema { .. }
             | Self::Keys { .. }
             | Self::Statement { .. }
+            | Self::NotLater { .. }
             | Self::Sign(_)
             | Self::NoClaim { .. } => 2,
             Self::Import(failure) => failure.exit_code(),

@@ -253,3 +253,15 @@ c3NoLWVkMjU1MTkAAABA3R92kxERJUghSZx5v91/96r7mN+N92DK9Qz+D718gxUQYCa+gT
 tKAheIo64n+nfOhkEKLzx0lgZ7RdfP1pKoCw==
 -----END SSH SIGNATURE-----
 ";
+
+#[test]
+fn the_kind_of_a_key_is_told_of_its_signature() {
+    for (hardware, kind) in [(false, "ssh-ed25519"), (true, "sk-ssh-ed25519@openssh.com")] {
+        let armored = Signer::new(1, "alice", hardware).sign(b"m", &GOOD);
+        assert_eq!(Officers::kind_of_key(&armored).as_deref(), Some(kind));
+        assert!(Officers::KINDS.contains(&kind));
+    }
+    for none in ["", "hello", "-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\n-----END SSH SIGNATURE-----\n"] {
+        assert_eq!(Officers::kind_of_key(none), None, "{none}");
+    }
+}
