@@ -5,6 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use claims::Operation;
+
+use crate::guest::{Guest, wanted};
 use crate::setup::{Run, Setup};
 
 const MEASURED: &str =
@@ -266,4 +269,32 @@ fn a_value_that_guests_use_is_withdrawn_by_force_only() {
     office.keyfast(&["reference", "expire", image, "--force"]).success();
     office.load().success();
     assert_eq!(office.0.guest("three", &[], &["renew", "aes"]).code, Some(6));
+}
+
+#[test]
+fn a_floor_on_trial_denies_nobody_and_is_told_of_each_permit_that_it_would_take_away() {
+    let office = Office::new();
+    let path = office.policies("reference-values.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    let floor = |state: &str| {
+        let versions = "fmc = 0\nbootloader = 255\ntee = 0\nsnp = 0\nmicrocode = 0\n";
+        let cpuid = "cpuid = { family = 25, model = 17, stepping = 1 }\n";
+        let text = format!("\n[[tcb_floor]]\nproduct = \"Genoa\"\n{cpuid}{versions}{state}\n");
+        fs::write(&path, before.clone() + &text).unwrap();
+    };
+    floor("state = \"trial\"");
+    office.load().success();
+    let guest = Guest::new(&office.0, "web");
+    let answer = guest.ask(&office.0, vec![wanted(Operation::Renew, "aes")]).unwrap();
+    let request = answer.outcome.request_id;
+    let told = office.0.explain(&format!("keyfast audit explain {request}"));
+    let reasons: Vec<_> =
+        told.answers[0].reasons.iter().map(|r| (r.kind.as_str(), r.wanted.as_str())).collect();
+    assert_eq!(told.answers[0].code, "permitted");
+    let announced = ("announced", ">= 255 once what is on trial is in force");
+    assert!(reasons.contains(&announced), "{reasons:?}");
+    // In force from a day on that has passed, it denies.
+    floor("deny_from = 2026-01-01T00:00:00Z");
+    office.load().success();
+    assert_eq!(office.0.guest("web", &[], &["renew", "aes"]).code, Some(6));
 }

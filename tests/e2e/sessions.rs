@@ -2,11 +2,14 @@
 //!
 //! A session is a text file in `sessions/`: `$ COMMAND`, what it prints (standard output, then standard error), and
 //! `[exit N]`. What differs from run to run is replaced: `DIR` is the set-up's directory, `REQUEST` a request id (typed, it
-//! is the last that was printed), `TIME` a time. `next.efi` is an image to boot next. `KEYFAST_RECORD=1` writes anew what is
-//! printed; read the difference before you keep it.
+//! is the last that was printed), `TIME` a time. `next.efi` is an image to boot next; `alice`, `bob` and `mallory` are SSH
+//! keys, and `old` one of another kind. `restart-with LINE` restarts the broker with this line at the top of its
+//! configuration, in which `alice.pub` stands for that key. `KEYFAST_RECORD=1` writes anew what is printed; read the
+//! difference before you keep it.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::preflight::image;
 use crate::setup::Setup;
@@ -25,7 +28,9 @@ fn sessions_go_as_they_are_recorded() {
             assert_eq!(recorded, went, "{}", path.display());
         }
         // An error is one line, as long as it is.
-        let is_error = |line: &&str| line.contains("keyfast-agent: ") || line.starts_with("error: ");
+        let is_error = |line: &&str| {
+            line.contains("keyfast-agent: ") || line.starts_with("error: ") || line.starts_with("keyfast: ")
+        };
         for line in went.lines().filter(|line| !line.starts_with(['$', '#']) && !is_error(line)) {
             assert!(line.chars().count() <= 100, "{}: over 100 columns: {line}", path.display());
         }
@@ -38,6 +43,11 @@ fn sessions_go_as_they_are_recorded() {
 fn went(recorded: &str) -> String {
     let setup = Setup::up();
     image(&setup, "next.efi", b"kernel 2");
+    for (name, kind) in [("alice", "ed25519"), ("bob", "ed25519"), ("mallory", "ed25519"), ("old", "ecdsa")] {
+        let mut make = Command::new("ssh-keygen");
+        make.args(["-q", "-t", kind, "-N", "", "-C", name, "-f"]).arg(setup.path(name));
+        assert!(make.status().unwrap().success());
+    }
     let head: String = recorded.split_inclusive('\n').take_while(|line| !line.starts_with("$ ")).collect();
     let mut last_request = String::new();
     let typed = recorded.lines().filter_map(|line| line.strip_prefix("$ "));
@@ -45,6 +55,10 @@ fn went(recorded: &str) -> String {
         .map(|typed| {
             let line = typed.replace("REQUEST", &last_request);
             let (program, arguments) = line.split_once(' ').unwrap();
+            if program == "restart-with" {
+                setup.reconfigure(|config| format!("{}\n{config}", with_keys(&setup, arguments)));
+                return format!("$ {typed}\n[exit 0]\n");
+            }
             let output = setup.command(program).args(arguments.split(' ')).output().unwrap();
             let printed = [output.stdout, output.stderr].concat();
             let printed =
@@ -56,6 +70,13 @@ fn went(recorded: &str) -> String {
         })
         .collect();
     head + &steps.join("\n")
+}
+
+/// The line with keys for the names of their files.
+fn with_keys(setup: &Setup, line: &str) -> String {
+    ["alice.pub", "bob.pub", "mallory.pub"].into_iter().fold(line.to_owned(), |line, name| {
+        line.replace(name, fs::read_to_string(setup.path(name)).unwrap().trim())
+    })
 }
 
 /// Words of 32 hexadecimal digits.

@@ -248,6 +248,18 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_says_when_it_will_deny_or_that_nobody_has_said_yet() {
+        let wanted = |from: Option<claims::UnixTime>| {
+            let denial = Denial { code: DenialCode::PolicyDenied, reasons: vec![reason("r")] };
+            let [only] = &warning(from, denial)[..] else { panic!("one reason") };
+            assert_eq!((only.kind, only.rule.as_str()), (ReasonKind::Announced, "r"));
+            only.wanted.clone()
+        };
+        assert_eq!(wanted(Some(claims::UnixTime(0))), "r from 1970-01-01T00:00:00Z on");
+        assert_eq!(wanted(None), "r once what is on trial is in force");
+    }
+
+    #[test]
     fn a_verdict_without_reasons_still_records_them() {
         let asked = AttestedRequest {
             operation: claims::Operation::Renew,

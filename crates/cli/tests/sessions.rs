@@ -3,8 +3,8 @@
 //! A session is a text file in `sessions/`. Lines of `= FILE` begin a file that the session finds in its directory, lines
 //! of `$ ...` are typed, what follows is printed (standard output, then standard error) up to `[exit N]`. The directory
 //! also holds the shipped schema, reference values, policies and cases, twice (`attestation-policies` and `proposed`), and
-//! past decisions (`decisions.jsonl`). `KEYFAST_RECORD=1` writes anew what is printed;
-//! read the difference before you keep it.
+//! past decisions (`decisions.jsonl`). Milliseconds at the end of a line are `N ms`. `KEYFAST_RECORD=1` writes anew what is
+//! printed; read the difference before you keep it.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -86,7 +86,16 @@ fn run(typed: &str, dir: &Path) -> String {
         errors.push_str(&text(&output.stderr));
         (printed, code) = (output.stdout, output.status.code());
     }
-    format!("{}{errors}[exit {}]\n", text(&printed), code.unwrap())
+    format!("{}{errors}[exit {}]\n", untimed(&text(&printed)), code.unwrap())
+}
+
+/// The text without how long anything took.
+fn untimed(text: &str) -> String {
+    let line = |line: &str| {
+        let rest = line.strip_suffix(" ms\n").map(|head| head.trim_end_matches(|c: char| c.is_ascii_digit()));
+        rest.map_or_else(|| line.to_owned(), |rest| format!("{rest}N ms\n"))
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 fn copy(from: &Path, to: &Path) {
