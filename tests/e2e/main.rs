@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod agent_failures;
+mod authors;
 mod endorsements;
 mod enrolment;
 mod exchange;

@@ -192,7 +192,7 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), KeysError> {
         Command::List { json } => {
             let keys = admin.fetch::<Vec<Key>>("/admin/v1/keys")?;
             if *json {
-                println!("{:#}", serde_json::json!(keys));
+                say!("{:#}", serde_json::json!(keys));
             } else {
                 print_keys(&keys);
             }
