@@ -16,7 +16,7 @@ fn rules_that_name_keys_are_held_against_those_of_a_broker() {
     let dir = setup.path("authors");
     fs::create_dir(&dir).unwrap();
     for file in ["schema.cedarschema", "reference-values.toml"] {
-        fs::copy(setup.path("dev/attestation-policies").join(file), dir.join(file)).unwrap();
+        fs::copy(setup.dev("attestation-policies").join(file), dir.join(file)).unwrap();
     }
     let check = |condition: &str| {
         let rule = "permit (principal is Guest, action, resource is Key)";
