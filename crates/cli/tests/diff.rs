@@ -60,3 +60,37 @@ fn what_a_candidate_permits_or_denies_anew_is_shown_by_a_guest() {
     assert_eq!(meaning["new_permits"]["rules"], json!(["r"]));
     assert_eq!(told["rules"][0]["conditions_dropped"], json!(["principal.simulated"]));
 }
+
+#[test]
+fn a_difference_is_shown_by_a_guest_that_a_machine_may_be() {
+    let (code, told) = diff(VMPL, "when { principal has snp && principal.snp.vmpl != 1 }");
+    let shown = &told["meaning"][0]["new_permits"];
+    assert_eq!(code, Some(1));
+    assert_eq!((&shown["impossible"], &shown["by_no_machine"]), (&json!([]), &json!(false)), "{told:#}");
+    assert!(
+        ["2", "3"].map(|level| json!(level)).contains(&shown["claims"]["principal.snp.vmpl"]),
+        "{told:#}"
+    );
+}
+
+#[test]
+fn a_difference_that_no_machine_shows_is_told_as_one() {
+    let below_zero = "when { principal has snp && principal.snp.vmpl < 1 }";
+    let (code, told) = diff(VMPL, below_zero);
+    let meaning = &told["meaning"][0];
+    assert_eq!((code, &meaning["same"], &meaning["new_denies"]), (Some(1), &json!(false), &Value::Null));
+    let shown = &meaning["new_permits"];
+    assert_eq!(shown["by_no_machine"], json!(true), "{told:#}");
+    assert_eq!(shown["impossible"], json!(["a VMPL is 0 to 3"]), "{told:#}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let [old, new] = [("old", VMPL), ("new", below_zero)].map(|(name, text)| written(dir.path(), name, text));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfast"));
+    let output = command.args(["policy", "diff"]).args([old, new]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("        but no machine shows that:\n"), "{told}");
+    assert!(
+        told.contains("\n        nor does another request show it: to machines, both mean the same\n"),
+        "{told}"
+    );
+}

@@ -23,6 +23,8 @@ use act::BuiltAct;
 use build::{Question, Shown, Workshop};
 use written::Cases;
 
+pub(super) use build::reads;
+
 mod act;
 mod build;
 mod written;

@@ -1,14 +1,24 @@
 //! What the rules of two directories permit and deny, compared by proof: for every request that the schema can describe,
 //! under any reference values.
 
-use ::prove::{Counterexample, Property, ProveError, Prover, Verdict};
+use ::prove::{Counterexample, Property, ProveError, Prover, Verdict, any_machine};
+use claims::Operation;
 use policy::Policy;
+
+use super::super::prove::reads;
 
 /// What came of a comparison.
 pub struct Compared {
     /// The file, or the files.
     pub name: String,
     pub outcome: Outcome,
+}
+
+/// A request that shows a difference: one that some machine may make, if there is any such.
+pub struct Difference {
+    pub shown: Counterexample,
+    /// No machine shows this difference, by this request or another.
+    pub by_no_machine: bool,
 }
 
 /// What is known of their meaning.
@@ -18,9 +28,9 @@ pub enum Outcome {
     /// Proven, both ways.
     Proven {
         /// Something that the new permit and the old do not.
-        looser: Option<Box<Counterexample>>,
+        looser: Option<Box<Difference>>,
         /// Something that the old permit and the new do not.
-        tighter: Option<Box<Counterexample>>,
+        tighter: Option<Box<Difference>>,
     },
     /// The solver gave no answer.
     Unknown(ProveError),
@@ -54,11 +64,28 @@ pub fn compare(prover: Result<&Prover, &ProveError>, name: &str, old: &Policy, n
 }
 
 fn both_ways(prover: &Prover, old: &Policy, new: &Policy) -> Result<Outcome, ProveError> {
-    let found = |verdict| match verdict {
-        Verdict::Holds => None,
-        Verdict::Fails(found) => found,
-    };
-    let looser = found(prover.prove(new, &Property::NoLooser(old))?);
-    let tighter = found(prover.prove(old, &Property::NoLooser(new))?);
-    Ok(Outcome::Proven { looser, tighter })
+    Ok(Outcome::Proven { looser: looser(prover, new, old)?, tighter: looser(prover, old, new)? })
+}
+
+/// What one permits and another does not. The proof knows no machines; where its own example is none that a machine
+/// shows, another is looked for.
+fn looser(prover: &Prover, one: &Policy, other: &Policy) -> Result<Option<Box<Difference>>, ProveError> {
+    let property = Property::NoLooser(other);
+    let Verdict::Fails(Some(found)) = prover.prove(one, &property)? else { return Ok(None) };
+    let difference = |shown, by_no_machine| Ok(Some(Box::new(Difference { shown, by_no_machine })));
+    if found.impossible.is_empty() {
+        return difference(*found, false);
+    }
+    let among = any_machine(&reads(one, &property)?)?;
+    let mut by_no_machine = true;
+    for operation in Operation::ALL {
+        if let Some(shown) = prover.example(one, &property, &among, &operation.to_string())? {
+            // A relation that the solver is spared may be broken still.
+            if shown.impossible.is_empty() {
+                return difference(shown, false);
+            }
+            by_no_machine = false;
+        }
+    }
+    difference(*found, by_no_machine)
 }

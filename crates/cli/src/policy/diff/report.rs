@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use ::prove::{Counterexample, ProveError};
+use ::prove::ProveError;
 use serde_json::{Value, json};
 
 use super::super::prove::print_counterexample;
-use super::meaning::{Compared, Outcome};
+use super::meaning::{Compared, Difference, Outcome};
 use super::{Report, decided, references, rules};
 use crate::evidence::{Style, Tone, wrap};
 
@@ -135,13 +135,17 @@ fn print_meaning(compared: &Compared, style: Style, out: &mut dyn Write) -> io::
 fn print_direction(
     word: &str,
     what: &str,
-    (name, found): (&str, &Option<Box<Counterexample>>),
+    (name, found): (&str, &Option<Box<Difference>>),
     style: Style,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let Some(found) = found else { return Ok(()) };
     writeln!(out, "  {}  {name}: {what}", style.paint(Tone::Bad, word))?;
-    print_counterexample(found, out)
+    print_counterexample(&found.shown, out)?;
+    if found.by_no_machine {
+        writeln!(out, "        nor does another request show it: to machines, both mean the same")?;
+    }
+    Ok(())
 }
 
 fn print_case(change: &decided::Change, out: &mut dyn Write) -> io::Result<()> {
@@ -170,8 +174,14 @@ fn rule_as_json(change: &rules::Change) -> Value {
 }
 
 fn meaning_as_json(Compared { name, outcome }: &Compared) -> Value {
-    let told = |found: &Option<Box<Counterexample>>| {
-        found.as_ref().map(|f| json!({ "action": f.action, "rules": f.rules, "claims": f.claims }))
+    let told = |found: &Option<Box<Difference>>| {
+        let told = |Difference { shown, by_no_machine }: &Difference| {
+            json!({
+                "action": shown.action, "rules": shown.rules, "claims": shown.claims,
+                "impossible": shown.impossible, "by_no_machine": by_no_machine,
+            })
+        };
+        found.as_deref().map(told)
     };
     let (word, looser, tighter) = match outcome {
         Outcome::SameRules => ("same-rules", None, None),

@@ -253,7 +253,7 @@ pub(super) fn conditions<'a>(property: &Property<'a>) -> Vec<&'a str> {
 ///
 /// # Errors
 /// [`ProveError`] if one of them cannot be taken apart.
-pub(super) fn reads(policy: &Policy, property: &Property<'_>) -> Result<Reads, ProveError> {
+pub(in crate::policy) fn reads(policy: &Policy, property: &Property<'_>) -> Result<Reads, ProveError> {
     let mut reads = Reads::of(policy.cedar().1, &conditions(property))?;
     if let Property::NoLooser(older) = property {
         reads.add_all(older.cedar().1)?;
