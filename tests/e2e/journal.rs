@@ -3,10 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use claims::Operation;
+use claims::leaf::LeafKind;
+use claims::{Operation, PolicyDigest};
+use journal::{Event, Record};
+use rusqlite::Connection;
 use tlog::note::SignedNote;
 use tlog::{Checkpoint, TILE_WIDTH, Tile, TileKind};
 
+use crate::exchange::Exchange;
 use crate::guest::{Guest, wanted};
 use crate::setup::{Run, Setup, shared, wait_until};
 
@@ -14,6 +18,17 @@ use crate::setup::{Run, Setup, shared, wait_until};
 pub fn published(journal: &Path) -> Checkpoint {
     let note = fs::read(journal.join("checkpoint")).unwrap();
     Checkpoint::parse(SignedNote::parse(&note).unwrap().unverified_text()).unwrap()
+}
+
+/// Every record that a broker which has ended left, in order.
+pub fn records(setup: &Setup) -> Vec<Record> {
+    let connection = Connection::open(setup.dev("broker/keyfast.sqlite")).unwrap();
+    let mut select = connection.prepare("SELECT kind, record FROM leaf ORDER BY idx").unwrap();
+    let record = |row: &rusqlite::Row<'_>| {
+        let (kind, record): (u8, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        Ok(Record::decode(LeafKind::from_code(kind).unwrap(), &record).unwrap())
+    };
+    select.query_map([], record).unwrap().map(|record| record.unwrap()).collect()
 }
 
 /// A copy of the published journal that no broker writes to: the checkpoint first, since what it covers is there.
@@ -151,4 +166,63 @@ fn a_log_of_another_broker_does_not_verify() {
     let run = setup.keyfast(&["audit", "verify", dir.to_str().unwrap(), "--key", &key]);
     let reason = "`checkpoint` is refused: the note is not signed by any of the 1 known keys";
     run.fails(1, &format!("keyfast: the log in `{}` does not verify: {reason}", dir.display()));
+}
+
+/// The policy that a record names.
+fn policy_of(record: &Record) -> Option<PolicyDigest> {
+    match record {
+        Record::Release(release) => Some(release.policy),
+        Record::Event(Event::Denied(denied)) => Some(denied.policy),
+        Record::Event(Event::KeyCreated(created)) => created.policy,
+        Record::Event(Event::KeyChanged(changed)) => changed.policy,
+        Record::Event(Event::Started(started)) => Some(started.policy),
+        Record::Event(Event::Refusals(refusals)) => refusals.policy,
+        Record::Event(Event::AttestationKey(changed)) => changed.policy,
+        Record::Event(Event::Trial(trial)) => Some(trial.policy),
+        Record::Event(Event::PolicyLoaded(loaded)) => Some(loaded.policy),
+        Record::Event(Event::ActDenied(denied)) => Some(denied.policy),
+    }
+}
+
+#[test]
+fn every_record_names_the_policy_that_was_in_force_when_it_was_made() {
+    let setup = Setup::up();
+    let everything = |name: &str| {
+        setup.create_key(name, &["--simulation"]);
+        setup.keyfast(&["keys", "disable", name, "--version", "1"]).success();
+        setup.keyfast(&["keys", "enable", name, "--version", "1"]).success();
+        setup.guest(name, &["--kind", "tpm"], &["renew", name]);
+        setup.guest(name, &[], &["renew", name]).success();
+    };
+    everything("before");
+    let path = setup.dev("attestation-policies/simulated-development.cedar");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("// Another text.\n{text}")).unwrap();
+    setup.keyfast(&["policy", "load"]).success();
+    everything("after");
+    let explained = setup.guest("other", &["--debug"], &["renew", "after"]).stderr;
+    let explained = setup.explain(&explained);
+    let garbage = Exchange::with(&setup.url()).post(wire::RELEASE_PATH, b"no message");
+    assert_eq!(garbage.problem(), wire::ProblemCode::MalformedRequest);
+    setup.end_broker("-TERM");
+
+    let (mut in_force, mut seen) = (None, Vec::new());
+    for (at, record) in records(&setup).iter().enumerate() {
+        if let Record::Event(Event::Started(_) | Event::PolicyLoaded(_)) = record {
+            assert_ne!(policy_of(record), in_force);
+            in_force = policy_of(record);
+        }
+        assert_eq!(policy_of(record), in_force, "leaf {at}: {record:?}");
+        seen.push((record.kind(), in_force));
+    }
+    let under = |kind: LeafKind| {
+        let mut policies: Vec<_> = seen.iter().filter(|(seen, _)| *seen == kind).map(|(_, p)| *p).collect();
+        policies.dedup();
+        policies.len()
+    };
+    for kind in [LeafKind::KeyCreated, LeafKind::KeyChanged, LeafKind::AttestationKey, LeafKind::Release] {
+        assert_eq!(under(kind), 2, "{kind:?} under either policy");
+    }
+    assert_eq!((under(LeafKind::Refusals), seen.last().unwrap()), (1, &(LeafKind::Refusals, in_force)));
+    assert_eq!(explained.answers[0].policy, in_force.map(|policy| policy.to_string()));
 }

@@ -2,10 +2,10 @@
 //!
 //! A session is a text file in `sessions/`: `$ COMMAND`, what it prints (standard output, then standard error), and
 //! `[exit N]`. What differs from run to run is replaced: `DIR` is the set-up's directory, `REQUEST` a request id (typed, it
-//! is the last that was printed), `TIME` a time. `next.efi` is an image to boot next; `alice`, `bob` and `mallory` are SSH
-//! keys, and `old` one of another kind. `restart-with LINE` restarts the broker with this line at the top of its
-//! configuration, in which `alice.pub` stands for that key. `KEYFAST_RECORD=1` writes anew what is printed; read the
-//! difference before you keep it.
+//! is the last that was printed), `TIME` a time, `DIGEST` a bundle's. `next.efi` is an image to boot next; `alice`, `bob`
+//! and `mallory` are SSH keys, and `old` one of another kind. `restart-with LINE` restarts the broker with this line at
+//! the top of its configuration, in which `alice.pub` stands for that key. `KEYFAST_RECORD=1` writes anew what is printed;
+//! read the difference before you keep it.
 
 use std::fs;
 use std::path::Path;
@@ -87,6 +87,9 @@ fn requests(printed: &str) -> Vec<&str> {
 
 fn masked(printed: &str) -> String {
     let mut text = printed.to_owned();
+    for digest in printed.lines().filter_map(|line| line.strip_prefix("policy    ")) {
+        text = text.replace(digest, "DIGEST");
+    }
     for request in requests(printed) {
         text = text.replace(request, "REQUEST");
     }

@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use claims::tpm::ObjectName;
 use claims::{
-    AttestationKey, KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, ReleasePolicy, RequestId, Suite,
-    UnixTime, VersionSelector,
+    AttestationKey, KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, PolicyDigest, ReleasePolicy,
+    RequestId, Suite, UnixTime, VersionSelector,
 };
 use policy::case::Decision;
 use policy::{Act, Object, Operator};
@@ -261,10 +261,12 @@ async fn enrol(
         Ok(key) => key,
         Err(message) => return bad_request(&message),
     };
-    if let Err(refused) = may(&app, &operator, Act::Enrol, Object::AttestationKey(&key.name)).await {
-        return refused;
+    match may(&app, &operator, Act::Enrol, Object::AttestationKey(&key.name)).await {
+        Ok(policy) => {
+            changed(&key, app.record_attestation_key(&key, "enrol", &operator.name, (policy, now())).await)
+        }
+        Err(refused) => refused,
     }
-    changed(&key, app.record_attestation_key(&key, "enrol", &operator.name, now()).await)
 }
 
 async fn withdraw(
@@ -277,14 +279,15 @@ async fn withdraw(
         known.ok_or_else(|| format!("there is no attestation key {name}"))
     });
     match known {
-        Ok(key) => {
-            if let Err(refused) = may(&app, &operator, Act::Withdraw, Object::AttestationKey(&key.name)).await
-            {
-                return refused;
+        Ok(key) => match may(&app, &operator, Act::Withdraw, Object::AttestationKey(&key.name)).await {
+            Ok(policy) => {
+                let key = AttestationKey { believed: false, ..key };
+                let recorded =
+                    app.record_attestation_key(&key, "withdraw", &operator.name, (policy, now())).await;
+                changed(&key, recorded)
             }
-            let key = AttestationKey { believed: false, ..key };
-            changed(&key, app.record_attestation_key(&key, "withdraw", &operator.name, now()).await)
-        }
+            Err(refused) => refused,
+        },
         Err(message) => bad_request(&message),
     }
 }
@@ -475,7 +478,7 @@ fn answer(result: Result<KeyAttributes, ManageError>) -> Response {
 }
 
 /// Whether policies let this operator do it, or the answer that says why not.
-async fn may(app: &App, operator: &Operator, act: Act, object: Object<'_>) -> Result<(), Response> {
+async fn may(app: &App, operator: &Operator, act: Act, object: Object<'_>) -> Result<PolicyDigest, Response> {
     app.may(operator, act, object).await.map_err(|error| refuse_act(&error))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use claims::{Nonce, RequestId, UnixTime};
+use claims::{Nonce, PolicyDigest, RequestId, UnixTime};
 use endorsements::Sources;
 use journal::{Event, SignedGroup};
 use policy::Policy;
@@ -44,7 +44,7 @@ pub struct App {
     pub(crate) refusals: Mutex<Refusals>,
     /// A place for each release that may be under way at a time.
     pub(crate) room: Semaphore,
-    /// Policies are loaded one after the other.
+    /// Policies are loaded one after the other, and not while something is recorded under those in force.
     pub(crate) policy_turn: tokio::sync::Mutex<()>,
     /// Attestation keys change one after the other: each change rests on what the one before it left.
     pub(crate) attestation_keys_turn: tokio::sync::Mutex<()>,
@@ -211,15 +211,22 @@ impl App {
         Ok(committed)
     }
 
-    /// Writes a key with the leaf that records it, and takes it up.
+    /// Writes a key with the leaf that records it, and takes it up; not if other policies are in force by then than
+    /// those that permitted it.
     ///
     /// # Errors
     /// [`CommitError`]; the key is as it was then.
-    pub async fn write_key(&self, now: UnixTime, write: KeyWrite, leaf: LeafRow) -> Result<(), CommitError> {
+    pub async fn write_key(
+        &self,
+        (policy, now): (PolicyDigest, UnixTime),
+        write: KeyWrite,
+        leaf: LeafRow,
+    ) -> Result<(), CommitError> {
         let row = match &write {
             KeyWrite::Create(row) | KeyWrite::Replace(row) => row.clone(),
         };
         let mut transaction = Transaction::new(now);
+        transaction.policy = Some(policy);
         transaction.keys.push(write);
         transaction.leaves.push(leaf);
         self.commit(transaction).await?;
@@ -263,9 +270,13 @@ impl App {
         let now = crate::public::now();
         let counts = counts.into_iter().map(|(code, count)| (code.to_owned(), count)).collect();
         let from = UnixTime(now.0.saturating_sub(60));
-        let refusals = journal::Refusals { broker: self.core.broker, from, until: now, counts };
         let Ok(salt) = crypto::random_array() else { return };
+        // What is in force stays so until this is recorded.
+        let _policy_stays = self.policy_turn.lock().await;
+        let (broker, policy) = (self.core.broker, self.policy().digest());
+        let refusals = journal::Refusals { broker, policy: Some(policy), from, until: now, counts };
         let mut transaction = Transaction::new(now);
+        transaction.policy = Some(policy);
         transaction.leaves.push(Event::Refusals(refusals).row(salt, None, None));
         if let Err(error) = self.commit(transaction).await {
             tracing::warn!(%error, "refusals could not be journalled");

@@ -9,7 +9,7 @@
 //! the oldest makes place.
 
 use claims::tpm::AkBinding;
-use claims::{AttestationKey, UnixTime};
+use claims::{AttestationKey, PolicyDigest, UnixTime};
 use evidence::tpm::{Public, TpmError};
 use journal::{AttestationKeyChanged, Event};
 use store::Transaction;
@@ -117,7 +117,7 @@ impl App {
         Ok(wire::encode(&enrolled).map_err(internal)?)
     }
 
-    /// Writes down what an operator says of a key.
+    /// Writes down what an operator says of a key, and may say under these policies.
     ///
     /// # Errors
     /// [`AppError::Commit`]; it is as it was then.
@@ -126,10 +126,10 @@ impl App {
         key: &AttestationKey,
         action: &str,
         actor: &str,
-        now: UnixTime,
+        (policy, now): (PolicyDigest, UnixTime),
     ) -> Result<(), AppError> {
         let _turn = self.attestation_keys_turn.lock().await;
-        self.record(vec![(key.clone(), action)], actor, now).await
+        self.record(vec![(key.clone(), action)], actor, (policy, now)).await
     }
 
     fn refuse_withdrawn(&self, name: &claims::tpm::ObjectName) -> Result<(), EnrolRefusal> {
@@ -156,21 +156,26 @@ impl App {
         let too_many = others.len().saturating_add(1).saturating_sub(MAX_KEYS_OF_A_TPM);
         let replaced = others.into_iter().take(too_many);
         let replaced = replaced.map(|old| (AttestationKey { believed: false, ..old }, "replace"));
-        self.record(replaced.chain([(key, "enrol")]).collect(), "activation", now).await
+        // Policies are not asked about it, and stay what they are until it is recorded.
+        let _policy_stays = self.policy_turn.lock().await;
+        let policy = self.policy().digest();
+        self.record(replaced.chain([(key, "enrol")]).collect(), "activation", (policy, now)).await
     }
 
-    /// Keys as they are from now on, each with what was done: into the store, the journal, and memory. The caller has the
-    /// turn, since before it looked at the keys that are there.
+    /// Keys as they are from now on, each with what was done: into the store, the journal, and memory; not if other
+    /// policies are in force by then. The caller has the turn, since before it looked at the keys that are there.
     async fn record(
         &self,
         changes: Vec<(AttestationKey, &str)>,
         actor: &str,
-        now: UnixTime,
+        (policy, now): (PolicyDigest, UnixTime),
     ) -> Result<(), AppError> {
         let mut transaction = Transaction::new(now);
+        transaction.policy = Some(policy);
         for (key, action) in &changes {
             let changed = AttestationKeyChanged {
                 broker: self.core.broker,
+                policy: Some(policy),
                 key: key.clone(),
                 action: (*action).to_owned(),
                 actor: actor.to_owned(),

@@ -67,6 +67,7 @@ fn refused(refusal: Refusal) -> Explanation {
         code: refusal.code,
         asked: "not looked at".to_owned(),
         leaf: None,
+        policy: None,
         reasons: vec![reason],
     };
     Explanation { request: refusal.request.to_string(), at: refusal.at.to_string(), answers: vec![answer] }
@@ -75,19 +76,19 @@ fn refused(refusal: Refusal) -> Explanation {
 fn answer(stored: &StoredLeaf) -> Result<(String, ExplainedAnswer), ExplainError> {
     let decoded = Record::decode(stored.leaf.kind, &stored.leaf.record);
     let decoded = decoded.map_err(|source| ExplainError::Record { leaf: stored.index, source })?;
-    let (at, outcome, code, asked) = match decoded {
+    let (at, outcome, code, asked, policy) = match decoded {
         Record::Release(release) => {
             let asked = format!("{} of `{}` version {}", release.operation, release.key, release.version);
-            (release.decided_at, "release", "permitted".to_owned(), asked)
+            (release.decided_at, "release", "permitted".to_owned(), asked, release.policy)
         }
         Record::Event(Event::Denied(denied)) => {
             let asked = format!("{} of `{}`", denied.operation, denied.key);
-            (denied.decided_at, "denial", denied.code, asked)
+            (denied.decided_at, "denial", denied.code, asked, denied.policy)
         }
         Record::Event(Event::Trial(trial)) => {
             let boot = if trial.predicted { ", as supposed of its next boot" } else { "" };
             let asked = format!("{} of `{}`{boot}", trial.operation, trial.key);
-            (trial.decided_at, "trial", trial.outcome, asked)
+            (trial.decided_at, "trial", trial.outcome, asked, trial.policy)
         }
         Record::Event(_) => return Err(ExplainError::NoAnswer { leaf: stored.index }),
     };
@@ -96,6 +97,7 @@ fn answer(stored: &StoredLeaf) -> Result<(String, ExplainedAnswer), ExplainError
         code,
         asked,
         leaf: Some(stored.index),
+        policy: Some(policy.to_string()),
         reasons: reasons(stored)?,
     };
     Ok((at.to_string(), answer))

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use claims::{
-    KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, Origin, Region, ReleasePolicy, RingId,
-    Sha256Digest, VersionSelector,
+    KeyAttributes, KeyId, KeyKind, KeyVersion, Operation, Origin, PolicyDigest, Region, ReleasePolicy,
+    RingId, Sha256Digest, VersionSelector,
 };
 use journal::{Event, KeyChanged, KeyCreated};
 use keys::Descriptor;
@@ -142,12 +142,12 @@ pub async fn create(app: &Arc<App>, new: NewKey, actor: &Operator) -> Result<Key
     if new.operations.is_empty() {
         return Err(ManageError::NoOperation);
     }
-    app.may(actor, Act::Create, Object::Key(&as_it_will_be(&new, Origin::Generated))).await?;
+    let policy = app.may(actor, Act::Create, Object::Key(&as_it_will_be(&new, Origin::Generated))).await?;
     // Making an RSA key takes a second or so; guests are served meanwhile.
     let maker = Arc::clone(app);
     let made = tokio::task::spawn_blocking(move || maker.core.root.generate(new)).await;
     let gone = |_| CommitError::Stopped("the key could not be made".to_owned());
-    record(app, made.map_err(gone)??, actor).await
+    record(app, made.map_err(gone)??, policy, actor).await
 }
 
 /// Takes over a secret.
@@ -160,8 +160,8 @@ pub async fn import_secret(
     secret: &SecretBytes,
     actor: &Operator,
 ) -> Result<KeyAttributes, ManageError> {
-    app.may(actor, Act::Import, Object::Key(&as_it_will_be(&new, Origin::Imported))).await?;
-    record(app, app.core.root.import_secret(new, secret)?, actor).await
+    let policy = app.may(actor, Act::Import, Object::Key(&as_it_will_be(&new, Origin::Imported))).await?;
+    record(app, app.core.root.import_secret(new, secret)?, policy, actor).await
 }
 
 /// All that policies can read of a key before its bytes are there.
@@ -169,16 +169,22 @@ fn as_it_will_be(new: &NewKey, origin: Origin) -> KeyAttributes {
     new.clone().attributes(origin, Sha256Digest([0; 32]))
 }
 
-async fn record(app: &App, created: Created, actor: &Operator) -> Result<KeyAttributes, ManageError> {
+async fn record(
+    app: &App,
+    created: Created,
+    policy: PolicyDigest,
+    actor: &Operator,
+) -> Result<KeyAttributes, ManageError> {
     let attributes = created.wrapped.attributes;
-    let event = KeyCreated::new(app.core.broker, &attributes, &actor.name, attributes.created_at);
+    let under = (app.core.broker, policy);
+    let event = KeyCreated::new(under, &attributes, &actor.name, attributes.created_at);
     let leaf = Event::KeyCreated(event).row(crypto::random_array()?, None, None);
     let row = KeyRow {
         attributes: attributes.clone(),
         public: created.public_spki,
         wrapped: created.wrapped.bytes,
     };
-    app.write_key(attributes.created_at, KeyWrite::Create(row), leaf).await?;
+    app.write_key((policy, attributes.created_at), KeyWrite::Create(row), leaf).await?;
     Ok(attributes)
 }
 
@@ -237,16 +243,16 @@ async fn change(
     let unknown = || ManageError::Unknown { key: key.clone(), version };
     let old = app.keys().select(key, VersionSelector::Exact(version)).ok_or_else(unknown)?;
     let mut attributes = old.wrapped.attributes.clone();
-    app.may(actor, act, Object::Key(&attributes)).await?;
+    let policy = app.may(actor, act, Object::Key(&attributes)).await?;
     alter(&mut attributes)?;
     attributes.revision = attributes.revision.saturating_add(1);
     let wrapped = app.core.root.rewrap(&old.wrapped, attributes.clone())?;
     let now = now();
-    let event = KeyChanged::new(app.core.broker, &attributes, action, &actor.name, now);
+    let event = KeyChanged::new((app.core.broker, policy), &attributes, action, &actor.name, now);
     let leaf = Event::KeyChanged(event).row(crypto::random_array()?, None, None);
     let row =
         KeyRow { attributes: attributes.clone(), public: old.public_spki.clone(), wrapped: wrapped.bytes };
-    app.write_key(now, KeyWrite::Replace(row), leaf).await?;
+    app.write_key((policy, now), KeyWrite::Replace(row), leaf).await?;
     Ok(attributes)
 }
 

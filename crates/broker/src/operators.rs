@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use claims::{InvalidKeyId, KeyId};
+use claims::{InvalidKeyId, KeyId, PolicyDigest};
 use journal::{ActDenied, Event};
 use policy::{Act, Denial, Object, Operator, nearest};
 use serde::Deserialize;
@@ -118,13 +118,19 @@ pub enum ActError {
 }
 
 impl App {
-    /// Asks the policies in force whether this operator may do it; records it if not.
+    /// Asks the policies in force whether this operator may do it; records it if not. Gives the policies that permit it,
+    /// for the leaf that says so.
     ///
     /// # Errors
     /// [`ActError::Denied`], with what stands in the way.
-    pub async fn may(&self, operator: &Operator, act: Act, object: Object<'_>) -> Result<(), ActError> {
+    pub async fn may(
+        &self,
+        operator: &Operator,
+        act: Act,
+        object: Object<'_>,
+    ) -> Result<PolicyDigest, ActError> {
         let (policy, now) = (self.policy(), now());
-        let Err(denial) = policy.permits_act(operator, act, object, now) else { return Ok(()) };
+        let Err(denial) = policy.permits_act(operator, act, object, now) else { return Ok(policy.digest()) };
         let leaf = ActDenied {
             broker: self.core.broker,
             policy: policy.digest(),
@@ -135,6 +141,7 @@ impl App {
             at: now,
         };
         let mut transaction = Transaction::new(now);
+        transaction.policy = Some(policy.digest());
         transaction.leaves.push(Event::ActDenied(leaf).row(crypto::random_array()?, None, None));
         self.commit(transaction).await?;
         let why = in_short(&denial);

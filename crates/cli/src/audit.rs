@@ -195,6 +195,9 @@ fn print_explanation(explanation: &Explanation, out: &mut dyn Write) -> io::Resu
         if let Some(leaf) = answer.leaf {
             writeln!(out, "leaf      {leaf}")?;
         }
+        if let Some(policy) = &answer.policy {
+            writeln!(out, "policy    {policy}")?;
+        }
         let reasons: Vec<Reason> = answer.reasons.iter().map(reason).collect();
         print_reasons(&reasons, Style::of_stdout(), out)?;
     }

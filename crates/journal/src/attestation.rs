@@ -1,16 +1,19 @@
 //! [`AttestationKeyChanged`]: an attestation key is believed from now on, or no longer.
 
 use claims::tpm::{AkBinding, ObjectName};
-use claims::{AttestationKey, BrokerId, Fields, UnixTime};
+use claims::{AttestationKey, BrokerId, PolicyDigest, UnixTime};
 
 use crate::RecordError;
 use crate::fields::Reader;
+use crate::labels::Labels;
 
 /// An attestation key is believed from now on, or no longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttestationKeyChanged {
     /// The broker that believes it.
     pub broker: BrokerId,
+    /// The policy bundle in force; `None` in a record of an earlier broker, which did not say.
+    pub policy: Option<PolicyDigest>,
     /// The key, as it is known from now on.
     pub key: AttestationKey,
     /// What was done: `enrol`, `withdraw`, `replace`.
@@ -24,8 +27,8 @@ pub struct AttestationKeyChanged {
 impl AttestationKeyChanged {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let key = &self.key;
-        Fields::labelled(LABEL)
-            .bytes(&self.broker.0)
+        LABELS
+            .begin(&self.broker, self.policy.as_ref())
             .bytes(&key.name.to_bytes())
             .bytes(key.binding.name().as_bytes())
             .bytes(&key.ek.as_ref().map(ObjectName::to_bytes).unwrap_or_default())
@@ -39,8 +42,7 @@ impl AttestationKeyChanged {
     }
 
     pub(crate) fn decode(record: &[u8]) -> Result<(Self, Reader<'_>), RecordError> {
-        let mut r = Reader::labelled(record, LABEL)?;
-        let broker = BrokerId(r.array("broker")?);
+        let (broker, policy, mut r) = LABELS.read(record)?;
         let key = AttestationKey {
             name: name(r.bytes("name")?, "name")?,
             binding: r.parsed::<AkBinding>("binding")?,
@@ -54,7 +56,7 @@ impl AttestationKeyChanged {
         };
         let (action, actor) = (r.text("action")?.to_owned(), r.text("actor")?.to_owned());
         let at = r.time("at")?;
-        Ok((Self { broker, key, action, actor, at }, r))
+        Ok((Self { broker, policy, key, action, actor, at }, r))
     }
 }
 
@@ -62,4 +64,5 @@ fn name(bytes: &[u8], field: &'static str) -> Result<ObjectName, RecordError> {
     ObjectName::from_bytes(bytes).ok_or(RecordError::Value { field })
 }
 
-const LABEL: &str = "keyfast/1 attestation key";
+const LABELS: Labels =
+    Labels { with_policy: "keyfast/2 attestation key", without: "keyfast/1 attestation key" };

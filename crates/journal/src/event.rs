@@ -7,6 +7,7 @@ use claims::{
 };
 use store::LeafRow;
 
+use crate::labels::Labels;
 use crate::{ActDenied, AttestationKeyChanged, PolicyLoaded, Trial};
 
 /// Something that happened, other than a release.
@@ -62,6 +63,8 @@ pub struct Denied {
 pub struct KeyCreated {
     /// The broker that holds it.
     pub broker: BrokerId,
+    /// The policy bundle in force; `None` in a record of an earlier broker, which did not say.
+    pub policy: Option<PolicyDigest>,
     /// Its name.
     pub key: KeyId,
     /// Its version.
@@ -87,6 +90,8 @@ pub struct KeyCreated {
 pub struct KeyChanged {
     /// The broker that holds it.
     pub broker: BrokerId,
+    /// The policy bundle in force; `None` in a record of an earlier broker, which did not say.
+    pub policy: Option<PolicyDigest>,
     /// Its name.
     pub key: KeyId,
     /// Its version.
@@ -125,6 +130,8 @@ pub struct Started {
 pub struct Refusals {
     /// The broker that refused.
     pub broker: BrokerId,
+    /// The policy bundle in force when they were summed; `None` in a record of an earlier broker, which did not say.
+    pub policy: Option<PolicyDigest>,
     /// From when on they were counted.
     pub from: UnixTime,
     /// Until when, this second not included.
@@ -134,10 +141,16 @@ pub struct Refusals {
 }
 
 impl KeyCreated {
-    /// The record of a key with these attributes.
-    pub fn new(broker: BrokerId, attributes: &KeyAttributes, actor: impl Into<String>, at: UnixTime) -> Self {
+    /// The record of a key with these attributes, made under this policy.
+    pub fn new(
+        (broker, policy): (BrokerId, PolicyDigest),
+        attributes: &KeyAttributes,
+        actor: impl Into<String>,
+        at: UnixTime,
+    ) -> Self {
         Self {
             broker,
+            policy: Some(policy),
             key: attributes.id.clone(),
             version: attributes.version,
             revision: attributes.revision,
@@ -152,9 +165,9 @@ impl KeyCreated {
 }
 
 impl KeyChanged {
-    /// The record of a key that has these attributes from now on.
+    /// The record of a key that has these attributes from now on, by an act under this policy.
     pub fn new(
-        broker: BrokerId,
+        (broker, policy): (BrokerId, PolicyDigest),
         attributes: &KeyAttributes,
         action: impl Into<String>,
         actor: impl Into<String>,
@@ -162,6 +175,7 @@ impl KeyChanged {
     ) -> Self {
         Self {
             broker,
+            policy: Some(policy),
             key: attributes.id.clone(),
             version: attributes.version,
             revision: attributes.revision,
@@ -243,8 +257,8 @@ fn encode_denied(d: &Denied) -> Vec<u8> {
 }
 
 fn encode_created(c: &KeyCreated) -> Vec<u8> {
-    Fields::labelled(KEY_CREATED)
-        .bytes(&c.broker.0)
+    KEY_CREATED
+        .begin(&c.broker, c.policy.as_ref())
         .bytes(c.key.as_str().as_bytes())
         .u32(c.version.0)
         .u64(c.revision)
@@ -258,8 +272,8 @@ fn encode_created(c: &KeyCreated) -> Vec<u8> {
 }
 
 fn encode_changed(c: &KeyChanged) -> Vec<u8> {
-    Fields::labelled(KEY_CHANGED)
-        .bytes(&c.broker.0)
+    KEY_CHANGED
+        .begin(&c.broker, c.policy.as_ref())
         .bytes(c.key.as_str().as_bytes())
         .u32(c.version.0)
         .u64(c.revision)
@@ -282,8 +296,8 @@ fn encode_started(s: &Started) -> Vec<u8> {
 }
 
 fn encode_refusals(r: &Refusals) -> Vec<u8> {
-    let head = Fields::labelled(REFUSALS)
-        .bytes(&r.broker.0)
+    let head = REFUSALS
+        .begin(&r.broker, r.policy.as_ref())
         .u64(r.from.0)
         .u64(r.until.0)
         .u32(u32::try_from(r.counts.len()).unwrap_or(u32::MAX));
@@ -292,7 +306,10 @@ fn encode_refusals(r: &Refusals) -> Vec<u8> {
 }
 
 pub(crate) const DENIED: &str = "keyfast/1 denial";
-pub(crate) const KEY_CREATED: &str = "keyfast/1 key created";
-pub(crate) const KEY_CHANGED: &str = "keyfast/1 key changed";
+pub(crate) const KEY_CREATED: Labels =
+    Labels { with_policy: "keyfast/2 key created", without: "keyfast/1 key created" };
+pub(crate) const KEY_CHANGED: Labels =
+    Labels { with_policy: "keyfast/2 key changed", without: "keyfast/1 key changed" };
 pub(crate) const STARTED: &str = "keyfast/1 started";
-pub(crate) const REFUSALS: &str = "keyfast/1 refusals";
+pub(crate) const REFUSALS: Labels =
+    Labels { with_policy: "keyfast/2 refusals", without: "keyfast/1 refusals" };

@@ -22,6 +22,7 @@ pub mod audit;
 mod event;
 mod fields;
 mod keys;
+mod labels;
 mod leaf;
 mod policy_loaded;
 mod publish;

@@ -112,9 +112,10 @@ fn decode_denied(record: &[u8]) -> Decoded<'_> {
 }
 
 fn decode_created(record: &[u8]) -> Decoded<'_> {
-    let mut r = Reader::labelled(record, KEY_CREATED)?;
+    let (broker, policy, mut r) = KEY_CREATED.read(record)?;
     let created = KeyCreated {
-        broker: BrokerId(r.array("broker")?),
+        broker,
+        policy,
         key: r.parsed("key")?,
         version: KeyVersion(r.u32("version")?),
         revision: r.u64("revision")?,
@@ -129,9 +130,10 @@ fn decode_created(record: &[u8]) -> Decoded<'_> {
 }
 
 fn decode_changed(record: &[u8]) -> Decoded<'_> {
-    let mut r = Reader::labelled(record, KEY_CHANGED)?;
+    let (broker, policy, mut r) = KEY_CHANGED.read(record)?;
     let changed = KeyChanged {
-        broker: BrokerId(r.array("broker")?),
+        broker,
+        policy,
         key: r.parsed("key")?,
         version: KeyVersion(r.u32("version")?),
         revision: r.u64("revision")?,
@@ -157,11 +159,11 @@ fn decode_started(record: &[u8]) -> Decoded<'_> {
 }
 
 fn decode_refusals(record: &[u8]) -> Decoded<'_> {
-    let mut r = Reader::labelled(record, REFUSALS)?;
-    let (broker, from, until) = (BrokerId(r.array("broker")?), r.time("from")?, r.time("until")?);
+    let (broker, policy, mut r) = REFUSALS.read(record)?;
+    let (from, until) = (r.time("from")?, r.time("until")?);
     let mut counts = Vec::new();
     for _ in 0..r.u32("codes")? {
         counts.push((r.text("code")?.to_owned(), r.u64("count")?));
     }
-    Ok((Record::Event(Event::Refusals(Refusals { broker, from, until, counts })), r))
+    Ok((Record::Event(Event::Refusals(Refusals { broker, policy, from, until, counts })), r))
 }

@@ -28,6 +28,7 @@ fn signer() -> Signer {
 fn record(n: u64) -> Vec<u8> {
     journal::Event::Refusals(journal::Refusals {
         broker: claims::BrokerId([1; 32]),
+        policy: None,
         from: claims::UnixTime(n),
         until: claims::UnixTime(n + 60),
         counts: Vec::new(),

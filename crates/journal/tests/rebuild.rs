@@ -46,13 +46,17 @@ fn events() -> Vec<(Event, Option<String>)> {
             }),
             None,
         ),
-        (Event::KeyCreated(KeyCreated::new(broker, &attributes("db", 1), "root", NOW)), None),
-        (Event::KeyCreated(KeyCreated::new(broker, &attributes("disk", 1), "root", NOW)), None),
+        (Event::KeyCreated(KeyCreated::new((broker, policy), &attributes("db", 1), "root", NOW)), None),
+        (Event::KeyCreated(KeyCreated::new((broker, policy), &attributes("disk", 1), "root", NOW)), None),
         (Event::Denied(denied), Some(reasons)),
-        (Event::KeyChanged(KeyChanged::new(broker, &attributes("db", 2), "tag", "root", NOW)), None),
+        (
+            Event::KeyChanged(KeyChanged::new((broker, policy), &attributes("db", 2), "tag", "root", NOW)),
+            None,
+        ),
         (
             Event::Refusals(Refusals {
                 broker,
+                policy: Some(policy),
                 from: NOW,
                 until: NOW.plus(60),
                 counts: vec![("bad-token".to_owned(), 9)],
@@ -208,12 +212,45 @@ fn keys_at_rest_are_those_of_the_journal() {
 }
 
 #[test]
+fn a_journal_of_an_earlier_broker_is_taken_up() {
+    let (broker, policy) = (BrokerId([7; 32]), None);
+    let under = (broker, PolicyDigest([2; 32]));
+    let (action, actor) = ("enrol".to_owned(), "activation".to_owned());
+    let events = [
+        Event::KeyCreated(KeyCreated { policy, ..KeyCreated::new(under, &attributes("db", 1), "root", NOW) }),
+        Event::KeyChanged(KeyChanged {
+            policy,
+            ..KeyChanged::new(under, &attributes("db", 2), "tag", "root", NOW)
+        }),
+        Event::Refusals(Refusals { broker, policy, from: NOW, until: NOW.plus(60), counts: Vec::new() }),
+        Event::AttestationKey(AttestationKeyChanged {
+            broker,
+            policy,
+            key: enrolled(true),
+            action,
+            actor,
+            at: NOW,
+        }),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let log = Log::open(directory.path(), None).unwrap();
+    let leaves = (0..).zip(&events).map(|(n, event)| event.row([n; 16], None, None)).collect();
+    log.submit(Transaction { leaves, ..Transaction::new(NOW) }).unwrap();
+    log.commit.shut_down();
+    let (sequencer, keys) = rebuild(directory.path(), None).unwrap();
+    assert_eq!(sequencer.size(), 4);
+    assert_eq!(keys.check([&attributes("db", 2)]), Ok(()));
+    assert_eq!(keys.check_attestation_keys([&enrolled(true)]), Ok(()));
+}
+
+#[test]
 fn attestation_keys_at_rest_are_those_of_the_journal() {
     let mut journalled = JournalledKeys::default();
     let observe = |journalled: &mut JournalledKeys, believed| {
         let (action, actor) = ("enrol".to_owned(), "activation".to_owned());
-        let broker = BrokerId([7; 32]);
-        let changed = AttestationKeyChanged { broker, key: enrolled(believed), action, actor, at: NOW };
+        let (broker, policy) = (BrokerId([7; 32]), Some(PolicyDigest([2; 32])));
+        let changed =
+            AttestationKeyChanged { broker, policy, key: enrolled(believed), action, actor, at: NOW };
         journalled.observe(&journal::Record::Event(Event::AttestationKey(changed)));
     };
     let fault = Err(KeyFault::AttestationKey { name: enrolled(true).name });
@@ -246,8 +283,8 @@ fn a_trial_keeps_its_explanation() {
 #[test]
 fn records_come_back_and_cut_off_ones_are_refused() {
     let (action, actor) = ("enrol".to_owned(), "activation".to_owned());
-    let broker = BrokerId([7; 32]);
-    let changed = AttestationKeyChanged { broker, key: enrolled(true), action, actor, at: NOW };
+    let (broker, policy) = (BrokerId([7; 32]), Some(PolicyDigest([2; 32])));
+    let changed = AttestationKeyChanged { broker, policy, key: enrolled(true), action, actor, at: NOW };
     let events = events().into_iter().map(|(event, _)| event);
     let loaded = PolicyLoaded {
         broker,

@@ -10,8 +10,8 @@ use claims::{
 };
 use crypto::Ed25519SigningKey;
 use journal::{
-    ActDenied, AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record, Refusals,
-    Salts, Started, Trial,
+    ActDenied, AttestationKeyChanged, Denied, Event, KeyChanged, KeyCreated, PolicyLoaded, Record,
+    RecordError, Refusals, Salts, Started, Trial,
 };
 use tlog::note::Signer;
 use tlog::{Checkpoint, Frontier, leaf_hash};
@@ -57,6 +57,7 @@ fn denied() -> Denied {
 fn created() -> KeyCreated {
     KeyCreated {
         broker: BROKER,
+        policy: Some(POLICY),
         key: "disk".parse().unwrap(),
         version: VERSION,
         revision: 2,
@@ -72,6 +73,7 @@ fn created() -> KeyCreated {
 fn changed() -> KeyChanged {
     KeyChanged {
         broker: BROKER,
+        policy: Some(POLICY),
         key: "disk".parse().unwrap(),
         version: VERSION,
         revision: 2,
@@ -94,7 +96,7 @@ fn enrolled() -> AttestationKeyChanged {
         believed: true,
     };
     let (action, actor) = ("enrol".to_owned(), "activation".to_owned());
-    AttestationKeyChanged { broker: BROKER, key, action, actor, at: AT }
+    AttestationKeyChanged { broker: BROKER, policy: Some(POLICY), key, action, actor, at: AT }
 }
 
 fn trial() -> Trial {
@@ -141,23 +143,37 @@ fn act_denied() -> ActDenied {
     }
 }
 
+fn refusals() -> Refusals {
+    let counts = vec![("bad-token".to_owned(), 5)];
+    Refusals { broker: BROKER, policy: Some(POLICY), from: AT, until: AT.plus(60), counts }
+}
+
 fn records() -> [Record; 10] {
     let software = "keyfast-broker 0.1.0".to_owned();
     let started =
         Started { broker: BROKER, software, config: Sha256Digest([13; 32]), policy: POLICY, at: AT };
-    let counts = vec![("bad-token".to_owned(), 5)];
-    let refusals = Refusals { broker: BROKER, from: AT, until: AT.plus(60), counts };
     [
         Record::Release(release()),
         Record::Event(Event::Denied(denied())),
         Record::Event(Event::KeyCreated(created())),
         Record::Event(Event::KeyChanged(changed())),
         Record::Event(Event::Started(started)),
-        Record::Event(Event::Refusals(refusals)),
+        Record::Event(Event::Refusals(refusals())),
         Record::Event(Event::AttestationKey(enrolled())),
         Record::Event(Event::Trial(trial())),
         Record::Event(Event::PolicyLoaded(loaded())),
         Record::Event(Event::ActDenied(act_denied())),
+    ]
+}
+
+/// As brokers wrote them before every record named a policy.
+fn earlier_records() -> [Event; 4] {
+    let policy = None;
+    [
+        Event::KeyCreated(KeyCreated { policy, ..created() }),
+        Event::KeyChanged(KeyChanged { policy, ..changed() }),
+        Event::Refusals(Refusals { policy, ..refusals() }),
+        Event::AttestationKey(AttestationKeyChanged { policy, ..enrolled() }),
     ]
 }
 
@@ -181,13 +197,16 @@ fn vectors() -> String {
     text + &format!("journal key = {}\n\n{checkpoint}", signer.verifier())
 }
 
+/// The text that the specification has in a block below this heading.
+fn block(heading: &str) -> &'static str {
+    let (_, rest) = include_str!("../SPEC.md").split_once(heading).unwrap();
+    let (_, rest) = rest.split_once("```text\n").unwrap();
+    rest.split_once("```").unwrap().0
+}
+
 #[test]
 fn the_vectors_of_the_specification_are_what_the_code_makes() {
-    let spec = include_str!("../SPEC.md");
-    let (_, rest) = spec.split_once("## 6. Test vectors").unwrap();
-    let (_, rest) = rest.split_once("```text\n").unwrap();
-    let (written, _) = rest.split_once("```").unwrap();
-    let made = vectors();
+    let (written, made) = (block("\n## 6. Test vectors\n"), vectors());
     assert!(written == made, "if the format was meant to change, these are the new vectors:\n{made}");
 }
 
@@ -197,6 +216,32 @@ fn every_vector_decodes_to_the_record_it_is_of() {
         assert_eq!(Record::decode(record.kind(), &record.encode()), Ok(record.clone()));
         assert!(record.kind() == LeafKind::Release || matches!(record, Record::Event(_)));
     }
+}
+
+#[test]
+fn records_of_earlier_brokers_decode_to_what_they_say_and_are_the_same_bytes_again() {
+    let written: Vec<&str> = block("\n### 6.1 Records without a policy\n").lines().collect();
+    let line = |event: &Event| format!("{} record = {}", event.kind().name(), hex::encode(event.encode()));
+    assert_eq!(written, earlier_records().iter().map(line).collect::<Vec<_>>());
+    for event in earlier_records() {
+        assert_eq!(Record::decode(event.kind(), &event.encode()), Ok(Record::Event(event)));
+    }
+}
+
+#[test]
+fn a_label_and_the_fields_of_another_layout_are_no_record() {
+    let relabelled = |record: Vec<u8>, from: &str, to: &str| {
+        let text = |label: &str| label.as_bytes().to_vec();
+        let rest = record.strip_prefix(&[&[0, 0, 0, 21], from.as_bytes()].concat()[..]).unwrap().to_vec();
+        [vec![0, 0, 0, 21], text(to), rest].concat()
+    };
+    let (first, second) = ("keyfast/1 key created", "keyfast/2 key created");
+    let earlier = Event::KeyCreated(KeyCreated { policy: None, ..created() }).encode();
+    let got = Record::decode(LeafKind::KeyCreated, &relabelled(earlier, first, second));
+    assert_eq!(got, Err(RecordError::Length { field: "policy", expected: 32, got: 4 }));
+    let newer = Event::KeyCreated(created()).encode();
+    let got = Record::decode(LeafKind::KeyCreated, &relabelled(newer, second, first));
+    assert_eq!(got, Err(RecordError::Value { field: "key" }));
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! The tables, version 6: where attestation keys are in their hierarchies is new. Version 2 brought these keys, version 3
-//! rings, regions and policies of keys, and serial numbers of policies, version 4 claims, version 5 counters of TPMs that
-//! reports vouch for.
+//! The tables, version 7: none is new; records of every kind name the policy, which earlier brokers cannot read. Version 2
+//! brought attestation keys, version 3 rings, regions and policies of keys, and serial numbers of policies, version 4
+//! claims, version 5 counters of TPMs that reports vouch for, version 6 where attestation keys are in their hierarchies.
 //!
 //! `leaf` is the journal: never updated, never deleted from. `nonce.seq` and `refusal.seq` are in order of arrival,
 //! so that the oldest can be forgotten. `claims` lie beside the leaves of a request, under the place of the first; the
 //! oldest are forgotten too.
 
 /// The version of the tables that this code writes, and the newest that it reads.
-pub const SCHEMA_VERSION: u32 = 6;
+pub const SCHEMA_VERSION: u32 = 7;
 
 /// Marks the file as keyfast's: "KFST".
 pub(crate) const APPLICATION_ID: u32 = 0x4b46_5354;
@@ -116,9 +116,12 @@ const CREATE_6: &str = "
 ALTER TABLE attestation_key ADD COLUMN signer BLOB;
 ";
 
+/// Nothing: version 7 has other records, and no other tables, than version 6.
+const CREATE_7: &str = "";
+
 /// What each version adds to the one before it, from version 1 on.
 pub(crate) const VERSIONS: [&str; SCHEMA_VERSION as usize] =
-    [CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6];
+    [CREATE, CREATE_2, CREATE_3, CREATE_4, CREATE_5, CREATE_6, CREATE_7];
 
 /// The tables that a database of this version has.
 pub(crate) const TABLES: [&str; 9] = [

@@ -87,8 +87,8 @@ fn a_newer_version_is_refused_and_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = made(directory.path());
     let alter = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    alter("UPDATE version SET version = 7");
-    assert!(matches!(open(&path), Err(OpenError::Newer { found: 7, supported: 6, .. })));
+    alter("UPDATE version SET version = 8");
+    assert!(matches!(open(&path), Err(OpenError::Newer { found: 8, supported: 7, .. })));
     alter("UPDATE version SET version = 0");
     assert!(matches!(open(&path), Err(OpenError::Damaged { .. })));
     alter("DELETE FROM version");
@@ -109,6 +109,7 @@ fn an_older_version_becomes_this_one() {
     let before_5 = format!("{before_6} DROP TABLE vouched_tpm;");
     let before_4 = &format!("{before_5} DROP TABLE claims;");
     for (version, older) in [
+        (6, String::new()),
         (5, before_6),
         (4, before_5.clone()),
         (3, before_4.to_owned()),
@@ -126,7 +127,7 @@ fn an_older_version_becomes_this_one() {
         drop(store);
         let upgraded = Connection::open(&path).unwrap();
         let found: i64 = upgraded.query_row("SELECT version FROM version", [], |row| row.get(0)).unwrap();
-        assert_eq!(found, 6);
+        assert_eq!(found, 7);
         open(&path).unwrap();
     }
 }

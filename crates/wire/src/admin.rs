@@ -256,6 +256,8 @@ pub struct ExplainedAnswer {
     pub asked: String,
     /// The leaf in the journal, where there is one.
     pub leaf: Option<u64>,
+    /// The digest of the policy bundle that the leaf names.
+    pub policy: Option<String>,
     /// Why.
     pub reasons: Vec<ExplainedReason>,
 }
