@@ -2,7 +2,14 @@
 //! immutable stays.
 
 use std::fs;
+use std::sync::Barrier;
 
+use agent::session::Session;
+use claims::Operation;
+use wire::{CHALLENGE_PATH, ProblemCode, RELEASE_PATH};
+
+use crate::exchange::{Exchange, request};
+use crate::guest::{Guest, attest, wanted};
 use crate::setup::{Run, shared};
 
 /// A file with a policy of one rule.
@@ -57,6 +64,63 @@ fn how_often_a_key_is_served_can_be_bounded() {
         setup.guest(guest, &[], &["renew", "bounded"]).success();
     }
     assert_eq!(denied("third", "bounded"), ["key/twice", "< 2", "2"]);
+}
+
+/// Several requests that the broker gets at the same time, of one guest for one key; how many are permitted.
+fn permitted_at_once(guest: &Guest, key: &str) -> usize {
+    const REQUESTS: usize = 6;
+    let together = Barrier::new(REQUESTS);
+    let ask = || {
+        let mut exchange = Exchange::with(&shared().url());
+        let session = Session::new(guest.knowledge(shared()), vec![wanted(Operation::Renew, key)]);
+        let challenge = exchange.post(CHALLENGE_PATH, &session.challenge_request().unwrap()).ok().unwrap();
+        let attesting = session.on_challenge(&challenge, exchange.peer_key()).unwrap();
+        let evidence = attest(&guest.socket, &attesting.report_data());
+        let (request, awaiting) = attesting.with_evidence(evidence).unwrap();
+        together.wait();
+        let response = exchange.post(RELEASE_PATH, &request).ok().unwrap();
+        awaiting.on_answer(&response).unwrap().answers.iter().filter(|answer| answer.is_ok()).count()
+    };
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..REQUESTS).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|one| one.join().unwrap()).sum()
+    })
+}
+
+#[test]
+fn of_requests_at_the_same_time_a_bound_permits_no_more_than_one_after_the_other() {
+    let setup = shared();
+    let once = policy("once", "context.recent.guest < 1");
+    setup.create_key("once", &[&AES[..], &["--policy", &once]].concat());
+    for round in 0..4 {
+        let guest = Guest::new(setup, &format!("hasty{round}"));
+        assert_eq!(permitted_at_once(&guest, "once"), 1, "round {round}");
+    }
+    // Those of one message see each other too.
+    let answers = Guest::new(setup, "greedy").ask(setup, vec![wanted(Operation::Renew, "once"); 3]).unwrap();
+    let permitted: Vec<bool> = answers.outcome.answers.iter().map(Result::is_ok).collect();
+    assert_eq!(permitted, [true, false, false]);
+}
+
+#[test]
+fn what_is_not_recorded_does_not_count() {
+    let setup = shared();
+    let twice = policy("two", "context.recent.guest < 2");
+    setup.create_key("two", &[&AES[..], &["--policy", &twice]].concat());
+    let mut exchange = Exchange::with(&setup.url());
+    let guest = Guest::new(setup, "replayer");
+    let asked = vec![request(Operation::Renew, "two")];
+    let (request, _) = exchange.honest(setup.identity(), &guest.socket, asked);
+    assert_eq!(exchange.release(&request).codes(), [None]);
+    for _ in 0..3 {
+        // It is decided, and the challenge is spent.
+        assert_eq!(exchange.release(&request).problem(), ProblemCode::ChallengeSpent);
+    }
+    let permitted = || {
+        let held = guest.ask(setup, vec![wanted(Operation::Renew, "two")]).unwrap();
+        held.outcome.answers.iter().all(Result::is_ok)
+    };
+    assert_eq!([permitted(), permitted()], [true, false]);
 }
 
 #[test]

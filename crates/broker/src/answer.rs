@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claims::leaf::Salt;
-use claims::{KeyAttributes, KeyId, PolicyDigest, RequestId, Sha256Digest, UnixTime, VersionSelector};
+use claims::{KeyAttributes, PolicyDigest, RequestId, Sha256Digest, UnixTime, VersionSelector};
 use journal::{Denied, Event, SignedGroup, Staged, confirm, stage};
 use policy::{Circumstances, Denial, Policy, Reason, ReasonKind};
 use release::{Embargoed, ReleaseError, UnwrapInput};
@@ -14,7 +14,7 @@ use wire::{Answer, Permit, Receipt, ReleaseResponse, Sealed};
 
 use crate::core::{Core, Refusal, internal};
 use crate::ring::KeyRing;
-use crate::served::Launch;
+use crate::served::{Counted, Launch};
 
 /// What was decided about one request.
 pub(crate) struct Decided {
@@ -23,6 +23,10 @@ pub(crate) struct Decided {
     announced: Vec<Reason>,
     /// The key that it was about; `None` if there is none.
     pub(crate) key: Option<KeyAttributes>,
+    /// What it was decided on besides.
+    pub(crate) circumstances: Circumstances,
+    /// Where it is counted, if it is a permit.
+    pub(crate) counted: Option<Counted>,
 }
 
 /// A denial, by policy or because there is nothing to seal.
@@ -55,42 +59,53 @@ pub enum PendingAnswer {
 pub struct Pending {
     /// What the guest may quote.
     pub request_id: RequestId,
-    /// Who asked.
-    pub guest: Launch,
     /// In order of the requests.
     pub answers: Vec<PendingAnswer>,
+    /// The permits among them, which count from now on.
+    pub counted: Vec<Counted>,
     /// Size of the log in the checkpoint that the guest kept.
     pub known_size: u64,
 }
 
 impl Core {
-    /// Decides one request, and seals what is granted.
+    /// Decides one request, counts it if it is permitted, and seals what is granted.
     pub(crate) fn decide(
         &self,
-        bound: &BoundRequest<'_>,
+        (guest, bound): (&Launch, &BoundRequest<'_>),
         unwrap: Option<UnwrapInput<'_>>,
         policy: &Arc<Policy>,
         ring: &KeyRing,
-        circumstances: &Circumstances,
+        circumstances: Circumstances,
     ) -> Decided {
         let asked = bound.request();
         let Some(key) = ring.select(&asked.key, asked.version) else {
             let (code, reasons) = unknown_key(asked.version);
-            return Decided { outcome: Err(NoGrant { code, reasons }), announced: Vec::new(), key: None };
+            let outcome = Err(NoGrant { code, reasons });
+            return Decided { outcome, announced: Vec::new(), key: None, circumstances, counted: None };
         };
         let attributes = &key.wrapped.attributes;
-        let outcome = match policy.decide(bound, attributes, circumstances) {
+        let decide = |recent| {
+            let circumstances = Circumstances { recent, ..circumstances.clone() };
+            (policy.decide(bound, attributes, &circumstances), circumstances)
+        };
+        let now = circumstances.now;
+        let decided = self.served.decide((guest, &asked.key), now, decide, |(outcome, _)| outcome.is_ok());
+        let ((outcome, circumstances), mut counted) = decided;
+        let outcome = match outcome {
             Err(Denial { code, reasons }) => Err(NoGrant { code: code.as_str(), reasons }),
             Ok(grant) => match self.root.seal(&grant, &key.wrapped, unwrap) {
                 Ok(embargoed) => Ok((grant, embargoed)),
-                Err(error) => Err(not_sealed(&error)),
+                Err(error) => {
+                    self.served.take_back(counted.take().as_slice());
+                    Err(not_sealed(&error))
+                }
             },
         };
         let permitted = outcome.is_ok();
         let announced =
-            permitted.then(|| policy.announced(bound.claims().record(), asked, attributes, circumstances));
+            permitted.then(|| policy.announced(bound.claims().record(), asked, attributes, &circumstances));
         let announced = announced.flatten().map_or_else(Vec::new, |(from, denial)| warning(from, denial));
-        Decided { outcome, announced, key: Some(attributes.clone()) }
+        Decided { outcome, announced, key: Some(attributes.clone()), circumstances, counted }
     }
 }
 
@@ -213,15 +228,6 @@ impl Pending {
                 tracing::info!(request = %self.request_id, index, code, "denied");
             }
         }
-    }
-
-    /// The key of each permit.
-    pub fn keys(&self) -> Vec<KeyId> {
-        let key = |answer: &PendingAnswer| match answer {
-            PendingAnswer::Permit { staged, .. } => Some(staged.key().clone()),
-            PendingAnswer::Denial { .. } => None,
-        };
-        self.answers.iter().filter_map(key).collect()
     }
 
     /// The answer, now that every leaf is durable. `consistency` is the proof from the checkpoint that the guest

@@ -157,9 +157,9 @@ impl App {
         };
         let (prepared, _place) = self.prepare(body, arrival, prepare).await?;
         let Prepared { transaction, pending } = prepared;
-        let committed = self.commit(transaction).await?;
+        let committed = self.commit(transaction).await;
+        let committed = committed.inspect_err(|_| self.core.served.take_back(&pending.counted))?;
         pending.trace();
-        self.core.served.add(&pending.guest, &pending.keys(), arrival.now);
         let consistency = self.log.consistency(&self.reader, pending.known_size, committed.group().size())?;
         Ok(pending.answer(&committed, consistency)?)
     }

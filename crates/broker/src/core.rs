@@ -159,14 +159,15 @@ impl Core {
         let guest = Launch::of(claims.record());
         let mut transaction = self.transaction(nonce, claims.record(), claims.quoted_tpm(), policy, now);
         let mut decisions = Vec::with_capacity(message.requests.len());
-        let mut kept = Kept::new(claims.record(), now);
+        let (mut kept, mut counted) = (Kept::new(claims.record(), now), Vec::new());
         for (index, request) in message.requests.iter().enumerate() {
             let bound = claims.request(index).ok_or_else(|| internal("a request vanished"))?;
             let unwrap = request.unwrap.as_ref();
             let unwrap = unwrap.map(|u| UnwrapInput { wrapped: &u.wrapped, context: &u.context });
             let circumstances = self.circumstances(&guest, &bound.request().key, &nonce, arrival);
-            let decided = self.decide(&bound, unwrap, policy, ring, &circumstances);
-            kept.add(&circumstances, bound.request(), decided.key.as_ref());
+            let mut decided = self.decide((&guest, &bound), unwrap, policy, ring, circumstances);
+            kept.add(&decided.circumstances, bound.request(), decided.key.as_ref());
+            counted.extend(decided.counted.take());
             decided.unchanged().iter().for_each(|unchanged| add_unchanged(&mut transaction, unchanged));
             decisions.push((bound, decided));
         }
@@ -181,7 +182,7 @@ impl Core {
         transaction.leaves = answers.iter().map(PendingAnswer::row).collect();
         transaction.claims = beside_leaves;
         let known_size = message.known_checkpoint_size;
-        Ok(Prepared { transaction, pending: Pending { request_id, guest, answers, known_size } })
+        Ok(Prepared { transaction, pending: Pending { request_id, answers, counted, known_size } })
     }
 
     /// When and from where a request came, how old its evidence may be, and what was served before it.
