@@ -2,8 +2,13 @@
 //! done. Each test has a set-up of its own.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 
+use journal::{Event, Record};
+
+use crate::journal::records;
 use crate::setup::{Run, Setup, wait_until};
 
 /// A broker that takes the account of this process for `alice`, in these groups.
@@ -65,6 +70,59 @@ fn what_is_refused_is_a_leaf_and_what_is_permitted_names_its_actor() {
     // The next start checks every leaf, of this kind as well.
     setup.reconfigure(str::to_owned);
     assert!(setup.keyfast(&["keys", "list"]).success().stdout.contains("mine"));
+}
+
+#[test]
+fn refused_acts_beyond_a_bound_are_told_and_counted_and_fill_no_log() {
+    let setup = alice_in("");
+    let before = refused_acts(&setup).0;
+    let told = refused(&setup.keyfast(&["keys", "list"]));
+    let mut admin = UnixStream::connect(setup.dev("broker/admin.sock")).unwrap();
+    for _ in 0..80 {
+        let head = "GET /admin/v1/keys HTTP/1.1\r\nhost: broker\r\n\r\n";
+        admin.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 13];
+        admin.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 403 ");
+        read_body(&mut admin);
+    }
+    assert_eq!(refused(&setup.keyfast(&["keys", "list"])), told, "the same is told of what is only counted");
+    // The last counts are summed when a broker ends.
+    setup.end_broker("-TERM");
+    let (leaves, counted) = refused_acts(&setup);
+    // A minute may end meanwhile, and the bound begins anew.
+    assert_eq!(leaves + counted - before, 82);
+    assert!(counted >= 1, "{leaves} leaves, {before} of them before");
+}
+
+/// How many refused acts are leaves of their own, and how many are counted only.
+fn refused_acts(setup: &Setup) -> (u64, u64) {
+    let (mut leaves, mut counted) = (0, 0);
+    for record in records(setup) {
+        match record {
+            Record::Event(Event::ActDenied(_)) => leaves += 1,
+            Record::Event(Event::Refusals(refusals)) => {
+                let acts = refusals.counts.iter().filter(|(code, _)| code == "act-denied");
+                counted += acts.map(|(_, count)| count).sum::<u64>();
+            }
+            _ => {}
+        }
+    }
+    (leaves, counted)
+}
+
+/// The rest of an answer: its head, and as much as that says.
+fn read_body(stream: &mut UnixStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let (_, length) = head.split_once("content-length: ").unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    stream.read_exact(&mut vec![0; length]).unwrap();
 }
 
 #[test]

@@ -4,8 +4,9 @@
 //! An account is the kernel's word about the other end of the socket, never that of whoever connects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
-use claims::{InvalidKeyId, KeyId, PolicyDigest};
+use claims::{InvalidKeyId, KeyId, PolicyDigest, UnixTime};
 use journal::{ActDenied, Event};
 use policy::{Act, Denial, Object, Operator, nearest};
 use serde::Deserialize;
@@ -93,6 +94,28 @@ impl Operators {
     }
 }
 
+/// Connections of accounts that have no business here: told of once in a while, with how many there were.
+#[derive(Debug, Default)]
+pub struct Strangers {
+    told: Option<UnixTime>,
+    untold: u64,
+}
+
+impl Strangers {
+    /// For how many seconds nothing more is told of them.
+    const PAUSE_S: u64 = 60;
+
+    /// Counts one; gives how many there are to tell of, if it is time to.
+    pub fn one_more(&mut self, now: UnixTime) -> Option<u64> {
+        self.untold = self.untold.saturating_add(1);
+        if self.told.is_some_and(|told| now.0.abs_diff(told.0) < Self::PAUSE_S) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
 /// Why an operator does not get what was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -118,8 +141,8 @@ pub enum ActError {
 }
 
 impl App {
-    /// Asks the policies in force whether this operator may do it; records it if not. Gives the policies that permit it,
-    /// for the leaf that says so.
+    /// Asks the policies in force whether this operator may do it; records it if not, or counts it where too much of
+    /// this operator's is recorded already. Gives the policies that permit it, for the leaf that says so.
     ///
     /// # Errors
     /// [`ActError::Denied`], with what stands in the way.
@@ -131,6 +154,11 @@ impl App {
     ) -> Result<PolicyDigest, ActError> {
         let (policy, now) = (self.policy(), now());
         let Err(denial) = policy.permits_act(operator, act, object, now) else { return Ok(policy.digest()) };
+        let why = in_short(&denial);
+        let denied = ActError::Denied { actor: operator.name.clone(), act, object: object.to_string(), why };
+        if !self.refusals.lock().unwrap_or_else(PoisonError::into_inner).act_has_leaf(operator.uid) {
+            return Err(denied);
+        }
         let leaf = ActDenied {
             broker: self.core.broker,
             policy: policy.digest(),
@@ -144,9 +172,8 @@ impl App {
         transaction.policy = Some(policy.digest());
         transaction.leaves.push(Event::ActDenied(leaf).row(crypto::random_array()?, None, None));
         self.commit(transaction).await?;
-        let why = in_short(&denial);
-        tracing::warn!(operator = %operator.name, %act, %object, %why, "an act was denied");
-        Err(ActError::Denied { actor: operator.name.clone(), act, object: object.to_string(), why })
+        tracing::warn!(operator = %operator.name, error = %denied, "an act was denied");
+        Err(denied)
     }
 }
 
@@ -186,6 +213,13 @@ mod tests {
             Operators::new(&[account(0, "root", &[]), account(990, "keyfast", &[])], 990).unwrap();
         assert!(operators.find(0).unwrap().groups.is_empty());
         assert!(!operators.has_others(), "both could connect before");
+    }
+
+    #[test]
+    fn strangers_are_told_of_once_a_minute() {
+        let mut strangers = Strangers::default();
+        let told = [0, 1, 59, 60, 61, 200].map(|second| strangers.one_more(UnixTime(second)));
+        assert_eq!(told, [Some(1), None, None, Some(3), None, Some(2)]);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
-use crate::operators::Operators;
-use crate::public::Network;
+use crate::operators::{Operators, Strangers};
+use crate::public::{Network, now};
 
 /// How long a TLS handshake, or a request's head, may take; also how long an idle connection is kept.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,13 +51,18 @@ pub async fn guests(listener: TcpListener, tls: TlsAcceptor, router: Router, con
 
 /// Serves operators over a Unix socket until the task is dropped.
 pub async fn operators(listener: UnixListener, operators: Operators, router: Router) {
+    let mut strangers = Strangers::default();
     loop {
         let Some((stream, _)) = accepted(listener.accept().await).await else { continue };
         match stream.peer_cred().ok().and_then(|peer| operators.find(peer.uid())) {
             Some(operator) => {
                 tokio::spawn(connection(stream, router.clone().layer(Extension(operator))));
             }
-            None => tracing::warn!("the connection of an account that is no operator's was closed"),
+            None => {
+                if let Some(connections) = strangers.one_more(now()) {
+                    tracing::warn!(connections, "closed what accounts opened that are no operator's");
+                }
+            }
         }
     }
 }
