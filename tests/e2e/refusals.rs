@@ -157,13 +157,28 @@ fn a_wrapped_dek_that_was_altered_does_not_unwrap() {
 #[test]
 fn a_request_that_nobody_made_is_not_explained() {
     let request = "ab".repeat(16);
-    shared().keyfast(&["audit", "explain", &request]).fails(
-        2,
-        &format!(
-            "keyfast: the broker refused: nothing is known of the request {request}; refusals of strangers are \
-             kept for a while only"
-        ),
-    );
+    for command in ["audit", "policy"] {
+        shared().keyfast(&[command, "explain", &request]).fails(
+            2,
+            &format!(
+                "keyfast: the broker refused: nothing is known of the request {request}; refusals of strangers are \
+                 kept for a while only"
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_request_is_explained_in_the_same_words_wherever_it_is_asked_for() {
+    let setup = shared();
+    let refused = setup.guest("words", &["--debug"], &["renew", "aes"]).stderr;
+    let (_, request) = refused.trim_end().rsplit_once("keyfast audit explain ").unwrap();
+    for more in [&[][..], &["--json"]] {
+        let [by_audit, by_policy] = ["audit", "policy"]
+            .map(|command| setup.keyfast(&[&[command, "explain", request], more].concat()).success().stdout);
+        assert_eq!(by_audit, by_policy);
+        assert!(by_audit.contains("simulated-development/no-debug"), "{by_audit}");
+    }
 }
 
 #[test]

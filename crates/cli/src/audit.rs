@@ -115,16 +115,29 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), AuditFailure> {
         Command::Explain { request, case: Some(which), .. } => print_case(admin, *request, *which),
         Command::Decisions { span } => export(admin, *span),
         Command::Explain { request, json, case: None } => {
-            let explanation: Explanation = admin.fetch(&format!("/admin/v1/explain/{request}"))?;
-            if *json {
-                say!("{}", serde_json::to_string_pretty(&explanation).unwrap_or_default());
-            } else {
-                print_explanation(&explanation, &mut stdout())?;
-            }
-            Ok(())
+            explain(admin, *request, *json, &mut stdout())
         }
         Command::Verify { dir, key } => verify(admin, dir.as_deref(), key.clone()),
     }
+}
+
+/// Prints what the broker decided for a request, and why.
+///
+/// # Errors
+/// [`AuditFailure::Admin`] if it does not say, or knows nothing of it.
+pub(crate) fn explain(
+    admin: &Admin,
+    request: RequestId,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), AuditFailure> {
+    let explanation: Explanation = admin.fetch(&format!("/admin/v1/explain/{request}"))?;
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&explanation).unwrap_or_default())?;
+    } else {
+        print_explanation(&explanation, out)?;
+    }
+    Ok(())
 }
 
 fn verify(admin: &Admin, dir: Option<&Path>, key: Option<VerifierKey>) -> Result<(), AuditFailure> {

@@ -90,7 +90,7 @@ pub struct VerifyArgs {
 }
 
 /// What evidence is verified with, and against.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 pub struct Trust {
     /// Directory with the certificate of the key that signed (VCEK or VLEK) and its issuer's (ASK or ASVK), in DER or
     /// PEM, under any names. A root (ARK) among them is not believed: AMD's roots are part of this program

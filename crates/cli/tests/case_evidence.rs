@@ -128,6 +128,50 @@ fn a_genuine_quote_is_a_guest_under_a_key_that_the_case_believes() {
 }
 
 #[test]
+fn what_policies_decide_about_genuine_evidence_is_explained_without_a_case() {
+    let Some(folder) = vectors(SNP) else { return };
+    let dir =
+        Directory::new("principal has snp && principal.snp.policy.debug_allowed && !resource.for_simulation");
+    let explain = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfast"));
+        command.args(["policy", "explain"]).arg(folder.join("report.bin")).arg("ours");
+        command.args(["--dir", dir.0.path().to_str().unwrap(), "--at", "2026-01-01"]).args(more);
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    };
+    let certs = ["--certs", folder.to_str().unwrap()];
+    let said = |code, out: &str, err: &str| (code, out.to_owned(), err.to_owned());
+    assert_eq!(explain(&certs), said(0, "permitted by ours\n", ""));
+
+    dir.put("ours.cedar", RING);
+    let secret = [&certs[..], &["--operation", "secret", "--key", "token", "--ring", "payments"]].concat();
+    assert_eq!(explain(&secret), said(0, "permitted by ours\n", ""));
+    let (code, told, error) = explain(&[&secret[..4], &["--key", "token"]].concat());
+    assert_eq!((code, error.as_str()), (1, "keyfast: denied\n"));
+    assert!(
+        told.starts_with(
+            "denied: policy-denied\n\nours\n  d\n  condition   resource in KeyRing::\"payments\""
+        ),
+        "{told}"
+    );
+    assert!(told.contains("would be permitted by `ours` if"), "{told}");
+
+    // What is not authenticated is not put to any policy.
+    let (code, told, error) = explain(&[]);
+    assert_eq!((code, told.as_str()), (1, ""));
+    assert!(error.starts_with("keyfast: not authenticated: "), "{error}");
+    let (code, told, error) = explain(&[&certs[..], &["--require-crl"]].concat());
+    assert!((code, told.as_str()) == (1, "") && error.contains("revocation"), "{error}");
+}
+
+const RING: &str = r#"
+@id("ours") @doc("d")
+permit (principal is Guest, action == Action::"secret", resource in KeyRing::"payments")
+when { resource == Key::"token" };
+"#;
+
+#[test]
 fn a_case_has_one_guest() {
     let dir = Directory::new("true");
     let case = |text: &str| {

@@ -12,7 +12,7 @@ use super::Failure;
 use super::files::read_public;
 
 /// Whom to believe.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 pub struct EnrolArgs {
     /// Enrol this attestation key: its TPM2B_PUBLIC, as `tpm2_createak -u` writes it. Quotes of a bare TPM and of a
     /// service module count only under an enrolled key

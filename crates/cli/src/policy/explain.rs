@@ -1,9 +1,12 @@
-//! `keyfast policy explain`: what policies decide for one case, and what the nearest permit lacks. `keyfast audit
-//! explain` prints its reasons with the same words.
+//! `keyfast policy explain`: what policies decide for one case, or for the guest of evidence, and what the nearest permit
+//! lacks; and of a request that a broker decided, what `keyfast audit explain` says. Reasons have the same words everywhere.
+
+mod of_evidence;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use claims::RequestId;
 use clap::Args;
 use policy::{Bundle, Evaluation, Reason, nearest};
 use serde_json::json;
@@ -12,13 +15,27 @@ use super::PolicyFailure;
 use super::cases::{self, Case};
 use super::diagnostics::{self, Sources};
 use super::folder::{Chosen, FolderError};
+use crate::admin::Admin;
+use crate::audit;
 use crate::evidence::{Style, Tone, wrap};
+use of_evidence::OfEvidence;
+
+/// What `--help` says.
+pub const ABOUT: &str = "Say what is decided, condition by condition, and what is missing for the nearest permit.\n\n\
+    Of a case, a file whose name ends in .toml or .json: it describes a guest, or an operator's act. One in `cases/NAME` is \
+    put to `NAME.cedar` with the reference values of its directory, unless told otherwise.\n\n\
+    Of evidence, any other file that `keyfast evidence verify` takes: it is verified, and its guest asks for a key that is \
+    made for such guests, as a case with `evidence = \"FILE\"` says it where more than the options below is to be said. \
+    Name the policies, or all of the directory count.\n\n\
+    Of a request that the broker decided, by its id: as `keyfast audit explain`.\n\n\
+    Exit code 0: permitted, or told what the broker decided; 1: denied, or the evidence is refused; 2: it cannot be judged.";
 
 /// Arguments of `keyfast policy explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// The case: a file as `keyfast policy test` runs them; what it expects is not looked at
-    case: PathBuf,
+    /// A case, as `keyfast policy test` runs them (what it expects is not looked at), evidence, or the id of a request
+    #[arg(value_name = "CASE|EVIDENCE|REQUEST")]
+    what: PathBuf,
     #[command(flatten)]
     chosen: Chosen,
     /// Reference values; those of the case, `cases/NAME/reference-values.toml`, if not given
@@ -27,17 +44,31 @@ pub struct Explain {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    of_evidence: OfEvidence,
 }
 
-pub fn run(args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
-    let (case, folder) = read(&args.case)?;
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let chosen = args.chosen.or(&name);
+pub fn run(admin: &Admin, args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
+    if let Some(request) = request(&args.what) {
+        let only = !args.chosen.is_named() && args.references.is_none() && args.of_evidence.is_empty();
+        let told = |()| audit::explain(admin, request, args.json, out).map_err(PolicyFailure::from);
+        return only.then_some(()).ok_or(PolicyFailure::DecidedAlready { request }).and_then(told);
+    }
+    let is_case = args.what.extension().is_some_and(|ending| ending == "toml" || ending == "json");
+    let (case, chosen, own) = if is_case {
+        let (case, folder) = read(&args.what)?;
+        if !args.of_evidence.is_empty() {
+            return Err(PolicyFailure::CaseSaysIt { path: args.what.clone() });
+        }
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        (case, args.chosen.or(&name), Some(folder.join(Bundle::REFERENCES)))
+    } else {
+        (Case::Guest(Box::new(args.of_evidence.case(&args.what)?)), args.chosen.clone(), None)
+    };
     let policies = chosen.policies()?;
-    let own = folder.join(Bundle::REFERENCES);
-    let empty = match &args.references {
+    let references = args.references.clone().or_else(|| own.filter(|own| own.is_file()));
+    let empty = match &references {
         Some(references) => chosen.bundle_with(references)?,
-        None if own.is_file() => chosen.bundle_with(&own)?,
         None => chosen.empty_bundle()?,
     };
     let bundle = policies.iter().fold(empty, |all, file| all.with_policy(file.file_name(), &file.text));
@@ -58,6 +89,11 @@ pub fn run(args: &Explain, out: &mut dyn Write) -> Result<(), PolicyFailure> {
         print(&evaluation, Style::of_stdout(), out)?;
     }
     if matches!(evaluation, Evaluation::Permit { .. }) { Ok(()) } else { Err(PolicyFailure::Denied) }
+}
+
+/// The id of a request, unless a file has this name.
+fn request(what: &Path) -> Option<RequestId> {
+    what.to_str().filter(|_| !what.exists())?.parse().ok()
 }
 
 /// A case by its path, and the directory of its policy's cases, where bases are looked for: `cases/NAME` of

@@ -1,7 +1,7 @@
 //! `keyfast policy`: what an author of attestation policies does before a broker sees them.
 //!
-//! Everything here works on files, without a broker and without a network, but for `replay`, which may ask a broker for
-//! its past. A policy that passes `check` loads in a
+//! Everything here works on files, without a broker and without a network, but for `replay` and `explain`, which may ask a
+//! broker for its past, and `load`. A policy that passes `check` loads in a
 //! broker; a case that passes `test` is decided so there, since the code is the same.
 
 mod acts;
@@ -63,12 +63,8 @@ pub enum Command {
         kept there for the next run."
     )]
     Test(test::Test),
-    /// Say what policies decide for one case, condition by condition, and what is missing for a permit
-    #[command(
-        long_about = "Say what policies decide for one case, condition by condition, and what is missing for the nearest \
-        permit.\n\nA case in `cases/NAME` is put to `NAME.cedar` with the reference values of its directory, unless told \
-        otherwise. For what a broker decided, see `keyfast audit explain`."
-    )]
+    /// Say what is decided for a case, evidence or a past request, condition by condition, and what a permit lacks
+    #[command(long_about = explain::ABOUT)]
     Explain(explain::Explain),
     /// Prove what policies can never permit, for every request that is possible
     #[command(
@@ -264,6 +260,36 @@ pub enum PolicyFailure {
     /// Two directories mean different things; what has been printed.
     #[error("the meaning differs")]
     Differs,
+    /// Evidence is refused, or cannot be judged.
+    #[error(transparent)]
+    Evidence(#[from] crate::evidence::Failure),
+    /// A file is nothing that can be explained.
+    #[error("`{}` is no case, whose name ends in .toml or .json, and not recognised as evidence", path.display())]
+    NoCase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A case says itself what there are options for where evidence is given.
+    #[error(
+        "`{}` is a case, which says what its guest asks for and what its evidence is verified with: leave out the options \
+         for evidence", path.display()
+    )]
+    CaseSaysIt {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What a broker decided, it decided under its own policies.
+    #[error(
+        "the request {request} was decided under the broker's policies: leave out policies and options; to ask others, \
+         make a case of it with `keyfast audit explain {request} --case`"
+    )]
+    DecidedAlready {
+        /// The request.
+        request: ::claims::RequestId,
+    },
+    /// A past decision cannot be told.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::AuditFailure),
     /// The policies deny; why has been printed.
     #[error("denied")]
     Denied,
@@ -296,8 +322,13 @@ impl PolicyFailure {
             | Self::Statement { .. }
             | Self::NotLater { .. }
             | Self::Sign(_)
+            | Self::NoCase { .. }
+            | Self::CaseSaysIt { .. }
+            | Self::DecidedAlready { .. }
             | Self::NoClaim { .. } => 2,
             Self::Import(failure) => failure.exit_code(),
+            Self::Evidence(failure) => failure.exit_code(),
+            Self::Audit(failure) => failure.exit_code(),
             _ => 1,
         }
     }
@@ -312,7 +343,7 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), PolicyFailure> {
     match command {
         Command::Check(args) => check::run(args, out),
         Command::Test(args) => test::run(args, out),
-        Command::Explain(args) => explain::run(args, out),
+        Command::Explain(args) => explain::run(admin, args, out),
         Command::Prove(args) => prove::run(args, out),
         Command::Replay(args) => replay::run(admin, args, out),
         Command::Diff(args) => diff::run(args, out),

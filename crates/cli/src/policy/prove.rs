@@ -296,7 +296,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn now() -> UnixTime {
+pub(super) fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixTime(since.map(|since| since.as_secs()).unwrap_or_default())
 }

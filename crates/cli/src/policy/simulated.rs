@@ -52,6 +52,7 @@ mod from_file;
 pub use description::Description;
 pub(in crate::policy) use description::{key_lines, quoted};
 pub use family::{Family, Root, families};
+pub use from_file::{Asked, guest_of_evidence};
 
 /// Reads a case of this folder, launches its guest if it is a simulated one, and has its evidence verified.
 ///
