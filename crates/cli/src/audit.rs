@@ -114,9 +114,7 @@ pub fn run(admin: &Admin, command: &Command) -> Result<(), AuditFailure> {
     match command {
         Command::Explain { request, case: Some(which), .. } => print_case(admin, *request, *which),
         Command::Decisions { span } => export(admin, *span),
-        Command::Explain { request, json, case: None } => {
-            explain(admin, *request, *json, &mut stdout())
-        }
+        Command::Explain { request, json, case: None } => explain(admin, *request, *json, &mut stdout()),
         Command::Verify { dir, key } => verify(admin, dir.as_deref(), key.clone()),
     }
 }
