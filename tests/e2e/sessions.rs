@@ -85,9 +85,16 @@ fn requests(printed: &str) -> Vec<&str> {
     words.filter(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit())).collect()
 }
 
+/// How lines begin that end with the digest of a bundle.
+const OF_BUNDLES: [&str; 4] = ["policy ", "digest ", "before ", "in force "];
+
 fn masked(printed: &str) -> String {
     let mut text = printed.to_owned();
-    for digest in printed.lines().filter_map(|line| line.strip_prefix("policy    ")) {
+    let last_words = printed
+        .lines()
+        .filter(|line| OF_BUNDLES.iter().any(|begin| line.starts_with(begin)))
+        .filter_map(|line| line.split(' ').next_back());
+    for digest in last_words.filter(|word| word.len() == 64) {
         text = text.replace(digest, "DIGEST");
     }
     for request in requests(printed) {
