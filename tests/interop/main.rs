@@ -1,12 +1,14 @@
 //! `envelope` and the AWS Encryption SDK for Python read each other's messages, and refuse each other's when altered.
 //!
-//! (And [`measure`] against the reference tool for launch measurements.)
+//! (And [`measure`] against the reference tool for launch measurements, and [`uki`] against the tools that images are
+//! made with.)
 //!
 //! Both suites, the raw RSA-OAEP-SHA256 and raw AES keyrings, sizes around a frame, with and without a context.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod measure;
 mod python;
+mod uki;
 
 use std::fs;
 use std::path::Path;

@@ -107,6 +107,13 @@ fn events_are_what_the_registers_are_made_of() {
     assert_eq!(events[12]["digest"], measured["initrd"]);
     assert!(files.printed(&["uki", "uki.efi", "--events"]).contains("  9  initrd "));
 
+    assert!(!files.printed(&["uki", "uki.efi"]).contains("PCR 4 is this file's"));
+    let longer = [fs::read(files.path("uki.efi")).unwrap(), vec![7]].concat();
+    files.write("longer.efi", &longer);
+    let note =
+        "\nPCR 4 is this file's. A signing tool adds 7 bytes of zeros to it: measure the signed file.\n";
+    assert!(files.printed(&["uki", "longer.efi"]).ends_with(note));
+
     let later = files.printed(&["uki", "uki.efi", "--stub", "257"]);
     assert!(later.contains("pcr9          -  (not decided by the image)"), "{later}");
     assert!(later.ends_with("\nNo PCR 9: the stub adds .osrel to the initrd.\n"), "{later}");

@@ -19,6 +19,12 @@ impl PeImage {
         Digests::of_ranges(file, &self.authenticode_ranges(), 0)
     }
 
+    /// Zeros that a signing tool adds to the file, 0 to 7: a certificate table begins at a multiple of 8 bytes. None
+    /// where there is one.
+    pub fn signing_adds(&self) -> u64 {
+        self.len.next_multiple_of(ALIGNMENT).saturating_sub(self.len)
+    }
+
     /// What is hashed, in this order.
     fn authenticode_ranges(&self) -> Vec<Range<u64>> {
         let after_checksum = self.checksum.saturating_add(4);
@@ -40,3 +46,6 @@ impl PeImage {
         ranges
     }
 }
+
+/// Bytes of whose multiples a certificate table begins at one ("PE Format", the attribute certificate table).
+const ALIGNMENT: u64 = 8;

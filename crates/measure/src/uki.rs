@@ -38,6 +38,8 @@ pub struct UkiParts {
     pub stub: StubVersion,
     /// The Authenticode hashes of the file.
     pub authenticode: Digests,
+    /// Zeros that a signing tool would add to the file, 0 to 7, and by which the signed file has other hashes.
+    pub signing_adds: u64,
     /// The measured sections with the digests of their bytes in memory, in the order in which they are measured.
     pub sections: Vec<(&'static str, Digests)>,
     /// The bytes of `.cmdline` up to a NUL, if there is such a section.
@@ -154,7 +156,8 @@ impl UkiParts {
         let command_line =
             find(&image, ".cmdline")?.map(|section| command_line(section, file)).transpose()?;
         let pcr_signature = find(&image, PCR_SIGNATURE)?.is_some();
-        Ok(Self { stub, authenticode: image.authenticode(file)?, sections, command_line, pcr_signature })
+        let (authenticode, signing_adds) = (image.authenticode(file)?, image.signing_adds());
+        Ok(Self { stub, authenticode, signing_adds, sections, command_line, pcr_signature })
     }
 
     /// What is extended into PCR 4, 11 and, if the image decides it, 9, in the order of a boot.

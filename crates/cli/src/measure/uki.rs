@@ -65,6 +65,11 @@ pub fn measure(args: &UkiArgs) -> Result<Table, MeasureFailure> {
         let events = parts.events().into_iter().map(|event| event_value(&event, args));
         table = table.row("events", events.collect::<Vec<Value>>());
     }
+    if let added @ 1.. = parts.signing_adds {
+        table = table.note(format!(
+            "PCR 4 is this file's. A signing tool adds {added} bytes of zeros to it: measure the signed file."
+        ));
+    }
     Ok(match undecided {
         Some(why) => table.note(format!("No PCR 9: {why}.")),
         None => table,

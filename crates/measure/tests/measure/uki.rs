@@ -46,7 +46,14 @@ fn a_boots_values_follow_from_the_images_parts() {
         (".initrd", pcr9[1]),
     ];
     let (stub, command_line) = (StubVersion::new(252).unwrap(), Some(line));
-    let parts = UkiParts { stub, authenticode: pcr4[2], sections, command_line, pcr_signature: false };
+    let parts = UkiParts {
+        stub,
+        authenticode: pcr4[2],
+        signing_adds: 0,
+        sections,
+        command_line,
+        pcr_signature: false,
+    };
 
     let events = |pcr: u32| parts.events().into_iter().filter(move |event| event.pcr == pcr);
     for (pcr, logged) in [(4, pcr4), (9, pcr9), (11, pcr11)] {
