@@ -171,6 +171,8 @@ impl Core {
             decided.unchanged().iter().for_each(|unchanged| add_unchanged(&mut transaction, unchanged));
             decisions.push((bound, decided));
         }
+        let keys: Vec<_> = decisions.iter().filter_map(|(_, decided)| decided.key.as_ref()).collect();
+        kept.complete(claims.record(), policy, &keys);
         let (beside_leaves, salts) = beside(&kept, now)?;
         let stage = |(bound, decided): (BoundRequest<'_>, Decided)| {
             let salt = salts.salt(bound.index());

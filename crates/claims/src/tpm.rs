@@ -244,6 +244,10 @@ pub struct BootClaims {
     pub db: Option<Sha256Digest>,
     /// PCR 7: SHA-256 of the contents of dbx: what may not be booted.
     pub dbx: Option<Sha256Digest>,
+    /// PCR 7: what [`Self::db`] is of, entry by entry.
+    pub db_entries: Option<DatabaseEntries>,
+    /// PCR 7: what [`Self::dbx`] is of, entry by entry.
+    pub dbx_entries: Option<DatabaseEntries>,
     /// PCR 4: Authenticode digests of the boot applications in the order of their start, in the claimed bank.
     pub applications: Vec<Digest>,
     /// PCR 11: sections of a unified kernel image in the order in which its stub measured them: name, and digest of
@@ -258,6 +262,16 @@ pub struct BootClaims {
     pub initrd: Option<Digest>,
     /// PCR 5: the firmware's boot services were left, successfully.
     pub boot_services_exited: Option<bool>,
+}
+
+/// What a Secure Boot database holds, in order and each once. Entries of other types than these two are left out, so this
+/// says what there is, and never that nothing else is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseEntries {
+    /// SHA-256 of each X.509 certificate in DER.
+    pub certificates: Vec<Sha256Digest>,
+    /// Each SHA-256 digest of an image, as Authenticode hashes it.
+    pub hashes: Vec<Sha256Digest>,
 }
 
 /// What systemd measures into PCR 11 as the boot goes on (systemd-pcrphase.service), in its order.

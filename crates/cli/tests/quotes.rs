@@ -29,7 +29,12 @@ fn vtpm() -> &'static VTpm {
     static VTPM: OnceLock<VTpm> = OnceLock::new();
     VTPM.get_or_init(|| {
         let mut vtpm = VTpm::generate().unwrap();
-        vtpm.boot(&BootSpec::new("web"));
+        let mut spec = BootSpec::new("web");
+        // An EFI_SIGNATURE_LIST of one image's hash.
+        let kind = evidence::tpm::SignatureEntry::SHA256;
+        let sizes = [28 + 48, 0, 48_u32].map(u32::to_le_bytes).concat();
+        spec.databases[3] = [&kind[..], &sizes, &[9; 16], &[0xdb; 32]].concat();
+        vtpm.boot(&spec);
         vtpm
     })
 }
@@ -114,7 +119,14 @@ fn a_bare_quote_counts_under_a_key_that_the_operator_names() {
         assert!(text.contains(" T9 trust in the key        pass    "), "{text}");
         assert!(text.contains("tpm key         enrolled by you, on this command line"), "{text}");
         assert!(text.contains("os binding      host-vtpm") && text.contains("secure boot     on"), "{text}");
+        let held = "\n  dbx             certificates: 0, hashes of images: 1\n";
+        assert!(text.contains(held) && !text.contains("\n  db "), "{text}");
     }
+    let output = keyfast(&folder, &["verify", "--json", "evidence.bin", "--ak-public", "ak.pub"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let boot = &json["claims"]["tpm"]["boot"];
+    assert_eq!(boot["dbx_entries"]["hashes"], serde_json::json!(["db".repeat(32)]));
+    assert_eq!(boot.get("db_entries"), None);
     let enrolled = ["evidence.bin", "--ak-public", "ak.pub"];
     assert_eq!(checks(&folder, &enrolled, "pass"), ["T1", "T2", "T3", "T6", "T7", "T8", "T9", "T10"]);
     assert_eq!(checks(&folder, &enrolled, "not-applicable"), ["T4"]);

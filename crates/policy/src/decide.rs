@@ -21,9 +21,11 @@ use crate::circumstances::Circumstances;
 use crate::explain::Explainer;
 use crate::load_error::LoadErrors;
 use crate::locks;
+use crate::reach::BOOT;
 use crate::reason::{Denial, DenialCode, Reason, ReasonKind};
 use crate::references::platforms::View;
 use crate::rules::{Condition, Rule, Test};
+use crate::subject::tpm::DATABASE_ENTRIES;
 use crate::subject::{Subject, Subjects, Unfit};
 
 /// A bundle that passed every check, ready to decide.
@@ -246,6 +248,17 @@ impl Policy {
     /// Everything that is wrong with it, as for a bundle.
     pub fn of_key(&self, policy: &ReleasePolicy) -> Result<Arc<Self>, LoadErrors> {
         self.own.get(&policy.cedar, || crate::load::load_own(self, &policy.cedar))
+    }
+
+    /// Whether a rule can read what a guest's Secure Boot databases hold.
+    pub(crate) fn reads_database_entries(&self) -> bool {
+        DATABASE_ENTRIES.into_iter().any(|name| self.subjects.reach.reads(BOOT, name))
+    }
+
+    /// The same of the key's own policy, if it has one that loads.
+    pub(crate) fn own_reads_database_entries(&self, key: &KeyAttributes) -> bool {
+        let own = key.release_policy.as_ref().and_then(|own| self.of_key(own).ok());
+        own.is_some_and(|own| own.reads_database_entries())
     }
 
     /// The rules that permit it, with reference values as they are in this view: the bundle's, and those of the key's

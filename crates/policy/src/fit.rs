@@ -11,7 +11,7 @@ use std::sync::Arc;
 use cedar_policy::{Entities, Entity, Schema};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, Tcb};
 use claims::tpm::{
-    AkBinding, BOOT_PHASES, BootClaims, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims,
+    AkBinding, BOOT_PHASES, BootClaims, DatabaseEntries, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims,
 };
 use claims::{
     AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, InvalidKeyId, KeyAttributes, KeyId,
@@ -181,12 +181,15 @@ fn boot(turn: usize, digest: &Digest) -> BootClaims {
         return BootClaims::default();
     }
     let database = Some(Sha256Digest([0; 32]));
+    let entries = DatabaseEntries { certificates: vec![Sha256Digest([1; 32])], hashes: Vec::new() };
     BootClaims {
         secure_boot: Some(true),
         pk: database,
         kek: database,
         db: database,
         dbx: database,
+        db_entries: Some(entries.clone()),
+        dbx_entries: Some(entries),
         applications: vec![digest.clone()],
         sections: [".linux", ".initrd", ".other"].map(|name| (name.to_owned(), digest.clone())).into(),
         phases: vec![pick(&BOOT_PHASES, turn / 2, "final").to_owned()],
@@ -316,6 +319,8 @@ mod tests {
                 boot.kek.is_some(),
                 boot.db.is_some(),
                 boot.dbx.is_some(),
+                boot.db_entries.is_some(),
+                boot.dbx_entries.is_some(),
                 !boot.applications.is_empty(),
                 !boot.sections.is_empty(),
                 !boot.phases.is_empty(),

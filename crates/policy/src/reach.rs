@@ -9,12 +9,15 @@ use std::collections::BTreeSet;
 
 use cedar_policy::pst::{Clause, Expr, Var};
 
-/// The claims' records that are looked into: attributes of the guest. A quote's are few, and made whole.
+/// The claims' records that are looked into: attributes of the guest. A quote's are few, and made whole but for the
+/// entries of databases, of which there can be hundreds.
 const RECORDS: [&str; 1] = ["snp"];
+/// The facts of an event log: a record within a record. Whatever a rule names by such an attribute, of whatever, is read.
+pub(crate) const BOOT: &str = "boot";
 /// The circumstances, which are a record as well.
 pub(crate) const CONTEXT: &str = "context";
 /// All of them.
-const ALL: [&str; 2] = ["snp", CONTEXT];
+const ALL: [&str; 3] = ["snp", BOOT, CONTEXT];
 
 /// What can be read.
 #[derive(Debug, Default)]
@@ -54,26 +57,39 @@ impl Reach {
 
     fn walk(&mut self, expr: &Expr) {
         match expr {
-            Expr::GetAttr { expr: base, attr } => match record_of(base) {
-                Some(record) => {
-                    self.named.insert((record, attr.to_string()));
+            Expr::GetAttr { expr: base, attr } => {
+                self.named.insert((BOOT, attr.to_string()));
+                if leads_to_boot(attr) {
+                    self.whole.insert(BOOT);
                 }
-                None => {
-                    self.escape(base, attr);
-                    self.walk(base);
+                match record_of(base) {
+                    Some(record) => {
+                        self.named.insert((record, attr.to_string()));
+                    }
+                    None => {
+                        self.escape(base, attr);
+                        self.walk_base(base);
+                    }
                 }
-            },
-            Expr::HasAttr { expr: base, attrs } => match (record_of(base), attrs.iter().nth(1)) {
-                (Some(record), _) => {
-                    self.named.insert((record, attrs.first().to_string()));
+            }
+            Expr::HasAttr { expr: base, attrs } => {
+                self.named.extend(attrs.iter().map(|attr| (BOOT, attr.to_string())));
+                match (record_of(base), attrs.iter().nth(1)) {
+                    (Some(record), _) => {
+                        self.named.insert((record, attrs.first().to_string()));
+                    }
+                    (None, Some(second)) if is_guest(base) => {
+                        let record = RECORDS.into_iter().find(|record| *record == attrs.first().as_str());
+                        self.named.extend(record.map(|record| (record, second.to_string())));
+                    }
+                    (None, second) => {
+                        if second.is_some() {
+                            self.everything_of(attrs.first());
+                        }
+                        self.walk_base(base);
+                    }
                 }
-                (None, Some(second)) if is_guest(base) => {
-                    let record = RECORDS.into_iter().find(|record| *record == attrs.first().as_str());
-                    self.named.extend(record.map(|record| (record, second.to_string())));
-                }
-                (None, Some(_)) => self.everything_of(attrs.first()),
-                (None, None) => self.walk(base),
-            },
+            }
             Expr::UnaryOp { expr, .. } | Expr::Like { expr, .. } => self.walk(expr),
             Expr::BinaryOp { left, right, .. } => {
                 self.walk(left);
@@ -94,6 +110,14 @@ impl Reach {
             Expr::Literal(_) | Expr::Var(_) => {}
             // Whatever else there is, or will be.
             _ => self.whole = ALL.into(),
+        }
+    }
+
+    /// What an attribute is read of: a log's facts, or the quote that has them, are not used as a whole then.
+    fn walk_base(&mut self, base: &Expr) {
+        match base {
+            Expr::GetAttr { expr, attr } if leads_to_boot(attr) => self.walk_base(expr),
+            _ => self.walk(base),
         }
     }
 
@@ -120,6 +144,11 @@ fn record_of(expr: &Expr) -> Option<&'static str> {
         Expr::Var(Var::Context) => Some(CONTEXT),
         _ => None,
     }
+}
+
+/// Whether such an attribute may be a log's facts, or a record that has them.
+fn leads_to_boot(attr: &str) -> bool {
+    ["tpm", BOOT].contains(&attr)
 }
 
 /// `principal`, `principal.snp`, and so on.
@@ -174,6 +203,45 @@ mod tests {
         {
             assert!(reach(condition).reads(CONTEXT, "now"), "{condition}");
         }
+    }
+
+    #[test]
+    fn facts_of_a_log_are_read_where_something_of_their_name_is() {
+        let (named, whole) = ("dbx_entries", "db_entries");
+        for condition in [
+            "principal.tpm.boot.dbx_entries.hashes.contains(1)",
+            "principal has tpm.boot.dbx_entries",
+            "principal.tpm has boot.dbx_entries",
+            "principal.tpm.boot has dbx_entries",
+            "(if true then principal else principal).tpm.boot.dbx_entries.hashes == []",
+            "{a: principal.tpm}.a.boot.dbx_entries.hashes == []",
+        ] {
+            assert!(reach(condition).reads(BOOT, named), "{condition}");
+        }
+        for condition in [
+            "principal.tpm == {}",
+            "principal.tpm.boot == {}",
+            "[principal.tpm.boot].contains({})",
+            "(if true then principal.tpm else principal.tpm) == {}",
+            "(if true then principal else principal).tpm.boot == {}",
+        ] {
+            assert!(reach(condition).reads(BOOT, whole), "{condition}");
+        }
+        for condition in [
+            "principal.tpm.boot.dbx in ReferenceState::\"active\"",
+            "principal has tpm.boot.dbx && principal.tpm.boot has secure_boot && principal.tpm.boot.secure_boot",
+            "principal has tpm && principal.tpm has boot && principal.tpm.pcrs has pcr7",
+        ] {
+            assert!(!reach(condition).reads(BOOT, named), "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_leads_to_a_guard_is_read() {
+        let guarded = reach("(if principal.snp.vmpl == 0 then principal else principal) has snp.cpuid");
+        assert!(guarded.reads("snp", "vmpl"));
+        let condition = "(if context has now then principal else principal) has tpm.boot";
+        assert!(reach(condition).reads(CONTEXT, "now"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! reference values give them, and whatever a policy names. So a decision costs the same with ten reference values
 //! and with a hundred thousand.
 
-mod tpm;
+pub(crate) mod tpm;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -179,7 +179,7 @@ impl Subjects {
             guest.insert("snp".to_owned(), self.snp(snp)?);
         }
         if let Some(claims) = &record.tpm {
-            guest.insert("tpm".to_owned(), tpm::tpm(v, claims, tpm::paravisor(record))?);
+            guest.insert("tpm".to_owned(), tpm::tpm(v, &self.reach, claims, tpm::paravisor(record))?);
         }
         Ok(guest)
     }

@@ -35,6 +35,7 @@ vocabulary! {
     config: "Config",
     csp: "Csp",
     database: "Database",
+    database_entry: "DatabaseEntry",
     evidence_kind: "EvidenceKind",
     family_id: "FamilyId",
     guest: "Guest",
@@ -123,7 +124,7 @@ pub(crate) fn impossible_csp(name: &str) -> Option<&'static str> {
 }
 
 /// Types of bytes, with the lengths of their names and what those are.
-const BYTES: [(&str, &[usize], &str); 13] = [
+const BYTES: [(&str, &[usize], &str); 14] = [
     ("Measurement", &[96], "96 lower-case hexadecimal digits"),
     ("Paravisor", &[96], "96 lower-case hexadecimal digits"),
     ("HostData", &[64], "64 lower-case hexadecimal digits"),
@@ -136,6 +137,7 @@ const BYTES: [(&str, &[usize], &str); 13] = [
     ("Pcr", &[64, 96], "64 or 96 lower-case hexadecimal digits"),
     ("Measured", &[64, 96], "64 or 96 lower-case hexadecimal digits"),
     ("Database", &[64], "64 lower-case hexadecimal digits"),
+    ("DatabaseEntry", &[64], "64 lower-case hexadecimal digits"),
     ("AkName", &[68, 100, 132], "68, 100 or 132 lower-case hexadecimal digits"),
 ];
 

@@ -84,7 +84,9 @@ fn images(corpus: &Corpus) {
     ];
     let file = Image::new(&sections).file();
     let list = [&[7; 16][..], &[28 + 48, 0, 48_u32].map(u32::to_le_bytes).concat(), &[9; 48]].concat();
-    corpus.put("signature_lists", "two", &[list.clone(), list].concat());
+    let lists = [list.clone(), list].concat();
+    corpus.put("signature_lists", "two", &lists);
+    corpus.put("database_entries", "two", &lists);
     corpus.put("pe_image", "made", &file);
     corpus.put("uki", "made", &file);
     corpus.put("ovmf", "made", &Firmware::amd_sev().image());

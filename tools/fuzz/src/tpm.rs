@@ -1,7 +1,9 @@
 //! Structures of TPMs, event logs, endorsement certificates.
 
 use claims::tpm::{Digest, HashAlgorithm};
-use evidence::tpm::{Attest, Event, EventLog, PcrValue, PcrValues, Public, Signature, log::EV_NO_ACTION};
+use evidence::tpm::{
+    Attest, Event, EventLog, PcrValue, PcrValues, Public, Signature, SignatureEntry, log::EV_NO_ACTION,
+};
 use verify::tpm::boot::appraise;
 use verify::tpm::ek::EkRoots;
 use verify::tpm::name_of;
@@ -43,6 +45,14 @@ pub fn pcr_values(data: &[u8]) {
     assert_eq!(parsed.values().iter().flat_map(value).collect::<Vec<u8>>(), data);
     let selected: usize = parsed.selection().iter().map(|bank| bank.indices().count()).sum();
     assert_eq!(selected, parsed.values().len());
+}
+
+/// What a Secure Boot database holds.
+pub fn database_entries(data: &[u8]) {
+    let Some(entries) = SignatureEntry::parse_all(data) else { return };
+    assert!(entries.len() <= SignatureEntry::MAX);
+    let held: usize = entries.iter().map(|entry| entry.owner.len() + entry.data.len()).sum();
+    assert!(held <= data.len() && entries.iter().all(|entry| !entry.data.is_empty()));
 }
 
 /// An event log, read and no more.

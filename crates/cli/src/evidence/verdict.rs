@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use claims::snp::SnpClaims;
-use claims::tpm::{AkBinding, TpmClaims};
+use claims::tpm::{AkBinding, DatabaseEntries, TpmClaims};
 use claims::{ClaimsRecord, ConfigDigest, Suite, UnixTime};
 use policy::case::ClaimsJson;
 use serde_json::Value;
@@ -75,6 +75,11 @@ fn print_tpm(tpm: &TpmClaims, style: Style, out: &mut dyn Write) -> Result<(), F
         None => (Tone::Open, "not known"),
     };
     writeln!(out, "  secure boot     {}", style.paint(tone, secure_boot))?;
+    for (name, entries) in [("db", &boot.db_entries), ("dbx", &boot.dbx_entries)] {
+        if let Some(entries) = entries {
+            writeln!(out, "  {name:<14}  {}", counted(entries))?;
+        }
+    }
     for (index, digest) in boot.applications.iter().enumerate() {
         writeln!(out, "  {:<14}  {digest}", if index == 0 { "applications" } else { "" })?;
     }
@@ -86,6 +91,10 @@ fn print_tpm(tpm: &TpmClaims, style: Style, out: &mut dyn Write) -> Result<(), F
         writeln!(out, "  phases          {}", boot.phases.join(", "))?;
     }
     Ok(())
+}
+
+fn counted(DatabaseEntries { certificates, hashes }: &DatabaseEntries) -> String {
+    format!("certificates: {}, hashes of images: {}", certificates.len(), hashes.len())
 }
 
 /// The claims, for programs: as `guest` in a case of policies has them, so that they can be put into one. What a guest

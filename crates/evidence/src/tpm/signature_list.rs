@@ -18,7 +18,11 @@ impl<'a> SignatureEntry<'a> {
     /// EFI_CERT_SHA256_GUID, c1c41626-504c-4092-aca9-41f936934328: a digest.
     pub const SHA256: [u8; 16] = 0x2616_c4c1_4c50_9240_aca9_41f9_3693_4328_u128.to_be_bytes();
 
-    /// The entries of whole lists, in their order, no more than there are bytes; `None` if a list does not add up.
+    /// Most entries of a database; the longest that was published has some 430.
+    pub const MAX: usize = 2048;
+
+    /// The entries of whole lists, in their order; `None` if a list does not add up, or if there are more than
+    /// [`Self::MAX`].
     pub fn parse_all(mut contents: &'a [u8]) -> Option<Vec<Self>> {
         let mut entries = Vec::new();
         while !contents.is_empty() {
@@ -31,6 +35,9 @@ impl<'a> SignatureEntry<'a> {
             let (list, header, entry) = (size(0)?, size(4)?, size(8)?);
             let body = contents.get(LIST_HEADER.checked_add(header)?..list)?;
             if entry <= OWNER || !body.len().is_multiple_of(entry) {
+                return None;
+            }
+            if body.len().checked_div(entry)?.saturating_add(entries.len()) > Self::MAX {
                 return None;
             }
             for signature in body.chunks_exact(entry) {
@@ -86,6 +93,13 @@ mod tests {
         let mut endless = whole;
         endless[16..28].fill(0xff);
         assert_eq!(SignatureEntry::parse_all(&endless), None);
+    }
+
+    #[test]
+    fn as_many_entries_are_taken_as_any_database_has_and_no_more() {
+        let most = [list(&[*b"data"; 2000]), list(&[*b"data"; 48])].concat();
+        assert_eq!(SignatureEntry::parse_all(&most).unwrap().len(), 2048);
+        assert_eq!(SignatureEntry::parse_all(&[most, list(&[*b"more"])].concat()), None);
     }
 
     proptest! {

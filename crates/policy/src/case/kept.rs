@@ -37,9 +37,21 @@ impl Kept {
     /// Most bytes of the text.
     pub const MAX_TEXT: usize = 64 * 1024;
 
-    /// A guest that looked like `record` at `now`, and no request of it yet.
+    /// A guest that looked like `record` at `now`, and no request of it yet. What its Secure Boot databases hold is left
+    /// out, unless some rule asks: they are as long as ten guests, and the same in each.
     pub fn new(record: &ClaimsRecord, now: UnixTime) -> Self {
-        Self { now: now.to_string(), guest: record.into(), keys: Vec::new(), asked: Vec::new() }
+        let mut short = record.clone();
+        if let Some(boot) = short.tpm.as_mut().and_then(|tpm| tpm.boot.as_mut()) {
+            (boot.db_entries, boot.dbx_entries) = (None, None);
+        }
+        Self { now: now.to_string(), guest: (&short).into(), keys: Vec::new(), asked: Vec::new() }
+    }
+
+    /// Puts in what was left out, if a rule of the policy, or of the own policy of a key that was added, reads it.
+    pub fn complete(&mut self, record: &ClaimsRecord, policy: &Policy, keys: &[&KeyAttributes]) {
+        if policy.reads_database_entries() || keys.iter().any(|key| policy.own_reads_database_entries(key)) {
+            self.guest = record.into();
+        }
     }
 
     /// Adds the next request of the transcript, how it came, and the key that it was decided about; `None` if there is no

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use claims::Sha256Digest;
-use claims::tpm::{AkBinding, BootClaims, Digest, ParavisorClaims, TpmClaims};
+use claims::tpm::{AkBinding, BootClaims, DatabaseEntries, Digest, ParavisorClaims, TpmClaims};
 use serde::{Deserialize, Serialize};
 
 use super::claims_json::{named, parse, vector};
@@ -40,6 +40,10 @@ struct BootJson {
     db: Option<String>,
     #[serde(default)]
     dbx: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    db_entries: Option<EntriesJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dbx_entries: Option<EntriesJson>,
     applications: Vec<String>,
     sections: Vec<(String, String)>,
     phases: Vec<String>,
@@ -49,6 +53,13 @@ struct BootJson {
     initrd: Option<String>,
     #[serde(default)]
     boot_services_exited: Option<bool>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntriesJson {
+    certificates: Vec<String>,
+    hashes: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,6 +100,8 @@ impl From<&BootClaims> for BootJson {
             kek: database(boot.kek),
             db: database(boot.db),
             dbx: database(boot.dbx),
+            db_entries: boot.db_entries.as_ref().map(EntriesJson::from),
+            dbx_entries: boot.dbx_entries.as_ref().map(EntriesJson::from),
             applications: boot.applications.iter().map(digest).collect(),
             sections: boot.sections.iter().map(|(name, value)| (name.clone(), digest(value))).collect(),
             phases: boot.phases.clone(),
@@ -96,6 +109,13 @@ impl From<&BootClaims> for BootJson {
             initrd: boot.initrd.as_ref().map(digest),
             boot_services_exited: boot.boot_services_exited,
         }
+    }
+}
+
+impl From<&DatabaseEntries> for EntriesJson {
+    fn from(entries: &DatabaseEntries) -> Self {
+        let texts = |digests: &[Sha256Digest]| digests.iter().map(ToString::to_string).collect();
+        Self { certificates: texts(&entries.certificates), hashes: texts(&entries.hashes) }
     }
 }
 
@@ -146,12 +166,28 @@ impl TryFrom<BootJson> for BootClaims {
             kek: database("kek", json.kek)?,
             db: database("db", json.db)?,
             dbx: database("dbx", json.dbx)?,
+            db_entries: json.db_entries.map(DatabaseEntries::try_from).transpose()?,
+            dbx_entries: json.dbx_entries.map(DatabaseEntries::try_from).transpose()?,
             applications: applications.collect::<Result<_, _>>()?,
             sections: json.sections.into_iter().map(section).collect::<Result<_, _>>()?,
             phases: json.phases,
             command_line: digest("command_line", json.command_line)?,
             initrd: digest("initrd", json.initrd)?,
             boot_services_exited: json.boot_services_exited,
+        })
+    }
+}
+
+impl TryFrom<EntriesJson> for DatabaseEntries {
+    type Error = String;
+
+    fn try_from(json: EntriesJson) -> Result<Self, String> {
+        let digests = |what: &'static str, texts: &[String]| {
+            texts.iter().map(|text| parse(what, text)).collect::<Result<Vec<Sha256Digest>, _>>()
+        };
+        Ok(Self {
+            certificates: digests("certificates", &json.certificates)?,
+            hashes: digests("hashes", &json.hashes)?,
         })
     }
 }

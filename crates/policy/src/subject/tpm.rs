@@ -2,9 +2,10 @@
 
 use cedar_policy::RestrictedExpression;
 use claims::ClaimsRecord;
-use claims::tpm::{AkBinding, BootClaims, ParavisorClaims, TpmClaims};
+use claims::tpm::{AkBinding, BootClaims, DatabaseEntries, ParavisorClaims, TpmClaims};
 
 use super::{Attributes, Unfit, long, name, truth, unfit};
+use crate::reach::{BOOT, Reach};
 use crate::references::ValueKind;
 use crate::vocabulary::{Vocabulary, hex};
 
@@ -39,6 +40,7 @@ pub(super) fn referable(record: &ClaimsRecord) -> Vec<(ValueKind, String)> {
 /// The record `tpm`.
 pub(super) fn tpm(
     v: &Vocabulary,
+    reach: &Reach,
     tpm: &TpmClaims,
     paravisor: Option<String>,
 ) -> Result<RestrictedExpression, Unfit> {
@@ -56,13 +58,18 @@ pub(super) fn tpm(
         ("restart_count", Some(long(tpm.restart_count))),
         ("safe", Some(truth(tpm.safe))),
         ("firmware_version", Some(text(format!("{:016x}", tpm.firmware_version)))),
-        ("boot", tpm.boot.as_ref().map(|facts| boot(v, facts)).transpose()?),
+        ("boot", tpm.boot.as_ref().map(|facts| boot(v, reach, facts)).transpose()?),
         ("paravisor", paravisor.map(|measurement| name(&v.paravisor, &measurement))),
         ("azure", tpm.paravisor.as_ref().map(|claims| azure(v, claims)).transpose()?),
     ])
 }
 
-fn boot(v: &Vocabulary, boot: &BootClaims) -> Result<RestrictedExpression, Unfit> {
+fn boot(v: &Vocabulary, reach: &Reach, boot: &BootClaims) -> Result<RestrictedExpression, Unfit> {
+    // Hundreds, and few rules ask.
+    let read = |name, found: &Option<DatabaseEntries>| {
+        let found = found.as_ref().filter(|_| reach.reads(BOOT, name));
+        found.map(|found| entries(v, found)).transpose()
+    };
     let database = |digest: claims::Sha256Digest| name(&v.database, &digest.to_string());
     let measured = |digest: &claims::tpm::Digest| name(&v.measured, &digest.to_string());
     let sections = boot.sections.iter().filter_map(|(section, digest)| {
@@ -76,6 +83,8 @@ fn boot(v: &Vocabulary, boot: &BootClaims) -> Result<RestrictedExpression, Unfit
         ("kek", boot.kek.map(database)),
         ("db", boot.db.map(database)),
         ("dbx", boot.dbx.map(database)),
+        (DATABASE_ENTRIES[0], read(DATABASE_ENTRIES[0], &boot.db_entries)?),
+        (DATABASE_ENTRIES[1], read(DATABASE_ENTRIES[1], &boot.dbx_entries)?),
         ("applications", Some(RestrictedExpression::new_set(boot.applications.iter().map(measured)))),
         ("sections", Some(RestrictedExpression::new_record(sections).map_err(unfit)?)),
         ("section_names", Some(RestrictedExpression::new_set(names))),
@@ -84,6 +93,14 @@ fn boot(v: &Vocabulary, boot: &BootClaims) -> Result<RestrictedExpression, Unfit
         ("initrd", boot.initrd.as_ref().map(measured)),
         ("boot_services_exited", boot.boot_services_exited.map(truth)),
     ])
+}
+
+fn entries(v: &Vocabulary, entries: &DatabaseEntries) -> Result<RestrictedExpression, Unfit> {
+    let set = |digests: &[claims::Sha256Digest]| {
+        let names = digests.iter().map(|digest| name(&v.database_entry, &hex(&digest.0)));
+        Some(RestrictedExpression::new_set(names))
+    };
+    record_of([("certificates", set(&entries.certificates)), ("hashes", set(&entries.hashes))])
 }
 
 fn azure(v: &Vocabulary, claims: &ParavisorClaims) -> Result<RestrictedExpression, Unfit> {
@@ -107,6 +124,8 @@ fn text(text: String) -> RestrictedExpression {
     RestrictedExpression::new_string(text)
 }
 
+/// What the schema calls the entries of db and of dbx.
+pub(crate) const DATABASE_ENTRIES: [&str; 2] = ["db_entries", "dbx_entries"];
 /// Sections that the schema has members for, without their dot.
 const SECTIONS: [&str; 10] =
     ["linux", "osrel", "cmdline", "initrd", "ucode", "splash", "dtb", "uname", "sbat", "pcrpkey"];

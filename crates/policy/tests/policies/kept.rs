@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use claims::snp::Product;
-use claims::tpm::ObjectName;
+use claims::tpm::{DatabaseEntries, ObjectName};
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, ConfigDigest, EvidenceKind, KeyAttributes, KeyKind, KeyVersion,
     Nonce, Operation, Origin, RecipientKey, ReleasePolicy, ReportData, RequestId, Sha256Digest, Suite,
@@ -13,7 +13,7 @@ use claims::{
 };
 use evidence::Evidence;
 use policy::case::{Answer, Case, CaseError, Decision, Expect, ExpectedDenial, Kept};
-use policy::{Circumstances, Recent};
+use policy::{Bundle, Circumstances, Policy, Recent};
 use simtee::vtpm::VTpm;
 use simtee::vtpm::guest::{Platform, VtpmSpec};
 use simtee::{GuestSpec, HostKeys, SimHost};
@@ -21,7 +21,7 @@ use verify::challenge::ChallengeKey;
 use verify::tpm::name_of;
 use verify::{Endorsements, EnrolledKey, EnrolledKeys, Enrolment, TrustAnchors, authenticate_enrolled};
 
-use crate::bundle::{case, padded, shipped_policy};
+use crate::bundle::{case, padded, read, shipped_policy};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -203,6 +203,51 @@ fn a_text_that_is_too_long_is_not_kept_and_not_read() {
     assert!(Decision::parse(&padded(&line, 1_048_576)).is_ok());
     assert_eq!(Decision::parse(&padded(&line, 1_048_577)).unwrap_err(), too_long(1_048_576));
     assert_eq!((Kept::MAX_TEXT, Decision::MAX_LINE), (65_536, 1_048_576));
+}
+
+/// Secure Boot databases are long, and the same in each guest.
+#[test]
+fn what_databases_hold_is_kept_where_a_rule_reads_it() {
+    let mut record = record(EvidenceKind::Tpm);
+    let hashes: Vec<_> = (0..=255).map(|byte| Sha256Digest([byte; 32])).collect();
+    let boot = record.tpm.as_mut().unwrap().boot.as_mut().unwrap();
+    boot.dbx_entries = Some(DatabaseEntries { certificates: Vec::new(), hashes });
+    let rule = |condition: &str| {
+        format!(
+            "@id(\"t\") @doc(\"t\") permit (principal is Guest, action, resource) when {{ {condition} }};"
+        )
+    };
+    let policy = |condition| {
+        let bundle = Bundle::new(read("schema.cedarschema"), "version = 1");
+        Policy::load(bundle.with_policy("t.cedar", rule(condition))).unwrap()
+    };
+    let (asks, other) = (
+        "principal has tpm.boot.dbx_entries && principal.tpm.boot.dbx_entries.hashes.isEmpty()",
+        "principal has tpm.boot.dbx && principal.tpm.boot has secure_boot",
+    );
+    let own = |condition| KeyAttributes {
+        release_policy: Some(ReleasePolicy { cedar: rule(condition).into(), immutable: false }),
+        ..key("db", 2)
+    };
+    let plain = KeyAttributes { release_policy: None, ..key("db", 2) };
+    for (policy, key, expected) in [
+        (policy(other), &plain, false),
+        (policy(asks), &plain, true),
+        (policy(other), &own(asks), true),
+        (policy(other), &own(other), false),
+    ] {
+        let mut kept = kept(&record);
+        kept.complete(&record, &policy, &[key]);
+        let text = kept.to_text().unwrap();
+        assert_eq!(text.contains(&"fe".repeat(32)), expected, "{expected}");
+        assert_eq!(text.len() > 17_000, expected);
+        let decision = Kept::parse(&text).unwrap().decision(0, answer(denied("policy-denied"))).unwrap();
+        let kept = decision.case().unwrap().record.tpm.unwrap().boot.unwrap();
+        assert_eq!(
+            kept.dbx_entries == record.tpm.as_ref().unwrap().boot.as_ref().unwrap().dbx_entries,
+            expected
+        );
+    }
 }
 
 #[test]

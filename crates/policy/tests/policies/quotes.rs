@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use claims::tpm::{AkBinding, BootClaims, Digest, HashAlgorithm, TpmClaims};
-use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding};
+use claims::tpm::{AkBinding, BootClaims, DatabaseEntries, Digest, HashAlgorithm, TpmClaims};
+use claims::{EvidenceKind, GuestIdentity, Measurement, OsBinding, Sha256Digest};
 use policy::case::Case;
 use policy::{Bundle, Evaluation, Policy};
 
@@ -28,6 +28,10 @@ fn quoted() -> Case {
         firmware_version: 1,
         boot: Some(BootClaims {
             secure_boot: Some(true),
+            dbx_entries: Some(DatabaseEntries {
+                certificates: vec![Sha256Digest([0xca; 32])],
+                hashes: vec![Sha256Digest([0xa1; 32]), Sha256Digest([0xb2; 32])],
+            }),
             applications: vec![Digest(vec![1; 32]), Digest(vec![2; 32])],
             sections: vec![(".cmdline".to_owned(), Digest(vec![3; 32]))],
             ..BootClaims::default()
@@ -76,6 +80,34 @@ fn facts_of_a_quote_can_be_asked_for() {
     assert!(holds(&all(&["01", "02", "09"])) && !holds(&all(&["01", "09"])));
     let section = "principal.tpm.boot.sections has cmdline && principal.tpm.boot.sections.cmdline";
     assert!(holds(&format!("{boot} && {section} == {}", app("03"))));
+}
+
+#[test]
+fn what_a_database_holds_can_be_asked_for() {
+    let entry = |byte: &str| format!("DatabaseEntry::\"{}\"", byte.repeat(32));
+    let contains = |set: &str, byte| {
+        format!(
+            "principal has tpm.boot.dbx_entries && principal.tpm.boot.dbx_entries.{set}.contains({})",
+            entry(byte)
+        )
+    };
+    assert!(holds(&contains("hashes", "b2")) && holds(&contains("certificates", "ca")));
+    assert!(!holds(&contains("hashes", "ca")) && !holds(&contains("certificates", "b2")));
+    let revoked = format!(
+        "principal has tpm && principal.tpm has boot && principal.tpm.boot has dbx_entries && \
+         principal.tpm.boot.dbx_entries.hashes.containsAll([{}, {}])",
+        entry("a1"),
+        entry("b2")
+    );
+    assert!(holds(&revoked) && !holds(&revoked.replace("a1a1", "a0a0")));
+    // What holds nothing that can be read has no entries, and a rule must ask.
+    assert!(!holds("principal has tpm.boot.db_entries"));
+    assert!(
+        load("principal has tpm.boot && principal.tpm.boot.db_entries.hashes.isEmpty()", "version = 1")
+            .is_err()
+    );
+    let short = contains("hashes", "b2").replace(&"b2".repeat(32), "B2");
+    assert!(load(&short, "version = 1").err().unwrap().contains("64 lower-case hexadecimal digits"));
 }
 
 #[test]

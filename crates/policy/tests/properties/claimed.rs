@@ -1,7 +1,8 @@
 //! What a policy can read of a guest and a key: paths, what to ask for first, and what this guest has there.
 
+use claims::Sha256Digest;
 use claims::snp::SnpClaims;
-use claims::tpm::{AkBinding, BootClaims, Digest, TpmClaims};
+use claims::tpm::{AkBinding, BootClaims, DatabaseEntries, Digest, TpmClaims};
 use policy::Circumstances;
 
 use crate::guests::{
@@ -245,6 +246,16 @@ fn azure(tpm: Option<&TpmClaims>, all: &mut Vec<Claim>) {
     all.push(claim);
 }
 
+type Digests = fn(&DatabaseEntries) -> &[Sha256Digest];
+
+fn certificates(entries: &DatabaseEntries) -> &[Sha256Digest] {
+    &entries.certificates
+}
+
+fn hashes(entries: &DatabaseEntries) -> &[Sha256Digest] {
+    &entries.hashes
+}
+
 fn boot(boot: Option<&BootClaims>, all: &mut Vec<Claim>) {
     let mut add = |name: &str, optional: bool, value| {
         let mut claim = within("tpm", Some("boot"), &format!("boot.{name}"), value);
@@ -255,7 +266,7 @@ fn boot(boot: Option<&BootClaims>, all: &mut Vec<Claim>) {
     };
     add("secure_boot", true, Value::Truth(boot.and_then(|boot| boot.secure_boot)));
     add("boot_services_exited", true, Value::Truth(boot.and_then(|boot| boot.boot_services_exited)));
-    let database = |found: Option<claims::Sha256Digest>| Value::Name {
+    let database = |found: Option<Sha256Digest>| Value::Name {
         kind: "Database",
         found: found.map(|d| d.to_string()),
         all: bytes(0x80, 32),
@@ -279,6 +290,22 @@ fn boot(boot: Option<&BootClaims>, all: &mut Vec<Claim>) {
     add("applications", false, applications);
     let names = boot.map(|boot| boot.sections.iter().map(|(name, _)| name.clone()).collect());
     add("section_names", false, Value::SectionNames(names.unwrap_or_default()));
+    for (name, entries) in [
+        ("db_entries", boot.and_then(|boot| boot.db_entries.as_ref())),
+        ("dbx_entries", boot.and_then(|boot| boot.dbx_entries.as_ref())),
+    ] {
+        for (set, of) in [("certificates", certificates as Digests), ("hashes", hashes)] {
+            let found = entries.map(|entries| of(entries).iter().map(ToString::to_string).collect());
+            let value = Value::Names {
+                kind: "DatabaseEntry",
+                found: found.unwrap_or_default(),
+                all: bytes(0x90, 32),
+            };
+            let mut claim = within("tpm", Some("boot"), &format!("boot.{name}.{set}"), value);
+            claim.guards.push(format!("principal.tpm.boot has {name}"));
+            all.push(claim);
+        }
+    }
     for section in ["linux", "initrd"] {
         let own = |(name, _): &&(String, Digest)| name.strip_prefix('.') == Some(section);
         let found = boot.and_then(|boot| boot.sections.iter().find(own)).map(|(_, digest)| digest);

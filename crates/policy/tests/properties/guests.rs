@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, Tcb};
-use claims::tpm::{AkBinding, BootClaims, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims};
+use claims::tpm::{
+    AkBinding, BootClaims, DatabaseEntries, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims,
+};
 use claims::{
     AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, GuestIdentity, KeyAttributes, KeyKind,
     KeyVersion, Measurement, Operation, Origin, OsBinding, ReportData, Sha256Digest, Suite, UnixTime,
@@ -175,6 +177,8 @@ fn boot(numbers: &mut Numbers) -> BootClaims {
         kek: perhaps(numbers, 60, |n| sha256(n, 0x80)),
         db: perhaps(numbers, 60, |n| sha256(n, 0x80)),
         dbx: perhaps(numbers, 60, |n| sha256(n, 0x80)),
+        db_entries: perhaps(numbers, 60, database_entries),
+        dbx_entries: perhaps(numbers, 60, database_entries),
         applications: (0..numbers.below(3)).map(|_| measured(numbers)).collect(),
         sections: sections.into_iter().collect(),
         phases: PHASES.iter().take(numbers.index(5)).map(|phase| (*phase).to_owned()).collect(),
@@ -182,6 +186,11 @@ fn boot(numbers: &mut Numbers) -> BootClaims {
         initrd: perhaps(numbers, 60, measured),
         boot_services_exited: perhaps(numbers, 60, |n| n.chance(80)),
     }
+}
+
+fn database_entries(numbers: &mut Numbers) -> DatabaseEntries {
+    let mut digests = || (0..numbers.below(3)).map(|_| sha256(numbers, 0x90)).collect();
+    DatabaseEntries { certificates: digests(), hashes: digests() }
 }
 
 /// A guest, a key and what it asks of it; the locks mostly let it pass.
@@ -366,6 +375,8 @@ pub fn removals(record: &ClaimsRecord) -> Vec<(String, ClaimsRecord)> {
     without_boot("kek", |boot| boot.kek = None);
     without_boot("db", |boot| boot.db = None);
     without_boot("dbx", |boot| boot.dbx = None);
+    without_boot("db_entries", |boot| boot.db_entries = None);
+    without_boot("dbx_entries", |boot| boot.dbx_entries = None);
     without_boot("phase", |boot| boot.phases.clear());
     without_boot("a section", |boot| drop(boot.sections.pop()));
     without_boot("command_line", |boot| boot.command_line = None);

@@ -10,7 +10,7 @@ use cedar_policy::{
     Request, RestrictedExpression, Schema,
 };
 use claims::snp::{SnpClaims, Tcb};
-use claims::tpm::{AkBinding, BootClaims, Digest, TpmClaims};
+use claims::tpm::{AkBinding, BootClaims, DatabaseEntries, Digest, TpmClaims};
 use claims::{ClaimsRecord, KeyAttributes, KeyKind, Operation, UnixTime, VersionSelector};
 use policy::Circumstances;
 use serde_json::{Map, Value, json};
@@ -241,6 +241,8 @@ fn boot(boot: &BootClaims) -> Value {
         "kek": database(boot.kek),
         "db": database(boot.db),
         "dbx": database(boot.dbx),
+        "db_entries": boot.db_entries.as_ref().map(entries),
+        "dbx_entries": boot.dbx_entries.as_ref().map(entries),
         "applications": boot.applications.iter().map(measured).collect::<Vec<_>>(),
         "sections": sections,
         "section_names": boot.sections.iter().map(|(name, _)| name).collect::<Vec<_>>(),
@@ -249,6 +251,13 @@ fn boot(boot: &BootClaims) -> Value {
         "initrd": boot.initrd.as_ref().map(measured),
         "boot_services_exited": boot.boot_services_exited,
     })
+}
+
+fn entries(entries: &DatabaseEntries) -> Value {
+    let set = |digests: &[claims::Sha256Digest]| -> Vec<Value> {
+        digests.iter().map(|digest| bytes("DatabaseEntry", &digest.0)).collect()
+    };
+    json!({ "certificates": set(&entries.certificates), "hashes": set(&entries.hashes) })
 }
 
 fn key(key: &KeyAttributes) -> Value {

@@ -5,7 +5,7 @@ use simtee::vtpm::log::BootSpec;
 use verify::tpm::boot::BootError;
 use verify::{TpmVerifyError, VerifyError};
 
-use crate::simulated::{boot, quoted, verify};
+use crate::simulated::{BITS, boot, quoted, verify};
 
 /// The refusal of a boot whose log was altered, over the PCRs that the altered events lead to.
 fn boot_refusal(alter: impl FnOnce(&mut VTpm)) -> BootError {
@@ -99,6 +99,51 @@ fn secure_boot_is_what_pcr_7_begins_with() {
     let booted = boot(&setup);
     let facts = verify(&booted, &quoted(&booted)).unwrap();
     assert_eq!(facts.tpm().unwrap().boot.as_ref().unwrap().secure_boot, Some(false));
+}
+
+/// An EFI_SIGNATURE_LIST of entries of one length.
+fn list(kind: [u8; 16], entries: &[&[u8]]) -> Vec<u8> {
+    let size = entries.first().map_or(17, |entry| 16 + entry.len());
+    let sizes = [28 + size * entries.len(), 0, size].map(|size| (size as u32).to_le_bytes()).concat();
+    entries.iter().fold([&kind[..], &sizes].concat(), |list, entry| [&list[..], &[9; 16], entry].concat())
+}
+
+#[test]
+fn what_databases_hold_is_a_fact_where_it_was_quoted_and_can_be_read() {
+    use claims::Sha256Digest;
+    use claims::tpm::DatabaseEntries;
+    use evidence::tpm::SignatureEntry;
+
+    let entries = |vtpm: &VTpm, bits| {
+        let quote = vtpm.quote(&vtpm.quote_spec(&[7; 32], bits).unwrap(), bits).unwrap();
+        let facts = verify(vtpm, &quote).unwrap().tpm().unwrap().boot.clone().unwrap();
+        (facts.db_entries, facts.dbx_entries)
+    };
+    let (certificate, other) = (&[0x30; 700], &[0x31; 900]);
+    let mut spec = BootSpec::new("web");
+    spec.databases[2] = [
+        list(SignatureEntry::X509, &[other]),
+        list(SignatureEntry::X509, &[certificate]),
+        list(SignatureEntry::SHA256, &[&[5; 32]]),
+        // Digests of other kinds, and of another length under this kind, are not among them.
+        list([7; 16], &[&[6; 32]]),
+        list(SignatureEntry::SHA256, &[&[6; 31]]),
+    ]
+    .concat();
+    spec.databases[3] = list(SignatureEntry::SHA256, &[&[8; 32], &[4; 32], &[8; 32]]);
+    let booted = boot(&spec);
+    let mut certificates = [certificate as &[u8], other].map(|der| Sha256Digest(crypto::sha256(&[der])));
+    certificates.sort();
+    let db = DatabaseEntries { certificates: certificates.into(), hashes: vec![Sha256Digest([5; 32])] };
+    let hashes = vec![Sha256Digest([4; 32]), Sha256Digest([8; 32])];
+    let dbx = DatabaseEntries { certificates: Vec::new(), hashes };
+    assert_eq!(entries(&booted, BITS), (Some(db), Some(dbx)));
+    assert_eq!(entries(&booted, BITS & !(1 << 7)), (None, None));
+
+    // No lists, and none at all.
+    spec.databases[2] = b"db".to_vec();
+    spec.databases[3].clear();
+    assert_eq!(entries(&boot(&spec), BITS), (None, Some(DatabaseEntries::default())));
 }
 
 #[test]

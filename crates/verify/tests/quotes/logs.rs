@@ -170,6 +170,10 @@ fn the_databases_of_a_genuine_log_are_those_of_its_firmware() {
     assert_eq!(facts.pk, contents("PK"));
     assert_eq!(facts.kek, contents("KEK"));
     assert_eq!((facts.db, facts.dbx.is_some()), (contents("db"), true));
+    let pem = read("tpm/qemu-ovmf/PkKek-1-snakeoil.pem").unwrap();
+    let certificate = verify::certificates_from_file(&pem).unwrap();
+    let expected = vec![Sha256Digest(crypto::sha256(&[&certificate[0]]))];
+    assert_eq!(facts.db_entries.unwrap().certificates, expected);
 }
 
 /// Certificates of `tpm/secureboot-wellknown`.
@@ -230,6 +234,13 @@ fn databases_of_genuine_logs_hold_the_certificates_that_were_published() {
         }
         let digests = dbx.iter().filter(|entry| entry.kind == SignatureEntry::SHA256);
         assert!(digests.clone().all(|entry| entry.data.len() == 32 && entry.owner == MICROSOFT), "{path}");
+        // Not every log has what it takes to be believed.
+        let Ok(facts) = appraise(&log, SHA256, &[replayed(&log, 7)]) else { continue };
+        let (found, expected) = (facts.dbx_entries.unwrap(), digests.map(|entry| entry.data.to_vec()));
+        let expected: std::collections::BTreeSet<_> = expected.collect();
+        assert!(found.hashes.iter().map(|hash| hash.0.to_vec()).eq(expected), "{path}");
+        let sha256 = |name| Sha256Digest(crypto::sha256(&[&certificate(name).unwrap()]));
+        assert!(REVOKED.iter().all(|name| found.certificates.contains(&sha256(name)) == revoked), "{path}");
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn of(
         if has(pcr) { of_pcr.collect() } else { Vec::new() }
     };
     let [pk, kek, db, dbx] = variables.digests.map(|contents| has(7).then_some(contents));
+    let [db_entries, dbx_entries] = variables.entries.map(|entries| entries.filter(|_| has(7)));
     let (command_line, initrd) = boot_options(&events(9), bank);
     let sections = sections(&events(11), bank);
     let phases = BOOT_PHASES.iter().take(phases).map(|phase| (*phase).to_owned());
@@ -34,6 +35,8 @@ pub(super) fn of(
         kek,
         db,
         dbx,
+        db_entries,
+        dbx_entries,
         applications: applications(&events(4), bank),
         phases: if has(11) { phases.collect() } else { Vec::new() },
         sections,

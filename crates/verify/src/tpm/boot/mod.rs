@@ -15,7 +15,7 @@
 //!    events to the value that it started with. PCR 10 belongs to the kernel (IMA) and is not looked at; PCR 11 may have
 //!    gone on by systemd's boot phases, in their order; PCR 15, which systemd extends by itself, may hold anything if the
 //!    log has no events of it;
-//! 7. facts: Secure Boot and its databases from PCR 7, digests of boot applications from PCR 4, sections of a unified
+//! 7. facts: Secure Boot, its databases and what they hold from PCR 7, digests of boot applications from PCR 4, sections of a unified
 //!    kernel image from PCR 11 where names and contents alternate and each name is proven by its digest, command line and
 //!    initial ramdisk from PCR 9 where there is nothing else in it.
 //!

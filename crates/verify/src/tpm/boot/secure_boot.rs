@@ -3,6 +3,7 @@
 //! They come first in PCR 7, so that nothing an operating system measures later can pass for one.
 
 use claims::Sha256Digest;
+use claims::tpm::DatabaseEntries;
 use evidence::tpm::{Event, EventLog, SignatureEntry};
 
 use super::BootError;
@@ -14,6 +15,8 @@ pub(super) struct Variables {
     pub(super) enabled: bool,
     /// SHA-256 of the contents of PK, KEK, db and dbx.
     pub(super) digests: [Sha256Digest; 4],
+    /// What db and dbx hold, where that can be read.
+    pub(super) entries: [Option<DatabaseEntries>; 2],
 }
 
 /// Checks the variables and the authorities. That the data are what was measured, in the bank of the facts, is checked
@@ -43,7 +46,23 @@ pub(super) fn check(log: &EventLog) -> Result<Variables, BootError> {
     }
     let enabled = secure_boot == &[1] && ![pk, kek, db].iter().any(|variable| variable.is_empty());
     let digests = [pk, kek, db, dbx].map(|variable| Sha256Digest(crypto::sha256(&[variable])));
-    Ok(Variables { enabled, digests })
+    Ok(Variables { enabled, digests, entries: [db, dbx].map(|variable| entries(variable)) })
+}
+
+/// Certificates and digests of a database, in order and each once.
+fn entries(database: &[u8]) -> Option<DatabaseEntries> {
+    let all = SignatureEntry::parse_all(database)?;
+    let of_kind = |kind: [u8; 16]| all.iter().filter(move |entry| entry.kind == kind);
+    let certificates = of_kind(SignatureEntry::X509).map(|entry| Sha256Digest(crypto::sha256(&[entry.data])));
+    let hashes = of_kind(SignatureEntry::SHA256).filter_map(|entry| entry.data.try_into().ok());
+    Some(DatabaseEntries { certificates: in_order(certificates), hashes: in_order(hashes.map(Sha256Digest)) })
+}
+
+fn in_order(digests: impl Iterator<Item = Sha256Digest>) -> Vec<Sha256Digest> {
+    let mut digests: Vec<_> = digests.collect();
+    digests.sort_unstable();
+    digests.dedup();
+    digests
 }
 
 /// The contents of the variable that is due.
