@@ -108,6 +108,18 @@ pub struct TpmRoot {
     /// Whether its TPMs are simulated, or run as software for tests: then they get the keys that were made for
     /// simulation, and no others.
     pub simulated: bool,
+    /// Files with revocation lists of the root and of the issuers below it, DER or PEM; read again as they change.
+    #[serde(default)]
+    pub crls: Vec<PathBuf>,
+    /// An endorsement certificate is believed only under such lists, of each issuer in its chain, that were issued at
+    /// most so many days ago. Not given: a list that is there counts, and none is needed.
+    pub crl_max_age_days: Option<u32>,
+}
+
+impl TpmRoot {
+    fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        core::iter::once(&mut self.certificate).chain(&mut self.crls)
+    }
 }
 
 /// One simulated root.
@@ -256,7 +268,7 @@ impl Config {
         self.endorsements = self.endorsements.relative_to(base);
         self.admin_socket = self.admin_socket.map(|path| base.join(path));
         let simulated = self.trust.simulated.iter_mut().map(|root| &mut root.certificate);
-        for certificate in simulated.chain(self.trust.tpm.iter_mut().map(|root| &mut root.certificate)) {
+        for certificate in simulated.chain(self.trust.tpm.iter_mut().flat_map(TpmRoot::files)) {
             *certificate = base.join(&*certificate);
         }
         self

@@ -21,7 +21,6 @@ use policy::{Circumstances, Policy};
 use release::{RootKey, UnwrapInput};
 use store::{ClaimsRow, KeyUnchanged, SeenTpm, SeenVouchedTpm, SpentNonce, Transaction};
 use verify::challenge::{Challenge, ChallengeKey};
-use verify::tpm::ek::EkRoots;
 use verify::{
     Authenticated, BindError, BoundRequest, ChallengeError, Endorsements, EndorsementsError, QuotedTpm,
     TpmVerifyError, TrustAnchors, VerifiedClaims, VerifyError, authenticate_enrolled,
@@ -34,6 +33,7 @@ use crate::predicted::PredictionError;
 use crate::revocation::Lists;
 use crate::ring::KeyRing;
 use crate::served::{Arrival, Launch, Served};
+use crate::tpm_roots::TpmRoots;
 
 /// What decisions rest on. Policy and keys are snapshots; the transaction checks that they still hold.
 pub struct Core {
@@ -48,7 +48,7 @@ pub struct Core {
     /// The revocation lists in force.
     pub crls: Lists,
     /// Roots of TPMs' endorsement certificates.
-    pub ek_roots: EkRoots,
+    pub ek_roots: TpmRoots,
     /// Attestation keys that are enrolled.
     pub attestation_keys: AttestationKeys,
     /// Opens KEKs for grants.

@@ -80,8 +80,9 @@ impl App {
             }
             (Enrolling::without_certificate(&ak, &ek).map_err(EnrolRefusal::from)?, None)
         } else {
-            let roots = &self.core.ek_roots;
-            let checked = Enrolling::check(&ak, &ek, &request.certificates, roots, now);
+            let certificates = &request.certificates;
+            let checked =
+                self.core.ek_roots.with(|roots| Enrolling::check(&ak, &ek, certificates, roots, now));
             let (enrolling, vouched) = checked.map_err(EnrolRefusal::from)?;
             (enrolling, Some(vouched))
         };

@@ -44,3 +44,4 @@ pub mod serve;
 pub mod served;
 pub mod start;
 pub mod tls;
+pub mod tpm_roots;

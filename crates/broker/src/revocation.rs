@@ -175,6 +175,7 @@ fn is_trusted(authority: Authority, anchors: &TrustAnchors) -> bool {
 /// Rereads the directory every few seconds, and asks services for newer lists, until the task is dropped.
 pub async fn keep_fresh(app: Arc<App>) {
     let mut complained: Vec<(Authority, String)> = Vec::new();
+    let mut tpm_complaint = None;
     let mut schedule = Schedule::new(app.config.trust.crl_max_age_days);
     let mut tick = interval(REREAD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -191,10 +192,28 @@ pub async fn keep_fresh(app: Arc<App>) {
             tracing::warn!(%authority, reason, "revocation list of the directory not taken up");
         }
         complained = complaints;
+        reread_tpm_lists(&app, &mut tpm_complaint);
         if publishes_lists(&app.sources) && schedule.is_due(now) {
             schedule.done(now, fetch(&app, now).await);
         }
     }
+}
+
+/// Takes up lists of those who certify endorsement keys; complains once of what is wrong.
+fn reread_tpm_lists(app: &App, complained: &mut Option<String>) {
+    let complaint = match app.core.ek_roots.reread(&app.config.trust) {
+        Ok(changed) => {
+            if changed {
+                tracing::info!("revocation lists of tpm vendors taken up");
+            }
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = complaint.as_ref().filter(|_| complaint != *complained) {
+        tracing::warn!(reason, "revocation lists of tpm vendors not taken up; those at hand stay in force");
+    }
+    *complained = complaint;
 }
 
 fn publishes_lists(sources: &Sources) -> bool {

@@ -8,7 +8,6 @@ use journal::{Event, LogSequencer, RebuildError, Started};
 use store::{Activation, GroupCommit, Options, Store, Transaction};
 use tlog::note::VerifierKey;
 use tlog::{Checkpoint, VerifiedCheckpoint};
-use verify::tpm::ek::EkRoots;
 use verify::{AnchorError, CrlPolicy, Endorsements, EndorsementsError, TrustAnchors};
 
 use crate::app::App;
@@ -24,6 +23,7 @@ use crate::revocation::Lists;
 use crate::ring::KeyRing;
 use crate::served::Served;
 use crate::tls::TlsIdentity;
+use crate::tpm_roots::TpmRoots;
 
 /// Why a broker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ pub async fn start(config: Config, now: UnixTime) -> Result<(Arc<App>, TlsIdenti
         crls: Lists::load(&sources, &anchors, now).map_err(StartError::Endorsements)?,
         anchors,
         root: identity.root,
-        ek_roots: ek_roots(&config.trust)?,
+        ek_roots: TpmRoots::load(&config.trust)?,
         attestation_keys: AttestationKeys::default(),
         challenge_lifetime_s: config.challenge_lifetime_s,
         served: Served::default(),
@@ -186,19 +186,6 @@ fn anchors(trust: &Trust) -> Result<TrustAnchors, StartError> {
         Some(days) => anchors.with_crl_policy(CrlPolicy::Required { max_age_s: u64::from(days) * 86_400 }),
         None => anchors,
     })
-}
-
-fn ek_roots(trust: &Trust) -> Result<EkRoots, StartError> {
-    let mut roots = EkRoots::default();
-    for root in &trust.tpm {
-        let file = root.certificate.display().to_string();
-        let anchor = |reason: String| StartError::Anchor { file: file.clone(), reason };
-        let certificates = endorsements::read_file(&root.certificate).map_err(|e| anchor(e.to_string()))?;
-        for der in &certificates {
-            roots = roots.with_root(der, root.simulated).map_err(|e| anchor(e.to_string()))?;
-        }
-    }
-    Ok(roots)
 }
 
 fn endorsements(config: &Config) -> Result<Endorsements, StartError> {

@@ -1,5 +1,5 @@
 //! One certificate revocation list (RFC 5280, 5), read out of DER: what AMD publishes for each root (AMD publication
-//! 57230, `/vcek/v1/{product}/crl` and `/vlek/v1/{product}/crl`).
+//! 57230, `/vcek/v1/{product}/crl` and `/vlek/v1/{product}/crl`), and vendors of TPMs for their authorities.
 //!
 //! Only complete lists of the issuer's own certificates are read: a list with a critical extension (of one scope
 //! only, of changes only, of somebody else's certificates) is refused as a whole. A list comes from the operator,
@@ -8,7 +8,8 @@
 use claims::UnixTime;
 use crypto::RsaPublicKey;
 use der::Decode;
-use der::asn1::BitString;
+use der::asn1::{BitString, ObjectIdentifier};
+use x509_cert::AlgorithmIdentifier;
 use x509_cert::certificate::Version;
 use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::name::Name;
@@ -41,14 +42,15 @@ pub enum CrlError {
         /// The issuer's common name.
         issuer: String,
     },
-    /// A signature algorithm that AMD does not use.
+    /// A signature algorithm that AMD, or no vendor of TPMs, uses.
     #[error(
-        "signature algorithm of the revocation list of `{issuer}` not supported: expected RSASSA-PSS with SHA-384, \
-         MGF1-SHA-384 and a 48-byte salt, got {got}"
+        "signature algorithm of the revocation list of `{issuer}` not supported: expected {expected}, got {got}"
     )]
     SignatureAlgorithm {
         /// The issuer's common name.
         issuer: String,
+        /// What there should be.
+        expected: &'static str,
         /// The algorithm found.
         got: String,
     },
@@ -83,6 +85,7 @@ pub enum CrlError {
 pub(crate) struct Crl {
     der: Vec<u8>,
     signed: SignedPart,
+    algorithm: ObjectIdentifier,
     signature: BitString,
     issuer: Name,
     pub(crate) this_update: UnixTime,
@@ -103,7 +106,19 @@ impl Crl {
     pub(crate) const MAX_LEN: usize = 64 * 1024;
 
     pub(crate) fn parse(der: &[u8]) -> Result<Self, CrlError> {
-        let (limit, got) = (Self::MAX_LEN, der.len());
+        let expected = "RSASSA-PSS with SHA-384, MGF1-SHA-384 and a 48-byte salt";
+        Self::parse_with(der, Self::MAX_LEN, expected, other_algorithm)
+    }
+
+    /// As [`Self::parse`], with another limit of bytes and other algorithms: `other` names one that is none of those
+    /// `expected`, given those beside the signature and within the signed part.
+    pub(crate) fn parse_with(
+        der: &[u8],
+        limit: usize,
+        expected: &'static str,
+        other: impl FnOnce(&AlgorithmIdentifier, &AlgorithmIdentifier) -> Option<String>,
+    ) -> Result<Self, CrlError> {
+        let got = der.len();
         if got > limit {
             return Err(CrlError::TooLarge { limit, got });
         }
@@ -118,9 +133,10 @@ impl Crl {
         if list.version != Version::V2 {
             return Err(CrlError::Version { issuer: issuer() });
         }
-        if let Some(got) = other_algorithm(&signature_algorithm, &list.signature) {
-            return Err(CrlError::SignatureAlgorithm { issuer: issuer(), got });
+        if let Some(got) = other(&signature_algorithm, &list.signature) {
+            return Err(CrlError::SignatureAlgorithm { issuer: issuer(), expected, got });
         }
+        let algorithm = signature_algorithm.oid;
         let next_update = list.next_update.ok_or_else(|| CrlError::NoNextUpdate { issuer: issuer() })?;
         let entries = list.revoked_certificates.as_deref().unwrap_or_default();
         let extensions = entries.iter().map(|entry| entry.crl_entry_extensions.as_ref());
@@ -137,7 +153,7 @@ impl Crl {
         let revoked = entries.iter().map(Entry::of).collect();
         let (this_update, next_update) = (seconds(list.this_update), seconds(next_update));
         let der = der.to_vec();
-        Ok(Self { der, signed, signature, issuer: list.issuer, this_update, next_update, revoked })
+        Ok(Self { der, signed, algorithm, signature, issuer: list.issuer, this_update, next_update, revoked })
     }
 
     /// The list as it came.
@@ -158,6 +174,16 @@ impl Crl {
     /// Whether `key` signed the list.
     pub(crate) fn is_signed_by(&self, key: &RsaPublicKey) -> bool {
         self.signed.is_signed_by(&self.der, &self.signature, key)
+    }
+
+    /// Which algorithm the signature is of.
+    pub(crate) fn algorithm(&self) -> ObjectIdentifier {
+        self.algorithm
+    }
+
+    /// What was signed, as it came, and the signature; empty where there is none.
+    pub(crate) fn signed_parts(&self) -> (&[u8], &[u8]) {
+        (self.signed.bytes(&self.der).unwrap_or_default(), self.signature.as_bytes().unwrap_or_default())
     }
 
     /// The entry of a serial number, big-endian without leading zeros.

@@ -190,7 +190,7 @@ fn check_listed(serials: &[(Role, Box<[u8]>)], crl: &Crl, issuer: &str) -> Resul
     Ok(())
 }
 
-fn check_times(
+pub(crate) fn check_times(
     crl: &Crl,
     policy: CrlPolicy,
     issuer: &str,

@@ -26,10 +26,14 @@ impl SignedPart {
         reader.tlv_bytes().map(|part| Self { start, len: part.len() })
     }
 
+    /// The part, out of the bytes that it was found in.
+    pub(crate) fn bytes(self, der: &[u8]) -> Option<&[u8]> {
+        der.get(self.start..).and_then(|rest| rest.get(..self.len))
+    }
+
     /// Whether `key` made this signature of the part. The algorithm is judged by [`other_algorithm`].
     pub(crate) fn is_signed_by(self, der: &[u8], signature: &BitString, key: &RsaPublicKey) -> bool {
-        let part = der.get(self.start..).and_then(|rest| rest.get(..self.len));
-        let (Some(part), Some(signature)) = (part, signature.as_bytes()) else { return false };
+        let (Some(part), Some(signature)) = (self.bytes(der), signature.as_bytes()) else { return false };
         key.verify_pss_sha384(part, signature).is_ok()
     }
 }

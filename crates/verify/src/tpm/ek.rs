@@ -8,9 +8,11 @@
 //! 3. issuers are CAs that may sign certificates, with no more issuers below them than their path length allows; the first
 //!    certificate is none;
 //! 4. the first has the extended key usage 2.23.133.8.1 and names the TPM in its subjectAltName (a directoryName with
-//!    manufacturer, model and version), which vendors mark as critical.
-//!
-//! Revocation lists of TPM vendors are not read: an operator withdraws a root, or an enrolled key.
+//!    manufacturer, model and version), which vendors mark as critical;
+//! 5. none is on a list of its issuer's that the operator has, and each has such a list, valid and young enough, where the
+//!    operator demands it. Lists never come with the certificates, whose sender would choose the ones that suit.
+
+use std::sync::Arc;
 
 use claims::UnixTime;
 use crypto::{P256PublicKey, P384PublicKey, RsaPublicKey, RsaScheme};
@@ -20,10 +22,21 @@ use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
 
-/// Roots that an operator named, each simulated or not.
+use super::ek_lists::{EkLists, Issuer};
+use crate::error::hex;
+use crate::revocation::RevocationError;
+
+/// Roots that an operator named, each simulated or not, and with the lists that count below it.
 #[derive(Debug, Default)]
 pub struct EkRoots {
-    roots: Vec<(Certificate, bool)>,
+    roots: Vec<Root>,
+}
+
+#[derive(Debug)]
+struct Root {
+    certificate: Certificate,
+    simulated: bool,
+    lists: Arc<EkLists>,
 }
 
 /// An endorsement key whose certificate leads to a root.
@@ -76,6 +89,32 @@ pub enum EkError {
         /// Whether a root should have signed.
         by_root: bool,
     },
+    /// Its issuer lists it.
+    #[error(
+        "endorsement certificate {index} was revoked on {since}: `{issuer}` lists its serial number 0x{} in its list \
+         of {listed}",
+        hex(.serial)
+    )]
+    Revoked {
+        /// Which one.
+        index: usize,
+        /// Its serial number, big-endian.
+        serial: Vec<u8>,
+        /// Since when.
+        since: UnixTime,
+        /// The common name of its issuer.
+        issuer: String,
+        /// When the list was issued.
+        listed: UnixTime,
+    },
+    /// The operator demands a list, and its issuer has none that will do.
+    #[error("endorsement certificate {index}: {source}")]
+    Lists {
+        /// Which one.
+        index: usize,
+        /// What is wrong with the list, or that there is none.
+        source: RevocationError,
+    },
     /// The certificate is of another key.
     #[error("the endorsement certificate is of another key than the tpm's")]
     OtherKey,
@@ -89,10 +128,23 @@ impl EkRoots {
     ///
     /// # Errors
     /// [`EkError::Certificate`] unless it is a certificate of a CA.
-    pub fn with_root(mut self, der: &[u8], simulated: bool) -> Result<Self, EkError> {
-        let root = Certificate::parse(0, der)?;
-        root.check_issuer(0)?;
-        self.roots.push((root, simulated));
+    pub fn with_root(self, der: &[u8], simulated: bool) -> Result<Self, EkError> {
+        self.with_listed_root(der, simulated, Arc::default())
+    }
+
+    /// As [`Self::with_root`], with lists of this root's and of the issuers below it.
+    ///
+    /// # Errors
+    /// As [`Self::with_root`].
+    pub fn with_listed_root(
+        mut self,
+        der: &[u8],
+        simulated: bool,
+        lists: Arc<EkLists>,
+    ) -> Result<Self, EkError> {
+        let certificate = Certificate::parse(0, der)?;
+        certificate.check_issuer(0)?;
+        self.roots.push(Root { certificate, simulated, lists });
         Ok(self)
     }
 
@@ -124,12 +176,17 @@ impl EkRoots {
         }
         let index = got.saturating_sub(1);
         let last = chain.last();
-        let signed = |(root, _): &&(Certificate, bool)| last.is_some_and(|last| last.is_signed_by(root));
-        let root = self.roots.iter().find(signed).ok_or(EkError::Signature { index, by_root: true })?;
-        let not_after = not_after.min(root.0.check_window(got, now)?);
-        root.0.check_path_length(got)?;
+        let signed = |root: &&Root| last.is_some_and(|last| last.is_signed_by(&root.certificate));
+        let Root { certificate: root, simulated, lists } =
+            self.roots.iter().find(signed).ok_or(EkError::Signature { index, by_root: true })?;
+        let not_after = not_after.min(root.check_window(got, now)?);
+        root.check_path_length(got)?;
+        let issuers = chain.iter().skip(1).chain([root]);
+        for (index, (certificate, issuer)) in chain.iter().zip(issuers).enumerate() {
+            lists.check((index, certificate.serial()), &issuer.as_issuer(), now)?; // 5
+        }
         let spki = chain.first().map(|leaf| leaf.spki.clone()).unwrap_or_default();
-        Ok(VerifiedEk { spki, simulated: root.1, not_after })
+        Ok(VerifiedEk { spki, simulated: *simulated, not_after })
     }
 }
 
@@ -243,29 +300,45 @@ impl Certificate {
         Ok(())
     }
 
+    /// The serial number, big-endian without leading zeros.
+    fn serial(&self) -> &[u8] {
+        self.parsed.tbs_certificate().serial_number().as_bytes()
+    }
+
+    /// 5: what lists need to know of it.
+    fn as_issuer(&self) -> Issuer<'_, impl Fn(ObjectIdentifier, &[u8], &[u8]) -> bool> {
+        let may_sign = self.extension::<KeyUsage>(KEY_USAGE).is_none_or(|usage| usage.crl_sign());
+        let has_signed =
+            |algorithm, bytes: &[u8], signature: &[u8]| self.has_signed(algorithm, bytes, signature);
+        Issuer { name: self.parsed.tbs_certificate().subject(), may_sign, has_signed }
+    }
+
     /// 2: the issuer's name and signature.
     fn is_signed_by(&self, issuer: &Self) -> bool {
         let (own, other) = (self.parsed.tbs_certificate(), issuer.parsed.tbs_certificate());
         let Some(signature) = self.parsed.signature().as_bytes() else { return false };
-        if own.issuer() != other.subject() {
-            return false;
-        }
+        let algorithm = self.parsed.signature_algorithm().oid;
+        own.issuer() == other.subject() && issuer.has_signed(algorithm, &self.to_be_signed, signature)
+    }
+
+    /// 2: whether this one's key made a signature of these bytes.
+    fn has_signed(&self, algorithm: ObjectIdentifier, bytes: &[u8], signature: &[u8]) -> bool {
         let rsa = |scheme| {
-            let key = RsaPublicKey::from_spki(&issuer.spki);
-            key.is_ok_and(|key| key.verify(scheme, &self.to_be_signed, signature).is_ok())
+            let key = RsaPublicKey::from_spki(&self.spki);
+            key.is_ok_and(|key| key.verify(scheme, bytes, signature).is_ok())
         };
-        let point = other.subject_public_key_info().subject_public_key.raw_bytes();
-        match self.parsed.signature_algorithm().oid {
+        let point = self.parsed.tbs_certificate().subject_public_key_info().subject_public_key.raw_bytes();
+        match algorithm {
             SHA256_WITH_RSA => rsa(RsaScheme::Pkcs1Sha256),
             SHA384_WITH_RSA => rsa(RsaScheme::Pkcs1Sha384),
             ECDSA_SHA256 => {
                 let key = point.try_into().ok().and_then(|point| P256PublicKey::from_sec1(point).ok());
                 let signature = fixed_of_der(signature);
                 let both = key.zip(signature);
-                both.is_some_and(|(key, signature)| key.verify_fixed(&self.to_be_signed, &signature).is_ok())
+                both.is_some_and(|(key, signature)| key.verify_fixed(bytes, &signature).is_ok())
             }
             ECDSA_SHA384 => {
-                let digest = crypto::sha384(&[&self.to_be_signed]);
+                let digest = crypto::sha384(&[bytes]);
                 let key = P384PublicKey::from_sec1(point);
                 key.is_ok_and(|key| key.verify_der_digest(&digest, signature).is_ok())
             }
@@ -313,3 +386,6 @@ const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.
 const SHA384_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+/// What certificates and lists may be signed with.
+pub(super) const SCHEMES: [ObjectIdentifier; 4] =
+    [SHA256_WITH_RSA, SHA384_WITH_RSA, ECDSA_SHA256, ECDSA_SHA384];

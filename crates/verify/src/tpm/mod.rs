@@ -26,6 +26,7 @@ pub(crate) mod azure;
 pub mod boot;
 pub mod credential;
 pub mod ek;
+mod ek_lists;
 mod enrolled;
 mod error;
 pub(crate) mod examine;
@@ -43,6 +44,7 @@ use crate::check::OnCheck;
 use crate::{Authenticated, Check, QuotedTpm, VerifyError};
 
 pub use ak::{name_of, qualified_name};
+pub use ek_lists::{EkLists, EkListsError};
 pub use enrolled::{EnrolledKey, EnrolledKeys, Enrolment, NoEnrolledKeys};
 pub use error::TpmVerifyError;
 

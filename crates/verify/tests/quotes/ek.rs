@@ -127,7 +127,7 @@ fn an_issuer_is_a_ca_and_may_sign_certificates() {
 }
 
 /// The certificate with its signature made anew by a key of 2048 bits.
-fn signed_by(key: &RsaPrivateKey, scheme: RsaScheme, der: &[u8]) -> Vec<u8> {
+pub fn signed_by(key: &RsaPrivateKey, scheme: RsaScheme, der: &[u8]) -> Vec<u8> {
     let len = |len: usize| u16::try_from(len).unwrap().to_be_bytes();
     let end = 8 + usize::from(u16::from_be_bytes([der[6], der[7]]));
     let algorithm = &der[end..end + 2 + usize::from(der[end + 1])];

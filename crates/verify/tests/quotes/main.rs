@@ -5,6 +5,7 @@ mod azure;
 mod boots;
 mod checks;
 mod ek;
+mod ek_lists;
 mod enrol;
 mod examine;
 mod folder;

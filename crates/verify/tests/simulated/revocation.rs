@@ -243,10 +243,10 @@ fn lists_of_a_form_that_is_not_understood_are_refused_when_they_are_given() {
         (list.inner_algorithm, list.outer_algorithm) =
             (SignatureAlgorithm::Pkcs1Sha384, SignatureAlgorithm::Pkcs1Sha384);
     });
-    assert_eq!(error, CrlError::SignatureAlgorithm { issuer: issuer(), got: got() });
+    assert_eq!(error, CrlError::SignatureAlgorithm { issuer: issuer(), expected: PSS, got: got() });
     let error = refused(|list| list.inner_algorithm = SignatureAlgorithm::PssSha384);
     let got = "1.2.840.113549.1.1.10 with other parameters".to_owned();
-    assert_eq!(error, CrlError::SignatureAlgorithm { issuer: issuer(), got });
+    assert_eq!(error, CrlError::SignatureAlgorithm { issuer: issuer(), expected: PSS, got });
     let error = refused(|list| list.extensions.push(crl::number(2)));
     assert_eq!(error, CrlError::RepeatedExtension { issuer: issuer(), oid: "2.5.29.20".into() });
     let error = refused(|list| {
@@ -333,3 +333,5 @@ fn amds_list_does_not_reach_a_simulated_root_of_the_same_name() {
         RevocationError::Revoked { certificate, serial, since, issuer: issuer(), listed }.into()
     );
 }
+
+const PSS: &str = "RSASSA-PSS with SHA-384, MGF1-SHA-384 and a 48-byte salt";
