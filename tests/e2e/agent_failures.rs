@@ -98,6 +98,27 @@ fn an_attester_that_the_agent_picked_itself_is_named_and_one_that_was_named_is_n
 }
 
 #[test]
+fn evidence_needs_no_broker_in_the_configuration() {
+    let setup = shared();
+    let socket = setup.attester("looked-at");
+    let config = setup.path("attester.toml");
+    fs::write(&config, format!("[attester]\nsocket = '{}'\n", socket.display())).unwrap();
+    let run = |arguments: &[&str]| {
+        let command = setup.command("keyfast-agent").arg("--config").arg(&config).args(arguments).output();
+        crate::setup::Run::from(command.unwrap())
+    };
+    let written = setup.path("looked-at.bin");
+    run(&["evidence", "--report-data", &"5a".repeat(64), "-o", written.to_str().unwrap()]).success();
+    let report = fs::read(&written).unwrap();
+    assert_eq!(report[0x50..0x90], [0x5a; 64]);
+    let message = format!(
+        "keyfast-agent: `broker` in `{}`: expected a section with urls and identity",
+        config.display()
+    );
+    run(&["renew", "aes"]).fails(3, &message);
+}
+
+#[test]
 fn an_attester_that_is_down_is_named() {
     let setup = shared();
     let run =

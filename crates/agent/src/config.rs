@@ -18,7 +18,7 @@ const MAX_CONFIG: u64 = 64 * 1024;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    broker: BrokerSection,
+    broker: Option<BrokerSection>,
     #[serde(default)]
     attester: Attesting,
     #[serde(default = "default_suite")]
@@ -123,11 +123,40 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Where the file is if nobody says.
+    pub const PATH: &str = "/etc/keyfast/agent.toml";
+
     /// Reads and checks a file; paths in it become relative to the file's directory.
     ///
     /// # Errors
     /// [`ConfigError`], with file, line and column where there is one.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let (file, digest) = File::read(path)?;
+        file.into_config(base_of(path), digest).map_err(|wrong| value(path, wrong))
+    }
+
+    /// Who is asked for evidence and where it is, for those who talk to no broker: the file need not name one. Where
+    /// there is no file at [`Self::PATH`], the machine is looked at.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_attester(path: &Path) -> Result<(Choice, Places), ConfigError> {
+        let absent = path == Path::new(Self::PATH) && !path.exists();
+        let attesting = if absent { Attesting::default() } else { File::read(path)?.0.attester };
+        attesting.read(base_of(path)).map_err(|wrong| value(path, wrong))
+    }
+}
+
+fn base_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+fn value(path: &Path, (field, message): (&'static str, String)) -> ConfigError {
+    ConfigError::Value { path: path.to_owned(), field, message }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<(Self, ConfigDigest), ConfigError> {
         let read = |source| ConfigError::Read { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(read)?.len() > MAX_CONFIG {
             return Err(ConfigError::TooLarge { path: path.to_owned() });
@@ -135,18 +164,10 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(read)?;
         let syntax =
             |e: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: e.to_string() };
-        let file: File = toml::from_str(&text).map_err(syntax)?;
-        let base = path.parent().unwrap_or(Path::new("."));
         let digest = ConfigDigest(crypto::sha256(&[text.as_bytes()]));
-        file.into_config(base, digest).map_err(|(field, message)| ConfigError::Value {
-            path: path.to_owned(),
-            field,
-            message,
-        })
+        Ok((toml::from_str(&text).map_err(syntax)?, digest))
     }
-}
 
-impl File {
     fn into_config(self, base: &Path, digest: ConfigDigest) -> Result<Config, (&'static str, String)> {
         let id = |field, text: &str| text.parse::<BrokerId>().map_err(|e| (field, e.to_string()));
         let suite = self.suite.parse().map_err(|e: &str| ("suite", e.to_owned()))?;
@@ -160,15 +181,16 @@ impl File {
             );
             return Err(("witnesses.quorum", message));
         }
-        if self.broker.urls.is_empty() {
+        let broker = self.broker.ok_or(("broker", "expected a section with urls and identity".to_owned()))?;
+        if broker.urls.is_empty() {
             return Err(("broker.urls", "expected at least one URL, got none".to_owned()));
         }
         let (attester, places) = self.attester.read(base)?;
         Ok(Config {
-            broker: id("broker.identity", &self.broker.identity)?,
-            successor: self.broker.successor.as_deref().map(|s| id("broker.successor", s)).transpose()?,
-            urls: self.broker.urls,
-            statement: self.broker.statement.map(|path| base.join(path)),
+            broker: id("broker.identity", &broker.identity)?,
+            successor: broker.successor.as_deref().map(|s| id("broker.successor", s)).transpose()?,
+            urls: broker.urls,
+            statement: broker.statement.map(|path| base.join(path)),
             attester,
             places,
             suite,
@@ -217,6 +239,32 @@ mod tests {
     }
 
     #[test]
+    fn who_only_collects_evidence_needs_no_broker_and_no_file() {
+        let attester = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("agent.toml");
+            std::fs::write(&path, text).unwrap();
+            Config::read_attester(&path)
+                .map(|(choice, places)| (choice, places.socket == Some(dir.path().join("s"))))
+        };
+        assert_eq!(attester("[attester]\nuse = 'socket'\nsocket = 's'\n").unwrap(), (Choice::Socket, true));
+        assert_eq!(attester(&good()).unwrap(), (Choice::Auto, false));
+        for (text, expected) in
+            [("[atester]\n", "unknown field `atester`"), ("[attester]\nuse = 'x'\n", "`attester.use`")]
+        {
+            let error = attester(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        // No file is a mistake, unless it is the one that nobody named.
+        let elsewhere = Config::read_attester(Path::new("/nowhere/agent.toml"));
+        assert!(matches!(elsewhere, Err(ConfigError::Read { .. })));
+        if !Path::new(Config::PATH).exists() {
+            let (choice, places) = Config::read_attester(Path::new(Config::PATH)).unwrap();
+            assert_eq!((choice, places.socket), (Choice::Auto, None));
+        }
+    }
+
+    #[test]
     fn wrong_values_are_named() {
         for (text, field) in [
             (format!("suite = 'rot13'\n{}", good()), "suite"),
@@ -224,6 +272,7 @@ mod tests {
             (good().replace("'https://127.0.0.1:1'", ""), "broker.urls"),
             (format!("{}use = 'tpm0'\n", good()), "attester.use"),
             (format!("{}[witnesses]\nquorum = 1\n", good()), "witnesses.quorum"),
+            ("[attester]\nsocket = 'a.sock'\n".to_owned(), "broker"),
         ] {
             let error = read(&text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("`{field}` in ")), "{error}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use attester::{AttestError, Attester, Choice};
+use attester::{AttestError, Attester, Choice, Places};
 use claims::{BrokerId, EvidenceKind, ReportData};
 use keys::Opened;
 use tokio::time::{Instant, sleep};
@@ -77,8 +77,8 @@ pub fn present(config: &Config) -> Result<(EvidenceKind, Vec<u8>), Failure> {
 ///
 /// # Errors
 /// [`Failure::Attest`].
-pub fn evidence(config: &Config, report_data: &ReportData) -> Result<Vec<u8>, Failure> {
-    Ok(attester_of(config)?.attest(report_data)?)
+pub fn evidence(choice: Choice, places: &Places, report_data: &ReportData) -> Result<Vec<u8>, Failure> {
+    Ok(open_attester(choice, places)?.attest(report_data)?)
 }
 
 /// Makes the broker know the attestation key of this guest's TPM.
@@ -202,11 +202,15 @@ async fn identified(
 
 /// The attester that the configuration, or the command line, names.
 fn attester_of(config: &Config) -> Result<Box<dyn Attester + Send>, AttestError> {
-    let choice = config.attester.resolve(&config.places)?;
-    if config.attester == Choice::Auto {
-        tracing::info!(target: "attester", "auto picked `{choice}`");
+    open_attester(config.attester, &config.places)
+}
+
+fn open_attester(choice: Choice, places: &Places) -> Result<Box<dyn Attester + Send>, AttestError> {
+    let picked = choice.resolve(places)?;
+    if choice == Choice::Auto {
+        tracing::info!(target: "attester", "auto picked `{picked}`");
     }
-    choice.open(&config.places, STEP)
+    picked.open(places, STEP)
 }
 
 fn knowledge(config: &Config, keep: &Keep, evidence: EvidenceKind) -> Result<Knowledge, Failure> {

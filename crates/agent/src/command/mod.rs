@@ -29,7 +29,7 @@ use crate::failure::{EXIT_CODES, Failure};
 )]
 pub struct Cli {
     /// Configuration file
-    #[arg(long, global = true, env = "KEYFAST_AGENT_CONFIG", default_value = "/etc/keyfast/agent.toml")]
+    #[arg(long, global = true, env = "KEYFAST_AGENT_CONFIG", default_value = Config::PATH)]
     config: PathBuf,
     /// Ask this attester, whatever the configuration says: auto, configfs-tsm, sev-guest, tpm, azure, svsm or socket
     #[arg(long, global = true, value_name = "NAME")]
@@ -65,14 +65,20 @@ enum Command {
 /// # Errors
 /// [`Failure`], whose exit code the caller returns.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
-    let mut config = Config::read(&cli.config)?;
-    config.attester = cli.attester.unwrap_or(config.attester);
+    let config = || -> Result<Config, Failure> {
+        let mut config = Config::read(&cli.config)?;
+        config.attester = cli.attester.unwrap_or(config.attester);
+        Ok(config)
+    };
     match &cli.command {
-        Command::Decrypt(args) => decrypt::run(&config, args),
-        Command::Secret(args) => keys::secret(&config, args),
-        Command::Renew(args) => keys::renew(&config, args),
-        Command::Preflight(args) => preflight::run(&config, args),
-        Command::Evidence(args) => evidence::run(&config, args),
-        Command::Enrol(args) => enrol::run(&config, args),
+        Command::Decrypt(args) => decrypt::run(&config()?, args),
+        Command::Secret(args) => keys::secret(&config()?, args),
+        Command::Renew(args) => keys::renew(&config()?, args),
+        Command::Preflight(args) => preflight::run(&config()?, args),
+        Command::Evidence(args) => {
+            let (choice, places) = Config::read_attester(&cli.config)?;
+            evidence::run(cli.attester.unwrap_or(choice), &places, args)
+        }
+        Command::Enrol(args) => enrol::run(&config()?, args),
     }
 }
