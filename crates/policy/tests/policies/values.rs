@@ -213,7 +213,6 @@ fn a_policy_lists_what_it_knows_under_the_names_of_the_schema() {
         value("Chip", "08".repeat(64), "retiring"),
         value("Chip", "09".repeat(64), "trial"),
         value("Chip", "d3".repeat(64), "denied"),
-        value("Csp", "CN=cc-us-east-2.amazonaws.com".to_owned(), "active"),
         value("Csp", "CN=denied.example".to_owned(), "denied"),
     ];
     expected.sort();
