@@ -11,7 +11,8 @@ use std::sync::Arc;
 use cedar_policy::{Entities, Entity, Schema};
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, Tcb};
 use claims::tpm::{
-    AkBinding, BOOT_PHASES, BootClaims, DatabaseEntries, Digest, HashAlgorithm, ObjectName, ParavisorClaims, TpmClaims,
+    AkBinding, BOOT_PHASES, BootClaims, DatabaseEntries, Digest, HashAlgorithm, ObjectName, ParavisorClaims,
+    TpmClaims,
 };
 use claims::{
     AttestedRequest, ChipId, ClaimsRecord, ConfigDigest, EvidenceKind, InvalidKeyId, KeyAttributes, KeyId,
