@@ -81,7 +81,7 @@ fn a_wrong_configuration_is_named_with_its_line() {
         "{run}"
     );
     let run = setup.guest_with("misconfigured", |_| String::new(), &["renew", "aes"]);
-    assert!(run.code == Some(3) && run.stderr.contains("missing field `broker`"), "{run}");
+    assert!(run.code == Some(3) && run.stderr.contains("expected a section with urls and identity"), "{run}");
     let missing =
         setup.command("keyfast-agent").args(["--config", "nowhere.toml", "renew", "aes"]).output().unwrap();
     let message = "keyfast-agent: cannot read `nowhere.toml`: No such file or directory (os error 2)";

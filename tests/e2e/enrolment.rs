@@ -17,7 +17,7 @@ use wire::{
 
 use crate::exchange::{Exchange, request};
 use crate::guest::sha256;
-use crate::setup::{Setup, shared};
+use crate::setup::{Setup, shared, wait_until};
 
 /// What a guest decrypts, or why it could not, with its log.
 fn decrypt(setup: &Setup, guest: &str, flags: &[&str]) -> Result<Vec<u8>, String> {
@@ -111,6 +111,36 @@ fn what_was_enrolled_is_known_after_a_restart() {
     decrypt(&setup, "bare", &["--kind", "tpm"]).unwrap();
     let error = decrypt(&setup, "other", &["--kind", "tpm"]).unwrap_err();
     assert!(error.contains("the broker refused: enrolment-refused"), "{error}");
+}
+
+#[test]
+fn a_key_that_its_vendor_revokes_enrols_no_more() {
+    let setup = Setup::up();
+    let machine = Machine::new(&setup);
+    let ek = machine.host.ek_spec(&machine.vtpm).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let publish = |serial: u64, now: u64| {
+        let mut spec = machine.host.crl_spec(UnixTime(now));
+        let algorithm = simtee::SignatureAlgorithm::EcdsaSha384;
+        (spec.inner_algorithm, spec.outer_algorithm) = (algorithm, algorithm);
+        (spec.issuer, spec.signer) = (ek.issuer.clone(), ek.signer);
+        spec.revoked = vec![simtee::Revoked::new(serial, spec.this_update)];
+        std::fs::write(setup.dev("vendor.crl"), machine.host.sign_crl(&spec).unwrap()).unwrap();
+    };
+    publish(ek.serial + 1, now - 60);
+    let root = "certificate = \"vendor.der\"\n";
+    let lists = format!("{root}crls = [\"vendor.crl\"]\ncrl_max_age_days = 30\n");
+    setup.reconfigure(|text| text.replace(root, &lists));
+    let message = wire::encode(&machine.enrol_request()).unwrap();
+    let enrol = || Exchange::with(&setup.url()).post(ENROL_PATH, &message).ok().map(drop);
+    enrol().unwrap();
+    // The broker reads the file again by itself.
+    publish(ek.serial, now - 30);
+    wait_until("the list is in force", || enrol().is_err());
+    assert_eq!(enrol().unwrap_err().code, ProblemCode::EnrolmentRefused);
+    publish(ek.serial + 1, now - 31 * 86_400);
+    setup.reconfigure(str::to_owned);
+    assert_eq!(enrol().unwrap_err().code, ProblemCode::EnrolmentRefused, "a list that is too old");
 }
 
 /// A machine whose TPM is in this test's hands, under a root that the broker is told of.

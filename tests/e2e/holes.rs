@@ -151,7 +151,7 @@ fn what_no_machine_shows_and_what_no_host_here_can_launch_are_told_apart() {
     };
     let negative = own("principal has snp && principal.snp.guest_svn < 0");
     assert_eq!(negative["guest"], serde_json::json!({ "built": false, "possible": false }));
-    assert_eq!(negative["counterexample"]["impossible"][0], "guest_svn is 0 to 4294967295");
+    assert_eq!(negative["counterexample"]["impossible"][0], "principal.snp.guest_svn is 0 to 4294967295");
     let kind = "principal.evidence == EvidenceKind::\"sev-snp\"";
     let other = own(&format!("{kind} && principal has snp && principal.snp.guest_svn > 4"));
     assert_eq!(other["guest"], serde_json::json!({ "built": false, "possible": true }));

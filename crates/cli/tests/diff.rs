@@ -81,7 +81,7 @@ fn a_difference_that_no_machine_shows_is_told_as_one() {
     assert_eq!((code, &meaning["same"], &meaning["new_denies"]), (Some(1), &json!(false), &Value::Null));
     let shown = &meaning["new_permits"];
     assert_eq!(shown["by_no_machine"], json!(true), "{told:#}");
-    assert_eq!(shown["impossible"], json!(["a VMPL is 0 to 3"]), "{told:#}");
+    assert_eq!(shown["impossible"], json!(["principal.snp.vmpl is 0 to 3"]), "{told:#}");
 
     let dir = tempfile::tempdir().unwrap();
     let [old, new] = [("old", VMPL), ("new", below_zero)].map(|(name, text)| written(dir.path(), name, text));
