@@ -7,6 +7,9 @@
 //! The vectors lie beside the repository (`$KEYFAST_VECTORS`, else `../shared/vectors`). Where they are absent, each
 //! test says so and passes.
 
+#[path = "report/anew.rs"]
+mod anew;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
