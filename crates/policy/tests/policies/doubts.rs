@@ -81,6 +81,16 @@ fn conditions_that_exclude_each_other_are_told() {
             "(resource.version > 4) || (!principal.simulated)",
             None,
         ),
+        (
+            "resource.version <= 2 && resource.version >= 3",
+            "resource.version >= 3",
+            Some("resource.version <= 2"),
+        ),
+        (
+            "context.recent.guest == context.recent.key && context.recent.guest != context.recent.key",
+            "context.recent.guest != context.recent.key",
+            Some("context.recent.guest == context.recent.key"),
+        ),
         ("resource.version < 1", "resource.version < 1", None),
         ("principal has snp && principal.snp.vmpl > 3", "principal.snp.vmpl > 3", None),
         (
@@ -104,6 +114,10 @@ fn conditions_that_some_request_meets_are_not() {
         "principal has snp && principal.snp.vmpl >= 3",
         "resource.version > 1 && context.recent.key < 1",
         "9223372036854775807 > resource.version",
+        "resource.version <= 3 && resource.version >= 3",
+        "resource.version >= 3 && resource.version != 3",
+        "context.recent.guest == context.recent.key && context.recent.guest == resource.version",
+        "principal.suite == Suite::\"p384\" && principal.os_binding == OsBinding::\"launch\"",
     ] {
         assert_eq!(of_one(conditions), [], "{conditions}");
     }
@@ -146,6 +160,7 @@ fn a_rule_that_applies_where_no_other_does_is_not() {
         "!(principal has snp)",
         "principal has snp && (principal.snp.vmpl < 1 || principal.simulated)",
         "principal has snp && principal.snp.vmpl != 1",
+        "principal has snp && context.recent.guest < 2",
     ] {
         let two = rule("narrow", "permit", narrow) + &rule("other", "forbid", other);
         assert_eq!(doubts(&[&two], true, None), [], "{other}");
