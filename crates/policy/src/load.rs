@@ -26,7 +26,7 @@ use crate::fit;
 use crate::load_error::{LoadError, LoadErrors, Problem};
 use crate::reach::Reach;
 use crate::references::References;
-use crate::rules::Rule;
+use crate::rules::{self, Rule};
 use crate::subject::Subjects;
 use crate::vocabulary::{Vocabulary, impossible_name};
 
@@ -144,7 +144,7 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     for (found, rule) in found.iter().zip(&rules) {
         let failed = |message: String| found.error(Problem::Syntax { message });
         let renamed = found.policy.new_id(cedar_policy::PolicyId::new(&rule.id));
-        let first = *first_with.entry(body(found.policy).map_err(failed)?).or_insert(&rule.id);
+        let first = *first_with.entry(rules::body(found.policy).map_err(failed)?).or_insert(&rule.id);
         if first != rule.id {
             twins.entry(first.to_owned()).or_default().push(rule.id.clone());
         }
@@ -165,13 +165,6 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let own = OwnPolicies::default();
     let authorizer = Authorizer::new();
     Ok(Policy { digest, authorizer, schema, schema_text, set, by_action, twins, subjects, rules, own })
-}
-
-/// What a policy says, without its annotations and whatever its layout.
-fn body(policy: &cedar_policy::Policy) -> Result<String, String> {
-    let mut json = policy.to_json().map_err(|error| error.to_string())?;
-    json.as_object_mut().and_then(|whole| whole.remove("annotations"));
-    Ok(json.to_string())
 }
 
 fn schema(text: &str) -> Result<Schema, LoadErrors> {

@@ -148,7 +148,7 @@ pub enum Problem {
         by: String,
     },
     /// A rule makes no difference beside another.
-    #[error("{}", redundant(*permits, &printable(by).to_string()))]
+    #[error("{}", redundant(*permits, &printable(by)))]
     Redundant {
         /// The other.
         by: String,

@@ -185,6 +185,13 @@ impl Rule {
     }
 }
 
+/// What a policy says, without its annotations and whatever its layout.
+pub(crate) fn body(policy: &Policy) -> Result<String, String> {
+    let mut json = policy.to_json().map_err(|error| error.to_string())?;
+    json.as_object_mut().and_then(|whole| whole.remove("annotations"));
+    Ok(json.to_string())
+}
+
 /// The rule without its conditions, which may err where they cannot hold: only what its head rules out never errs.
 fn head(policy: &Policy) -> Result<Policy, String> {
     let mut json = policy.to_json().map_err(|error| error.to_string())?;

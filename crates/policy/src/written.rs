@@ -3,6 +3,7 @@
 use cedar_policy::Effect;
 
 use crate::decide::Policy;
+use crate::rules;
 
 /// A rule as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +36,6 @@ impl Policy {
     /// A rule without its annotations. What Cedar cannot put in JSON stands as it was written.
     fn body(&self, id: &str) -> String {
         let Some(rule) = self.set.policy(&cedar_policy::PolicyId::new(id)) else { return String::new() };
-        let Ok(mut json) = rule.to_json() else { return rule.to_string() };
-        if let Some(fields) = json.as_object_mut() {
-            fields.remove("annotations");
-        }
-        json.to_string()
+        rules::body(rule).unwrap_or_else(|_| rule.to_string())
     }
 }
