@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Decision, EntityUid, PolicySet, Schema};
+use cedar_policy::{Effect, EntityUid, EvalResult, PolicySet, RequestEnv, Schema};
 use claims::{
     AttestedRequest, BrokerId, ClaimsRecord, KeyAttributes, KeyId, KeyVersion, Operation, PolicyDigest,
     RecipientKey, ReleasePolicy, Sha256Digest, TranscriptHash, UnixTime, UnwrapBinding,
@@ -31,19 +31,19 @@ use crate::subject::{Subject, Subjects, Unfit};
 /// A bundle that passed every check, ready to decide.
 pub struct Policy {
     pub(crate) digest: PolicyDigest,
-    pub(crate) authorizer: Authorizer,
     pub(crate) schema: Schema,
     /// What `schema` was read from.
     pub(crate) schema_text: Arc<str>,
+    /// Every rule under its id.
     pub(crate) set: PolicySet,
-    /// The rules that can apply to each action, by their heads: no other can permit it, forbid it, or err.
+    /// The rules whose heads are about a kind of request: no other can permit it, forbid it, or err.
     /// Of rules that say the same, as policies for several platforms have them, it has the first alone.
-    pub(crate) by_action: HashMap<EntityUid, PolicySet>,
+    pub(crate) by_env: HashMap<RequestEnv, Vec<Arc<Rule>>>,
     /// The ids of the others, by that of the first.
     pub(crate) twins: HashMap<String, Vec<String>>,
     pub(crate) subjects: Subjects,
     /// By id.
-    pub(crate) rules: BTreeMap<String, Rule>,
+    pub(crate) rules: BTreeMap<String, Arc<Rule>>,
     pub(crate) own: OwnPolicies,
 }
 
@@ -97,8 +97,8 @@ impl Policy {
 
     /// The ids of the rules that can be about an action, by their heads.
     pub fn rules_about(&self, action: &EntityUid) -> BTreeSet<&str> {
-        let rules = self.by_action.get(action).into_iter().flat_map(PolicySet::policies);
-        rules.flat_map(|rule| self.with_twins(AsRef::<str>::as_ref(rule.id()))).collect()
+        let about = |rule: &&Rule| rule.asked.iter().any(|env| env.action() == action);
+        self.all_rules().filter(about).map(|rule| rule.id.as_str()).collect()
     }
 
     /// A rule's id, and those of the rules that say the same.
@@ -109,7 +109,7 @@ impl Policy {
 
     /// The ids and docs of its rules, in order of the ids.
     pub fn rules(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.rules.values().map(|rule| (rule.id.as_str(), rule.doc.as_str()))
+        self.all_rules().map(|rule| (rule.id.as_str(), rule.doc.as_str()))
     }
 
     /// Each condition of each rule, as (rule's id, condition as explanations spell it): for coverage of cases. One of
@@ -118,10 +118,14 @@ impl Policy {
         self.all_conditions().map(|(rule, condition)| (rule.id.as_str(), condition.text.as_str()))
     }
 
+    fn all_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.values().map(Arc::as_ref)
+    }
+
     fn all_conditions(&self) -> impl Iterator<Item = (&Rule, &Condition)> {
         let within =
             |rule| move |condition| condition_and_sides(condition).into_iter().map(move |c| (rule, c));
-        self.rules.values().flat_map(move |rule| rule.conditions.iter().flat_map(within(rule)))
+        self.all_rules().flat_map(move |rule| rule.conditions.iter().flat_map(within(rule)))
     }
 
     /// What each condition comes to for a guest that looks like `record`, in the order of [`Self::conditions`]: whether
@@ -292,43 +296,47 @@ impl Policy {
         self.judge(&self.subjects.subject(record, request, key, circumstances, view, None))
     }
 
-    /// Cedar's decision: an error of any rule is a denial, then a `forbid` that applies, then the lack of a `permit`.
+    /// What Cedar makes of each rule, taken together: an error of any is a denial, then a `forbid` that applies, then the
+    /// lack of a `permit`.
     pub(crate) fn judge(&self, subject: &Result<Subject, Unfit>) -> Result<Vec<String>, Denial> {
         let subject = subject.as_ref().map_err(|error| unputtable(error))?;
-        let set = subject.request.action().and_then(|action| self.by_action.get(action)).unwrap_or(&self.set);
-        let response = self.authorizer.is_authorized(&subject.request, set, &subject.entities);
-        let mut errors: Vec<Reason> =
-            response.diagnostics().errors().flat_map(|error| self.failed(error)).collect();
+        let rules = subject.env().and_then(|env| self.by_env.get(&env));
+        let (mut permitting, mut forbidding, mut errors) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        for rule in rules.into_iter().flatten() {
+            match (subject.evaluate(&rule.applies), rule.effect) {
+                (Ok(EvalResult::Bool(false)), _) => {}
+                (Ok(EvalResult::Bool(true)), Effect::Permit) => permitting.extend(self.with_twins(&rule.id)),
+                (Ok(EvalResult::Bool(true)), Effect::Forbid) => forbidding.extend(self.with_twins(&rule.id)),
+                (Ok(other), _) => {
+                    errors.extend(self.failed(rule, &format!("{other} is neither true nor false")))
+                }
+                (Err(error), _) => errors.extend(self.failed(rule, &error)),
+            }
+        }
         if !errors.is_empty() {
             errors.sort_by(|a, b| a.rule.cmp(&b.rule));
-            errors.dedup();
             return Err(Denial { code: DenialCode::EvaluationFailed, reasons: errors });
         }
-        let ids = response.diagnostics().reason();
-        let ids: BTreeSet<&str> = ids.flat_map(|id| self.with_twins(AsRef::<str>::as_ref(id))).collect();
-        let rules: Vec<String> = ids.into_iter().map(ToOwned::to_owned).collect();
-        match response.decision() {
-            Decision::Allow => Ok(rules),
-            Decision::Deny => Err(self.denied(subject, &rules)),
+        if !forbidding.is_empty() || permitting.is_empty() {
+            return Err(self.denied(subject, &forbidding));
         }
+        Ok(permitting.into_iter().map(ToOwned::to_owned).collect())
     }
 
     /// A denial by these rules, or by the lack of any.
-    fn denied(&self, subject: &Subject, forbidding: &[String]) -> Denial {
+    fn denied(&self, subject: &Subject, forbidding: &BTreeSet<&str>) -> Denial {
         let explainer = Explainer { subjects: &self.subjects, subject };
         let reasons = if forbidding.is_empty() {
-            explainer.near_misses(self.rules.values())
+            explainer.near_misses(self.all_rules())
         } else {
-            explainer.forbidden(forbidding.iter().filter_map(|id| self.rules.get(id)))
+            explainer.forbidden(forbidding.iter().filter_map(|id| self.rules.get(*id)).map(Arc::as_ref))
         };
         Denial { code: DenialCode::PolicyDenied, reasons }
     }
 
-    fn failed(&self, error: &cedar_policy::AuthorizationError) -> Vec<Reason> {
-        let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+    fn failed(&self, rule: &Rule, error: &str) -> Vec<Reason> {
         let doc = |id| self.rules.get(id).map_or("", |rule| rule.doc.as_str());
-        let ids = self.with_twins(AsRef::<str>::as_ref(error.policy_id()));
-        ids.map(|id| failure(id, doc(id), error.inner().to_string())).collect()
+        self.with_twins(&rule.id).map(|id| failure(id, doc(id), error.to_owned())).collect()
     }
 }
 

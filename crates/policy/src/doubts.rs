@@ -3,12 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Effect, EntityTypeName, EntityUid, EvalResult};
+use cedar_policy::{Effect, EntityUid, EvalResult, RequestEnv};
 use claims::{AttestedRequest, Operation, UnixTime, VersionSelector};
 
 use crate::bundle::Bundle;
 use crate::decide::Policy;
-use crate::explain::Explainer;
 use crate::facts::Facts;
 use crate::fit;
 use crate::limits::Limit;
@@ -104,11 +103,9 @@ impl Policy {
     /// The kind of values that a condition asks the state of.
     fn kind_in(&self, condition: &Condition, guests: &[Subject]) -> Option<ValueKind> {
         let Test::Compare { left, operator: Operator::In, .. } = &condition.test else { return None };
-        guests.iter().find_map(|subject| {
-            match (Explainer { subjects: &self.subjects, subject }).value(left) {
-                Ok(EvalResult::EntityUid(value)) => self.subjects.kind_of(value.type_name()),
-                _ => None,
-            }
+        guests.iter().find_map(|subject| match subject.evaluate(left) {
+            Ok(EvalResult::EntityUid(value)) => self.subjects.kind_of(value.type_name()),
+            _ => None,
         })
     }
 }
@@ -158,8 +155,8 @@ fn idle(this: &Weighed<'_>, all: &[Weighed<'_>], together: bool) -> Option<LoadE
 impl Weighed<'_> {
     /// Whether the other applies wherever this does.
     fn is_within(&self, other: &Self) -> bool {
-        let asked: BTreeSet<&(EntityTypeName, EntityUid)> = other.rule.asked.iter().collect();
-        self.rule.asked.iter().all(|pair| asked.contains(pair)) && self.facts.imply(&other.facts)
+        let asked: BTreeSet<&RequestEnv> = other.rule.asked.iter().collect();
+        self.rule.asked.iter().all(|env| asked.contains(env)) && self.facts.imply(&other.facts)
     }
 }
 

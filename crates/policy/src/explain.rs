@@ -2,7 +2,7 @@
 //!
 //! Runs on denials only, over the rules that `rules` took apart. It decides nothing.
 
-use cedar_policy::{Effect, EntityUid, EvalResult, Expression, eval_expression};
+use cedar_policy::{Effect, EntityUid, EvalResult, Expression};
 
 use crate::reason::{Denial, Reason, ReasonKind};
 use crate::references::{Known, State};
@@ -98,12 +98,7 @@ impl Explainer<'_> {
     }
 
     pub(crate) fn holds(&self, condition: &Condition) -> Result<bool, String> {
-        Ok(self.value(&condition.expression)? == EvalResult::Bool(condition.must_be))
-    }
-
-    pub(crate) fn value(&self, expression: &Expression) -> Result<EvalResult, String> {
-        let Subject { request, entities, .. } = self.subject;
-        eval_expression(request, entities, expression).map_err(|error| error.to_string())
+        Ok(self.subject.evaluate(&condition.expression)? == EvalResult::Bool(condition.must_be))
     }
 
     fn reason(&self, kind: ReasonKind, rule: &Rule, condition: &Condition) -> Reason {
@@ -177,9 +172,9 @@ impl Explainer<'_> {
             Operator::NotIn => "none",
             _ => return None,
         };
-        let EvalResult::EntityUid(value) = self.value(left).ok()? else { return None };
+        let EvalResult::EntityUid(value) = self.subject.evaluate(left).ok()? else { return None };
         let kind = self.subjects.kind_of(value.type_name())?;
-        let states: Vec<State> = match self.value(right).ok()? {
+        let states: Vec<State> = match self.subject.evaluate(right).ok()? {
             EvalResult::EntityUid(state) => vec![state_of(&state)?],
             EvalResult::Set(set) => set.iter().map(state_of_value).collect::<Option<_>>()?,
             _ => return None,
@@ -191,7 +186,7 @@ impl Explainer<'_> {
 
     /// A value for people: bytes as their hexadecimal, with what the reference values call them.
     fn show(&self, expression: &Expression) -> String {
-        match self.value(expression) {
+        match self.subject.evaluate(expression) {
             Err(error) => format!("an error: {error}"),
             Ok(EvalResult::EntityUid(value)) => match self.subjects.kind_of(value.type_name()) {
                 None => value.to_string(),
@@ -209,7 +204,7 @@ impl Explainer<'_> {
     /// A value, and the ring that it is in, if it is a key, or its groups, if it is an operator.
     fn show_placed(&self, expression: &Expression) -> String {
         let shown = self.show(expression);
-        let Ok(EvalResult::EntityUid(value)) = self.value(expression) else { return shown };
+        let Ok(EvalResult::EntityUid(value)) = self.subject.evaluate(expression) else { return shown };
         let placed = [&self.subjects.vocabulary.key, &self.subjects.vocabulary.operator];
         if !placed.contains(&value.type_name()) {
             return shown;

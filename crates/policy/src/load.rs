@@ -14,7 +14,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, EntityUid, PolicySet, Schema, ValidationError, ValidationMode, Validator};
+use cedar_policy::{
+    EntityUid, PolicySet, PolicySetError, RequestEnv, Schema, ValidationError, ValidationMode, Validator,
+};
 
 use claims::{PolicyDigest, ReleasePolicy, UnixTime};
 
@@ -26,7 +28,7 @@ use crate::fit;
 use crate::load_error::{LoadError, LoadErrors, Problem};
 use crate::reach::Reach;
 use crate::references::References;
-use crate::rules::{self, Rule};
+use crate::rules::Rule;
 use crate::subject::Subjects;
 use crate::vocabulary::{Vocabulary, impossible_name};
 
@@ -137,23 +139,22 @@ fn load_rules(
 /// Puts together what has passed.
 fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Policy, LoadErrors> {
     let Around { digest, schema, schema_text, references, .. } = around;
+    let rules: Vec<Arc<Rule>> = rules.into_iter().map(Arc::new).collect();
     let mut set = PolicySet::new();
-    let mut by_action: HashMap<EntityUid, PolicySet> = HashMap::new();
-    let mut first_with: HashMap<String, &str> = HashMap::new();
+    let mut by_env: HashMap<RequestEnv, Vec<Arc<Rule>>> = HashMap::new();
+    let mut first_with: HashMap<&str, &str> = HashMap::new();
     let mut twins: HashMap<String, Vec<String>> = HashMap::new();
     for (found, rule) in found.iter().zip(&rules) {
-        let failed = |message: String| found.error(Problem::Syntax { message });
         let renamed = found.policy.new_id(cedar_policy::PolicyId::new(&rule.id));
-        let first = *first_with.entry(rules::body(found.policy).map_err(failed)?).or_insert(&rule.id);
+        let first = *first_with.entry(&rule.says).or_insert(&rule.id);
         if first != rule.id {
             twins.entry(first.to_owned()).or_default().push(rule.id.clone());
         }
-        let actions: BTreeSet<&EntityUid> = rule.asked.iter().map(|(_, action)| action).collect();
-        for action in actions.into_iter().filter(|_| first == rule.id) {
-            let of_action = by_action.entry(action.clone()).or_default();
-            of_action.add(renamed.clone()).map_err(|error| failed(error.to_string()))?;
+        for env in rule.asked.iter().filter(|_| first == rule.id) {
+            by_env.entry(env.clone()).or_default().push(Arc::clone(rule));
         }
-        set.add(renamed).map_err(|error| failed(error.to_string()))?;
+        let failed = |error: PolicySetError| found.error(Problem::Syntax { message: error.to_string() });
+        set.add(renamed).map_err(failed)?;
     }
     let vocabulary = Vocabulary::new().map_err(fit::misfit)?;
     let unread = |message| LoadErrors::from(LoadError::whole("policies", Problem::Failed { message }));
@@ -161,10 +162,9 @@ fn assemble(around: Around, found: &[Found<'_>], rules: Vec<Rule>) -> Result<Pol
     let (named, dated) = (Vec::new(), Vec::new());
     let mut subjects = Subjects { vocabulary, references, named, dated, cache: Cache::default(), reach };
     name_bytes(&mut subjects, found);
-    let rules: BTreeMap<String, Rule> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+    let rules: BTreeMap<String, Arc<Rule>> = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
     let own = OwnPolicies::default();
-    let authorizer = Authorizer::new();
-    Ok(Policy { digest, authorizer, schema, schema_text, set, by_action, twins, subjects, rules, own })
+    Ok(Policy { digest, schema, schema_text, set, by_env, twins, subjects, rules, own })
 }
 
 fn schema(text: &str) -> Result<Schema, LoadErrors> {

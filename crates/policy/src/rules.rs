@@ -7,17 +7,22 @@
 use std::sync::Arc;
 
 use cedar_policy::pst::{
-    ActionConstraint, BinaryOp, Clause, Expr, PrincipalConstraint, ResourceConstraint, UnaryOp,
+    self, ActionConstraint, BinaryOp, Clause, Expr, PrincipalConstraint, PstConstructionError,
+    ResourceConstraint, Template, UnaryOp,
 };
-use cedar_policy::{Effect, EntityTypeName, EntityUid, Expression, Policy, Schema};
+use cedar_policy::{Effect, EntityTypeName, EntityUid, Expression, Policy, RequestEnv, Schema};
 
 /// A policy of the bundle.
 pub(crate) struct Rule {
     pub(crate) id: String,
     pub(crate) doc: String,
     pub(crate) effect: Effect,
-    /// What its head lets it apply to: who asks, and for what.
-    pub(crate) asked: Vec<(EntityTypeName, EntityUid)>,
+    /// What it says in Cedar's JSON, without its annotations and whatever its layout.
+    pub(crate) says: String,
+    /// What its head lets it apply to: who asks, for what, of what.
+    pub(crate) asked: Vec<RequestEnv>,
+    /// Whether it applies to those, as one expression of Cedar's.
+    pub(crate) applies: Expression,
     /// All of them must hold.
     pub(crate) conditions: Vec<Condition>,
 }
@@ -151,12 +156,12 @@ impl Operator {
 impl Rule {
     /// Whether it can apply where such a principal asks for something.
     pub(crate) fn is_about(&self, principal: &EntityTypeName) -> bool {
-        self.asked.iter().any(|(kind, _)| kind == principal)
+        self.asked.iter().any(|env| env.principal() == principal)
     }
 
     /// Whether it can apply where such a principal asks for this.
     pub(crate) fn is_about_action(&self, principal: &EntityTypeName, action: &EntityUid) -> bool {
-        self.asked.iter().any(|(kind, asked)| kind == principal && asked == action)
+        self.asked.iter().any(|env| env.principal() == principal && env.action() == action)
     }
 
     /// Takes a policy apart. `id` and `doc` are its annotations.
@@ -165,38 +170,81 @@ impl Rule {
     /// What Cedar says if it cannot read its own text of a condition.
     pub(crate) fn prepare(policy: &Policy, schema: &Schema, id: &str, doc: &str) -> Result<Self, String> {
         let tree = policy.to_pst().map_err(|error| error.to_string())?;
-        let body = tree.body();
+        let tree = tree.body();
         let mut conditions = Vec::new();
         let scope =
-            [principal_scope(&body.principal), action_scope(&body.action), resource_scope(&body.resource)];
+            [principal_scope(&tree.principal), action_scope(&tree.action), resource_scope(&tree.resource)];
         for text in scope.into_iter().flatten() {
             conditions.push(scope_condition(&text)?);
         }
-        for clause in body.clauses() {
+        for clause in tree.clauses() {
             conditions.extend(match clause {
                 Clause::When(expr) => split(expr, true)?,
                 Clause::Unless(expr) => split(expr, false)?,
             });
         }
-        let head = head(policy)?;
-        let asked = head.get_valid_request_envs(schema);
-        let asked = asked.map(|env| (env.principal().clone(), env.action().clone())).collect();
-        Ok(Self { id: id.to_owned(), doc: doc.to_owned(), effect: policy.effect(), asked, conditions })
+        let mut json = policy.to_json().map_err(|error| error.to_string())?;
+        json.as_object_mut().and_then(|whole| whole.remove("annotations"));
+        let says = json.to_string();
+        let applies = applies(tree).map_err(|error| error.to_string())?;
+        // Conditions may err where they cannot hold: only what the head rules out never errs.
+        let head = tree.clone().try_with_clauses([]).and_then(read).map_err(|error| error.to_string())?;
+        let asked = head.get_valid_request_envs(schema).collect();
+        let (id, doc, effect) = (id.to_owned(), doc.to_owned(), policy.effect());
+        Ok(Self { id, doc, effect, says, applies, asked, conditions })
     }
 }
 
-/// What a policy says, without its annotations and whatever its layout.
-pub(crate) fn body(policy: &Policy) -> Result<String, String> {
-    let mut json = policy.to_json().map_err(|error| error.to_string())?;
-    json.as_object_mut().and_then(|whole| whole.remove("annotations"));
-    Ok(json.to_string())
+fn read(tree: Template) -> Result<Policy, PstConstructionError> {
+    Policy::from_pst(pst::Policy::Static(tree.try_into()?))
 }
 
-/// The rule without its conditions, which may err where they cannot hold: only what its head rules out never errs.
-fn head(policy: &Policy) -> Result<Policy, String> {
-    let mut json = policy.to_json().map_err(|error| error.to_string())?;
-    json.as_object_mut().and_then(|whole| whole.insert("conditions".to_owned(), serde_json::json!([])));
-    Policy::from_json(None, json).map_err(|error| error.to_string())
+/// What Cedar evaluates of a policy for what its head is about: its authorizer would put it together anew for each request.
+///
+/// - A head that only tells kinds of principals and resources says no more than [`Rule::asked`], which settles any action.
+/// - Conditions are joined so that few are passed on the way to the first, as most rules fail there.
+/// - It comes from the tree and not from the text, of which Cedar would copy the place of every expression it evaluates.
+fn applies(tree: &Template) -> Result<Expression, PstConstructionError> {
+    let conditions = tree.clauses().iter().flat_map(|clause| match clause {
+        Clause::When(expr) => conjuncts(expr),
+        Clause::Unless(expr) => vec![Arc::new(Expr::UnaryOp { op: UnaryOp::Not, expr: Arc::clone(expr) })],
+    });
+    let conditions = all_of(&Vec::from_iter(conditions));
+    let tree = tree.clone().try_with_clauses(conditions.map(Clause::When))?;
+    let kinds_alone = matches!(tree.principal, PrincipalConstraint::Any | PrincipalConstraint::Is(_))
+        && matches!(tree.resource, ResourceConstraint::Any | ResourceConstraint::Is(_));
+    let policy = read(tree)?;
+    let policy: &cedar_policy_core::ast::Policy = policy.as_ref();
+    Ok(match policy.non_scope_constraints() {
+        Some(clauses) if kinds_alone => clauses.clone().into(),
+        None if kinds_alone => Expression::new_bool(true),
+        _ => policy.condition().into(),
+    })
+}
+
+/// What must all hold for an expression to hold, in order.
+fn conjuncts(expr: &Arc<Expr>) -> Vec<Arc<Expr>> {
+    let (mut conjuncts, mut rest) = (Vec::new(), vec![expr]);
+    while let Some(expr) = rest.pop() {
+        match &**expr {
+            Expr::BinaryOp { op: BinaryOp::And, left, right } => rest.extend([right, left]),
+            _ => conjuncts.push(Arc::clone(expr)),
+        }
+    }
+    conjuncts
+}
+
+/// All of these in their order, as a tree without long branches; nothing of nothing.
+fn all_of(conditions: &[Arc<Expr>]) -> Option<Arc<Expr>> {
+    match conditions {
+        [] => None,
+        [condition] => Some(Arc::clone(condition)),
+        _ => {
+            let (left, right) = conditions.split_at_checked(conditions.len() / 2)?;
+            let (left, right) = (all_of(left)?, all_of(right)?);
+            Some(Arc::new(Expr::BinaryOp { op: BinaryOp::And, left, right }))
+        }
+    }
 }
 
 fn principal_scope(constraint: &PrincipalConstraint) -> Option<String> {

@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Context, Entities, Entity, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
+    Context, Entities, Entity, EntityTypeName, EntityUid, EvalResult, Expression, Request, RequestEnv,
+    RestrictedExpression, Schema, eval_expression,
 };
 use claims::snp::{CpuId, GuestPolicy, PlatformInfo, SnpClaims, Tcb};
 use claims::{AttestedRequest, ClaimsRecord, KeyAttributes, UnixTime};
@@ -28,6 +29,23 @@ pub(crate) struct Subject {
     pub(crate) entities: Entities,
     /// The time that reference values are read at.
     pub(crate) at: UnixTime,
+}
+
+impl Subject {
+    /// Who asks, for what, of what; nothing if any of them is unknown, which is none of ours.
+    pub(crate) fn env(&self) -> Option<RequestEnv> {
+        let (principal, resource) = (self.request.principal()?, self.request.resource()?);
+        let (principal, resource) = (principal.type_name().clone(), resource.type_name().clone());
+        Some(RequestEnv::new(principal, self.request.action()?.clone(), resource))
+    }
+
+    /// What an expression comes to.
+    ///
+    /// # Errors
+    /// What Cedar says if it comes to nothing.
+    pub(crate) fn evaluate(&self, expression: &Expression) -> Result<EvalResult, String> {
+        eval_expression(&self.request, &self.entities, expression).map_err(|error| error.to_string())
+    }
 }
 
 /// Why it could not be put in Cedar's terms; a denial.

@@ -3,7 +3,6 @@
 use cedar_policy::Effect;
 
 use crate::decide::Policy;
-use crate::rules;
 
 /// A rule as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +26,9 @@ impl Policy {
             id: rule.id.clone(),
             doc: rule.doc.clone(),
             effect: if rule.effect == Effect::Permit { "permit" } else { "forbid" },
-            body: self.body(&rule.id),
+            body: rule.says.clone(),
             conditions: rule.conditions.iter().map(|condition| condition.text.clone()).collect(),
         });
         rules.collect()
-    }
-
-    /// A rule without its annotations. What Cedar cannot put in JSON stands as it was written.
-    fn body(&self, id: &str) -> String {
-        let Some(rule) = self.set.policy(&cedar_policy::PolicyId::new(id)) else { return String::new() };
-        rules::body(rule).unwrap_or_else(|_| rule.to_string())
     }
 }

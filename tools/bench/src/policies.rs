@@ -11,6 +11,7 @@ use policy::case::Case;
 use policy::{Bundle, Evaluation, Policy};
 
 use crate::clock::{Samples, cpu_of, process_cpu_of};
+use crate::primitives::BareVerification;
 use crate::report::{Report, Target, micros, seconds, times};
 use crate::{Cli, Failed};
 
@@ -62,7 +63,9 @@ fn decisions(
     let case = case()?;
     let mut denied = case.clone();
     denied.record.snp.iter_mut().for_each(|snp| snp.vmpl = 1);
+    let (verification, mut verified) = (BareVerification::new()?, Samples::default());
     for _ in 0..if cli.quick { 40 } else { 400 } {
+        verified.push(verification.seconds()?);
         for (policy, taken) in &mut policies {
             let Case { record, request, key, circumstances, .. } = &case;
             let prepared = policy.prepare(record, request, key, circumstances);
@@ -74,17 +77,19 @@ fn decisions(
     }
     let taken: Vec<Taken> = policies.into_iter().map(|(_, taken)| taken).collect();
     if let [few, many, most] = &taken[..] {
-        figures(report, [few, many, most], target);
+        figures(report, [few, many, most], &verified, target);
     }
     Ok(())
 }
 
-fn figures(report: &mut Report, [few, many, most]: [&Taken; 3], target: Option<Target>) {
+fn figures(report: &mut Report, [few, many, most]: [&Taken; 3], verified: &Samples, target: Option<Target>) {
     let label = "a permit, 10,000 reference values, prepared, CPU";
     match target {
         Some(target) => report.target(label, many.prepared.median(), target, micros),
         None => report.plain(label, micros(many.prepared.median())),
     }
+    let label = "  of one bare P-384 verification, then and there";
+    report.plain(label, times(many.prepared.median_ratio(verified)));
     report.plain("a permit, 10,000 reference values, from the claims, CPU", micros(many.whole.median()));
     let ratio = Target::AtMost(1.5);
     report.target("  with 100,000 / with 100", most.whole.median_ratio(&few.whole), ratio, times);

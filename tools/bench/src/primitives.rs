@@ -74,3 +74,27 @@ fn samples(
     }
     Ok(samples)
 }
+
+/// One bare P-384 verification, of a message as long as a report: what no release can do without, and what tells this
+/// machine from others.
+pub struct BareVerification {
+    public: crypto::P384PublicKey,
+    message: [u8; 672],
+    signature: [u8; 96],
+}
+
+impl BareVerification {
+    /// With a key and a message of its own.
+    pub fn new() -> Result<Self, Failed> {
+        let (key, message) = (crypto::P384SigningKey::generate()?, [7; 672]);
+        let public = crypto::P384PublicKey::from_sec1(&key.public_sec1())?;
+        Ok(Self { public, message, signature: key.sign_fixed(&message)? })
+    }
+
+    /// What one takes, in seconds of CPU.
+    pub fn seconds(&self) -> Result<f64, Failed> {
+        let (seconds, verified) = cpu_of(|| self.public.verify_fixed(&self.message, &self.signature));
+        verified?;
+        Ok(seconds)
+    }
+}

@@ -1,5 +1,6 @@
 //! Rules taken apart say what Cedar says.
 
+use cedar_policy::Authorizer;
 use claims::{AttestedRequest, Operation, VersionSelector};
 
 use crate::explain::Explainer;
@@ -80,13 +81,20 @@ fn a_rule_applies_if_and_only_if_all_its_conditions_hold() {
             let operation = if turn % 7 == 0 { Operation::Renew } else { Operation::Unwrap };
             let (id, version) = (key.id.clone(), VersionSelector::Latest);
             let request = AttestedRequest { operation, key: id, version, unwrap: None };
-            let subject = policy
-                .subjects
-                .subject(&record, &request, &key, &crate::fit::circumstances(turn), key.created_at, None)
-                .unwrap();
-            let response = policy.authorizer.is_authorized(&subject.request, &policy.set, &subject.entities);
+            let subject = policy.subjects.subject(
+                &record,
+                &request,
+                &key,
+                &crate::fit::circumstances(turn),
+                key.created_at,
+                None,
+            );
+            let decided = policy.judge(&subject).is_ok();
+            let subject = subject.unwrap();
+            let response = Authorizer::new().is_authorized(&subject.request, &policy.set, &subject.entities);
             let applies = response.diagnostics().reason().next().is_some();
             assert_eq!(response.diagnostics().errors().count(), 0, "{text}");
+            assert_eq!(decided, applies, "{text}, turn {turn}");
             let explainer = Explainer { subjects: &policy.subjects, subject: &subject };
             assert_eq!(explainer.applies(&policy.rules["r"]), applies, "{text}, turn {turn}");
             *(if applies { &mut applied } else { &mut missed }) += 1;

@@ -9,7 +9,6 @@ use claims::{
     BrokerId, ConfigDigest, EvidenceKind, KeyId, KeyKind, KeyVersion, Nonce, Operation, RecipientKey,
     ReportData, RingId, Sha256Digest, Suite, UnixTime, UnwrapAlgorithm, VersionSelector,
 };
-use crypto::P384PublicKey;
 use evidence::Evidence;
 use keys::{Kek, RecipientSecret};
 use policy::{Bundle, Circumstances, Policy};
@@ -22,6 +21,7 @@ use wire::{ReleaseRequest, Request, Unwrap};
 
 use super::load::Measured;
 use crate::clock::{Samples, cpu_of};
+use crate::primitives::BareVerification;
 use crate::report::{Report, micros, now};
 use crate::{Cli, Failed, rig};
 
@@ -87,24 +87,14 @@ pub fn run(cli: &Cli, report: &mut Report, measured: &Measured) -> Result<(), Fa
     report.plain("    the steps above", micros(first_sum));
     report.plain("    writing thread: SQLite, tree, signature", micros(writer));
     report.plain("    the rest: TLS, HTTP, scheduling, network", micros(total - writer - first_sum));
-    let bare = bare_verification(rounds)?;
+    let (verification, mut samples) = (BareVerification::new()?, Samples::default());
+    for _ in 0..rounds {
+        samples.push(verification.seconds()?);
+    }
+    let bare = samples.median();
     report.plain("one bare P-384 verification, this machine, now", micros(bare));
     report.plain("the broker process / one bare verification", format!("{:.2} x", total / bare));
     Ok(())
-}
-
-/// What no release can do without, and what tells this machine from others: seconds, the median.
-fn bare_verification(rounds: usize) -> Result<f64, Failed> {
-    let key = crypto::P384SigningKey::generate()?;
-    let message = [7; 672];
-    let (public, signature) = (P384PublicKey::from_sec1(&key.public_sec1())?, key.sign_fixed(&message)?);
-    let mut samples = Samples::default();
-    for _ in 0..rounds {
-        let (seconds, verified) = cpu_of(|| public.verify_fixed(&message, &signature));
-        verified?;
-        samples.push(seconds);
-    }
-    Ok(samples.median())
 }
 
 impl Bench {
