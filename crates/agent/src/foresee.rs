@@ -11,8 +11,8 @@
 //! What comes out is a supposition, which the broker takes for one: it is told in the answer, and opens nothing. The
 //! agent believes its own TPM here and checks no signature.
 
+use claims::EvidenceKind;
 use claims::tpm::{BOOT_PHASES, Digest, HashAlgorithm};
-use claims::{EvidenceKind, Sha256Digest};
 use evidence::Evidence;
 use evidence::tpm::{Event, EventLog, Quote, UefiVariable};
 use measure::uki::UkiParts;
@@ -106,7 +106,7 @@ pub fn foresee(
         bank: present.algorithm,
         pcrs,
         image: next.map(|next| image(next, present.bank)),
-        dbx: dbx.map(|dbx| Sha256Digest(crypto::sha256(&[dbx.as_bytes()]))),
+        dbx: dbx.map(|dbx| dbx.as_bytes().to_vec()),
     };
     Ok(Foreseen { prediction, notes })
 }

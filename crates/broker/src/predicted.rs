@@ -3,8 +3,9 @@
 //! What comes out is plain data for `Policy::evaluate`, which grants nothing. Only what a quote and its log said can be
 //! replaced: whose guest it is, what vouches for its TPM and where it runs stay as the evidence has them.
 
-use claims::ClaimsRecord;
 use claims::tpm::HashAlgorithm;
+use claims::{ClaimsRecord, Sha256Digest};
+use verify::tpm::boot::database_entries;
 use wire::{PredictedImage, Prediction};
 
 /// A prediction that does not fit the evidence.
@@ -64,11 +65,11 @@ pub(crate) fn predicted(
         boot.command_line = command_line.clone().filter(|_| quoted(9));
         boot.initrd = initrd.clone().filter(|_| quoted(9));
     }
-    if let Some(dbx) = prediction.dbx {
+    if let Some(contents) = &prediction.dbx {
         let boot = tpm.boot.as_mut().ok_or(PredictionError::NoLog)?;
-        boot.dbx = Some(dbx).filter(|_| tpm.pcrs.contains_key(&7));
-        // Its digest does not say what it holds.
-        boot.dbx_entries = None;
+        let quoted = tpm.pcrs.contains_key(&7);
+        boot.dbx = quoted.then(|| Sha256Digest(crypto::sha256(&[contents])));
+        boot.dbx_entries = database_entries(contents).filter(|_| quoted);
     }
     Ok(record)
 }
@@ -76,8 +77,9 @@ pub(crate) fn predicted(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use claims::tpm::{AkBinding, BootClaims, Digest, TpmClaims};
-    use claims::{ConfigDigest, EvidenceKind, GuestIdentity, OsBinding, Sha256Digest, Suite};
+    use claims::tpm::{AkBinding, BootClaims, DatabaseEntries, Digest, TpmClaims};
+    use claims::{ConfigDigest, EvidenceKind, GuestIdentity, OsBinding, Suite};
+    use evidence::tpm::SignatureEntry;
     use wire::{PredictedPcr, PredictedSection};
 
     fn digest(byte: u8) -> Digest {
@@ -123,6 +125,26 @@ mod tests {
         Prediction { bank: HashAlgorithm::Sha256, pcrs, image: None, dbx: None }
     }
 
+    /// Contents of dbx: a list of one file's hash.
+    fn dbx(hash: u8) -> Vec<u8> {
+        let head = [28 + 48, 0, 48_u32].map(u32::to_le_bytes).concat();
+        [&SignatureEntry::SHA256[..], &head, &[8; 16], &[hash; 32]].concat()
+    }
+
+    #[test]
+    fn a_dbx_counts_beside_its_pcr_and_is_read_if_it_can_be() {
+        let boot = BootClaims { dbx_entries: Some(<_>::default()), ..<_>::default() };
+        let after = |quoted: &[u8], contents: &[u8]| {
+            let supposed = Prediction { dbx: Some(contents.to_vec()), ..prediction(&[(4, Some(1))]) };
+            let after = predicted(&record(quoted, Some(boot.clone())), &supposed).unwrap();
+            let boot = after.tpm.unwrap().boot.unwrap();
+            (boot.dbx.is_some(), boot.dbx_entries.map(|entries| entries.hashes.len()))
+        };
+        assert_eq!(after(&[4, 7], &dbx(1)), (true, Some(1)));
+        assert_eq!(after(&[4, 7], &dbx(1)[1..]), (true, None));
+        assert_eq!(after(&[4], &dbx(1)), (false, None));
+    }
+
     #[test]
     fn nothing_changes_but_what_is_predicted() {
         let mut boot =
@@ -130,8 +152,8 @@ mod tests {
         (boot.db_entries, boot.dbx_entries) = (Some(<_>::default()), Some(<_>::default()));
         let before = record(&[4, 7, 9, 11, 14], Some(boot.clone()));
         let supposed = prediction(&[(4, Some(0x40)), (7, Some(0x70)), (9, Some(0x90)), (11, Some(0xb0))]);
-        let dbx = Some(Sha256Digest([0xdb; 32]));
-        let after = predicted(&before, &Prediction { image: Some(image()), dbx, ..supposed }).unwrap();
+        let supposed = Prediction { image: Some(image()), dbx: Some(dbx(0xdb)), ..supposed };
+        let after = predicted(&before, &supposed).unwrap();
         let mut expected = record(&[4, 7, 9, 11, 14], None);
         let tpm = expected.tpm.as_mut().unwrap();
         for (index, value) in [(4, 0x40), (7, 0x70), (9, 0x90), (11, 0xb0)] {
@@ -142,8 +164,11 @@ mod tests {
             sections: vec![(".linux".to_owned(), digest(0x51))],
             command_line: Some(digest(0x52)),
             initrd: Some(digest(0x53)),
-            dbx,
-            dbx_entries: None,
+            dbx: Some(Sha256Digest(crypto::sha256(&[&dbx(0xdb)]))),
+            dbx_entries: Some(DatabaseEntries {
+                certificates: Vec::new(),
+                hashes: vec![Sha256Digest([0xdb; 32])],
+            }),
             ..boot
         });
         assert_eq!(after, expected);
@@ -171,7 +196,7 @@ mod tests {
         assert_eq!(refusal(&record(&[4], None), &other), Some(PredictionError::Bank { expected, got }));
         let with_image = Prediction { image: Some(image()), ..pcr4.clone() };
         assert_eq!(refusal(&record(&[4], None), &with_image), Some(PredictionError::NoLog));
-        let with_dbx = Prediction { dbx: Some(Sha256Digest([0; 32])), ..pcr4 };
+        let with_dbx = Prediction { dbx: Some(dbx(0)), ..pcr4 };
         assert_eq!(refusal(&record(&[4], None), &with_dbx), Some(PredictionError::NoLog));
     }
 }

@@ -137,6 +137,24 @@ mod tests {
     }
 
     #[test]
+    fn azures_report_is_read_out_of_its_blob_and_nowhere_else() {
+        let about: Vec<u8> = [24_u32, 9, 2, 1, 2].into_iter().flat_map(u32::to_le_bytes).collect();
+        let blob = [b"HCLA", &[0; 28][..], &report(), &about, b"{}"].concat();
+        let parts = Parts::read(EvidenceKind::AzureVtpm, &encode_sections(&[(Tag::Hcl, &blob)]));
+        assert_eq!((parts.version, parts.snp.is_ok()), (Some(5), true));
+        let elsewhere = encode_sections(&[(Tag::Report, &report())]);
+        let parts = Parts::read(EvidenceKind::AzureVtpm, &elsewhere);
+        assert_eq!((parts.version, parts.snp.is_ok()), (None, false));
+    }
+
+    #[test]
+    fn the_largest_evidence_is_read() {
+        let parts =
+            Parts::read(EvidenceKind::SevSnp, &[report(), vec![1; MAX_EVIDENCE - Report::LEN]].concat());
+        assert_eq!((parts.version, parts.snp.is_ok()), (Some(5), true));
+    }
+
+    #[test]
     fn nothing_is_read_of_what_is_too_large_or_no_container() {
         for (bytes, error) in [
             (vec![0; MAX_EVIDENCE + 1], EvidenceError::TooLarge { limit: 65_536, got: 65_537 }),

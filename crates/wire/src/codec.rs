@@ -311,28 +311,3 @@ pub(crate) mod optional_digest {
         digest.is_none()
     }
 }
-
-/// A hash, or absent.
-pub(crate) mod optional_hash {
-    use super::*;
-
-    pub(crate) fn encode<C, W: Write>(
-        hash: &Option<Sha256Digest>,
-        e: &mut Encoder<W>,
-        ctx: &mut C,
-    ) -> Result<(), Failed<W::Error>> {
-        hash.as_ref().map_or(Ok(()), |hash| fixed::encode(hash, e, ctx))
-    }
-
-    pub(crate) fn decode<C>(d: &mut Decoder<'_>, ctx: &mut C) -> Result<Option<Sha256Digest>, Refused> {
-        fixed::decode(d, ctx).map(Some)
-    }
-
-    pub(crate) fn nil() -> Option<Option<Sha256Digest>> {
-        Some(None)
-    }
-
-    pub(crate) fn is_nil(hash: &Option<Sha256Digest>) -> bool {
-        hash.is_none()
-    }
-}

@@ -35,10 +35,10 @@ pub struct Prediction {
     /// What the event log would say of another unified kernel image.
     #[n(2)]
     pub image: Option<PredictedImage>,
-    /// SHA-256 of other contents of dbx.
+    /// Other contents of dbx, whole: EFI signature lists, 1 to [`Self::MAX_DBX`] bytes.
     #[n(3)]
-    #[cbor(with = "crate::codec::optional_hash", has_nil)]
-    pub dbx: Option<Sha256Digest>,
+    #[cbor(with = "minicbor::bytes")]
+    pub dbx: Option<Vec<u8>>,
 }
 
 /// A PCR after the next boot.
@@ -104,6 +104,8 @@ impl PreflightRequest {
 impl Prediction {
     /// Most PCRs.
     pub const MAX_PCRS: usize = 16;
+    /// Most bytes of a dbx; the published ones have 24 KiB, and firmware keeps rarely more than 32 KiB of a variable.
+    pub const MAX_DBX: usize = 64 * 1024;
 
     /// SHA-256 of the prediction as it is sent: there is one way to write it.
     pub fn digest(&self, sha256: impl Fn(&[u8]) -> Sha256Digest) -> Sha256Digest {
@@ -123,6 +125,9 @@ impl Prediction {
             }
             least = index.saturating_add(1);
             self.fits("pcr value", value.as_ref())?;
+        }
+        if let Some(dbx) = &self.dbx {
+            bounds::length("dbx", dbx, 1..=Self::MAX_DBX)?;
         }
         let Some(image) = &self.image else { return Ok(()) };
         self.fits("application", Some(&image.application))?;
@@ -156,7 +161,7 @@ impl PredictedImage {
 impl Message for PreflightRequest {
     const NAME: &'static str = "preflight request";
     /// Room for a release request and a prediction.
-    const MAX_LEN: usize = ReleaseRequest::MAX_LEN + 8 * 1024;
+    const MAX_LEN: usize = ReleaseRequest::MAX_LEN + Prediction::MAX_DBX + 8 * 1024;
 
     fn check(&self) -> Result<(), FieldError> {
         self.asked.check()?;
@@ -334,6 +339,17 @@ mod tests {
         let response = PreflightResponse { request_id: RequestId([7; 16]), verdicts };
         let bytes = encode(&response).unwrap();
         assert_eq!(decode::<PreflightResponse>(&bytes), Ok(response));
+    }
+
+    #[test]
+    fn a_dbx_has_64_kib_and_not_one_byte_more() {
+        let of = |len| {
+            let pcrs = vec![PredictedPcr { index: 7, value: None }];
+            let dbx = Some(vec![7; len]);
+            Prediction { bank: HashAlgorithm::Sha256, pcrs, image: None, dbx }.check()
+        };
+        assert_eq!(of(65_536), Ok(()));
+        assert_eq!(of(65_537), Err(FieldError::Length { field: "dbx", min: 1, max: 65_536, got: 65_537 }));
     }
 
     #[test]

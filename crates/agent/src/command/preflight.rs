@@ -10,7 +10,7 @@ use clap::Args;
 use evidence::Evidence;
 use measure::SignatureLists;
 use measure::uki::{StubVersion, UkiParts};
-use wire::{Unwrap, Verdict};
+use wire::{Prediction, Unwrap, Verdict};
 
 use super::verdicts::{Asked, Report};
 use crate::config::Config;
@@ -101,8 +101,8 @@ fn read_dbx(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unread)?;
     file.take(MAX_DBX.saturating_add(1)).read_to_end(&mut bytes).map_err(unread)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_DBX {
-        return Err(unread(io::Error::new(io::ErrorKind::FileTooLarge, "more than 1 MiB")));
+    if bytes.len() > Prediction::MAX_DBX {
+        return Err(unread(io::Error::new(io::ErrorKind::FileTooLarge, "more than 64 KiB")));
     }
     Ok(bytes)
 }
@@ -151,5 +151,5 @@ fn stub(text: &str) -> Result<StubVersion, String> {
 
 /// Most bytes of an image: firmware loads it below 4 GiB.
 const MAX_IMAGE: u64 = 4 * 1024 * 1024 * 1024;
-/// Most bytes of a dbx; the published ones have 24 KiB.
-const MAX_DBX: u64 = 1024 * 1024;
+/// Most bytes of a dbx: what a prediction takes.
+const MAX_DBX: u64 = Prediction::MAX_DBX as u64;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use claims::{KeyId, Operation};
+use claims::{KeyId, Operation, Sha256Digest};
 use serde_json::{Value, json};
 use wire::{PreflightResponse, ToldReason, Verdict, WouldDeny};
 
@@ -42,7 +42,8 @@ impl Report<'_> {
         let Some(Foreseen { prediction, .. }) = self.foreseen else { return Vec::new() };
         let pcrs = prediction.pcrs.iter();
         let pcrs = pcrs.map(|pcr| (format!("pcr{}", pcr.index), pcr.value.as_ref().map(ToString::to_string)));
-        pcrs.chain(prediction.dbx.map(|dbx| ("dbx".to_owned(), Some(dbx.to_string())))).collect()
+        let digest = |dbx: &Vec<u8>| Sha256Digest(crypto::sha256(&[dbx])).to_string();
+        pcrs.chain(prediction.dbx.iter().map(|dbx| ("dbx".to_owned(), Some(digest(dbx))))).collect()
     }
 
     /// For people, within 100 columns but for names.

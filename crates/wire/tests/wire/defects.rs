@@ -192,6 +192,9 @@ fn preflights() -> Vec<Vector> {
         change("predicted_pcrs_out_of_order", "field-number", &|r| {
             r.prediction.as_mut().unwrap().pcrs.reverse();
         }),
+        change("predicted_dbx_empty", "field-length", &|r| {
+            r.prediction.as_mut().unwrap().dbx = Some(Vec::new());
+        }),
         change("predicted_pcr_16", "field-number", &|r| r.prediction.as_mut().unwrap().pcrs[2].index = 16),
         change("predicted_pcr_of_another_bank", "field-length", &|r| {
             r.prediction.as_mut().unwrap().pcrs[0].value.as_mut().unwrap().0.push(0);

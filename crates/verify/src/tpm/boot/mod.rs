@@ -44,6 +44,7 @@ use crate::Check;
 use crate::check::OnCheck;
 
 pub use error::BootError;
+pub use secure_boot::database_entries;
 
 /// The facts of a quote's log, if it has one.
 pub(super) fn of_quote(

@@ -46,11 +46,11 @@ pub(super) fn check(log: &EventLog) -> Result<Variables, BootError> {
     }
     let enabled = secure_boot == &[1] && ![pk, kek, db].iter().any(|variable| variable.is_empty());
     let digests = [pk, kek, db, dbx].map(|variable| Sha256Digest(crypto::sha256(&[variable])));
-    Ok(Variables { enabled, digests, entries: [db, dbx].map(|variable| entries(variable)) })
+    Ok(Variables { enabled, digests, entries: [db, dbx].map(|variable| database_entries(variable)) })
 }
 
-/// Certificates and digests of a database, in order and each once.
-fn entries(database: &[u8]) -> Option<DatabaseEntries> {
+/// Certificates and digests of a Secure Boot database, in order and each once; nothing if it is no whole EFI signature lists.
+pub fn database_entries(database: &[u8]) -> Option<DatabaseEntries> {
     let all = SignatureEntry::parse_all(database)?;
     let of_kind = |kind: [u8; 16]| all.iter().filter(move |entry| entry.kind == kind);
     let certificates = of_kind(SignatureEntry::X509).map(|entry| Sha256Digest(crypto::sha256(&[entry.data])));
