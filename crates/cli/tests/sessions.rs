@@ -68,11 +68,16 @@ impl Session {
     }
 }
 
-/// Commands, each with the output of the one before as its input; what they say as errors, and what the last prints.
+/// Commands, each with the output of the one before as its input, the first with a file if it ends in `< FILE`; what they
+/// say as errors, and what the last prints.
 fn run(typed: &str, dir: &Path) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(dir.to_str().unwrap(), "DIR");
     let (mut printed, mut errors, mut code) = (Vec::new(), String::new(), None);
     for command in typed.split(" | ") {
+        let (command, file) = command.split_once(" < ").unwrap_or((command, ""));
+        if !file.is_empty() {
+            printed = fs::read(dir.join(file)).unwrap();
+        }
         let mut words = command.split(' ');
         assert_eq!(words.next(), Some("keyfast"), "{typed}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyfast"));

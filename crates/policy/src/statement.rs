@@ -198,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn a_record_lacks_the_first_thing_that_it_does_not_show() {
+        let invariants = || ProofRecord::INVARIANTS.map(str::to_owned);
+        let record = |held: Vec<String>| {
+            let (solver, at) = ("cvc5 1.0".to_owned(), "2026-11-22T00:00:00Z".to_owned());
+            ProofRecord { solver, at, held, failed: Vec::new() }
+        };
+        let shown = |more: &[&str]| {
+            let more = more.iter().map(|id| (*id).to_owned());
+            record(invariants().into_iter().chain(more).collect()).lacks(["a/permit"])
+        };
+        assert_eq!(record(invariants()[1..].to_vec()).lacks([]), Some(invariants()[0].clone()));
+        assert_eq!(record(invariants().to_vec()).lacks([]), None);
+        assert_eq!(shown(&[]).as_deref(), Some("applies: a/permit"));
+        assert_eq!(shown(&["applies: a/permit"]).as_deref(), Some("never errs: a/permit"));
+        assert_eq!(shown(&["applies: a/permit", "never errs: a/permit"]), None);
+    }
+
+    #[test]
     fn what_is_none_is_refused() {
         let digest = PolicyDigest([0; 32]);
         let text = BundleStatement::new(1, Vec::new(), (digest, digest), None).to_text().unwrap();

@@ -46,11 +46,7 @@ pub fn examine_malformed(
 /// Which check failed as the bytes were read. Of two keys, the error does not say which it is about.
 fn failed(parts: &Parts, error: &EvidenceError) -> Option<Check> {
     match (error, &parts.manifest) {
-        (EvidenceError::Tpm(_), Err(of_manifest))
-            if parts.kind == EvidenceKind::Svsm && of_manifest == error =>
-        {
-            Some(Check::EndorsementKey)
-        }
+        (EvidenceError::Tpm(_), Err(of_manifest)) if of_manifest == error => Some(Check::EndorsementKey),
         _ => Check::of_malformed(parts.kind, error),
     }
 }

@@ -1,6 +1,6 @@
 //! `keyfast policy check`: loads a bundle as a broker does, and prints all that is wrong with it, or likely a mistake.
 
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -74,14 +74,8 @@ pub fn run(args: &Check, out: &mut dyn Write) -> Result<(), PolicyFailure> {
 /// The keys of a listing, by what rules can name of them.
 fn named_keys(path: &Path) -> Result<NamedKeys, PolicyFailure> {
     let failed = |message: String| PolicyFailure::Keys { path: path.to_owned(), message };
-    let text = if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().lock().take(MAX_KEYS).read_to_string(&mut text).map_err(|e| failed(e.to_string()))?;
-        text
-    } else {
-        folder::read(path)?
-    };
-    let keys: Vec<wire::admin::Key> = serde_json::from_str(&text).map_err(|e| failed(e.to_string()))?;
+    let keys: Vec<wire::admin::Key> =
+        serde_json::from_str(&folder::read_or_input(path)?).map_err(|e| failed(e.to_string()))?;
     let mut named = NamedKeys::default();
     for key in keys {
         named.keys.insert(key.id);
@@ -90,6 +84,3 @@ fn named_keys(path: &Path) -> Result<NamedKeys, PolicyFailure> {
     }
     Ok(named)
 }
-
-/// Most bytes of a listing of keys.
-const MAX_KEYS: u64 = 64 * 1024 * 1024;

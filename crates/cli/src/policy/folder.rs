@@ -173,9 +173,18 @@ pub fn list(dir: &Path) -> Result<Vec<String>, FolderError> {
 
 /// A text of at most [`MAX_TEXT`] bytes.
 pub fn read(path: &Path) -> Result<String, FolderError> {
+    let file = fs::File::open(path).map_err(|source| FolderError::Read { path: path.to_owned(), source })?;
+    read_from(path, file)
+}
+
+/// The same of standard input, if the path is `-`.
+pub fn read_or_input(path: &Path) -> Result<String, FolderError> {
+    if path == Path::new("-") { read_from(path, io::stdin().lock()) } else { read(path) }
+}
+
+fn read_from(path: &Path, file: impl Read) -> Result<String, FolderError> {
     let failed = |source| FolderError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(failed)?;
     file.take(MAX_TEXT.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if u64::try_from(bytes.len()).is_ok_and(|len| len > MAX_TEXT) {
         return Err(FolderError::TooLarge { path: path.to_owned() });

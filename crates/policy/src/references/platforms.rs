@@ -66,7 +66,8 @@ impl Dated {
 
     /// When it comes into force by itself, if it is not yet.
     fn ahead(self, now: UnixTime) -> Option<UnixTime> {
-        self.from.filter(|from| self.state != State::Trial && self.at(now) == State::Trial && *from > now)
+        // What somebody has still to put in force has no such date.
+        self.from.filter(|_| self.at(now) == State::Trial)
     }
 
     fn counts(self, view: View) -> bool {

@@ -229,3 +229,26 @@ fn texts_that_do_not_parse_are_an_error() {
     let errors = policy.doubts(&bundle(&["permit"]), true, None).unwrap_err();
     assert_eq!(errors.problems().iter().map(|e| e.problem.code()).collect::<Vec<_>>(), ["syntax"]);
 }
+
+#[test]
+fn doubts_say_what_is_the_matter_and_how_bad_it_is() {
+    let told = |problem: Problem| format!("{}: {problem}", problem.severity().name());
+    let never = |other: Option<&str>| {
+        let other = other.map(ToOwned::to_owned);
+        told(Problem::NeverHolds { condition: "a > 3".to_owned(), other })
+    };
+    let alone = "warning: this rule can never apply: `a > 3` holds of no request; correct or remove it";
+    assert_eq!(never(None), alone);
+    let together =
+        "warning: this rule can never apply: `a < 2` and `a > 3` exclude each other; correct or remove it";
+    assert_eq!(never(Some("a < 2")), together);
+    let redundant = |permits| told(Problem::Redundant { by: "wide".to_owned(), permits });
+    let permits =
+        "warning: all that this rule permits, `wide` permits too: making this one stricter changes nothing";
+    assert_eq!(redundant(true), permits);
+    assert_eq!(redundant(false), "note: all that this rule forbids, `wide` forbids too");
+    let errors = Policy::load(Bundle::new("entity Guest;", "version = 1\n")).err().unwrap();
+    assert_eq!(errors.clone().into_problems(), errors.problems());
+    assert!(errors.problems().iter().all(|error| error.problem.severity().name() == "error"));
+    assert!(!errors.problems().is_empty());
+}

@@ -179,6 +179,7 @@ fn kinds_and_states_are_those_of_the_documentation() {
             "ak"
         ]
     );
+    assert_eq!(Manifest::platform_kinds(), ["tcb_floor", "revoked"]);
     let states: Vec<_> = Manifest::states().collect();
     assert_eq!(states, ["trial", "active", "retiring", "expired", "denied"]);
 }

@@ -100,6 +100,47 @@ fn a_quote_is_examined_beside_a_report_that_cannot_be_read() {
 
     let ak = found(EvidenceKind::Svsm, &with(&whole, 5, Some(b"?")));
     assert_eq!((malformed(&ak), passed(&ak)), (vec!["T1"], [&REPORT[..], &["V1", "T6"]].concat()));
+    assert_eq!(not_made(&ak, UNREAD), ["V2", "T2", "T3", "T7", "T8", "T9", "T10"]);
+}
+
+#[test]
+fn each_check_says_which_of_its_own_parts_is_missing() {
+    let bare = found(EvidenceKind::Svsm, &with(&with(&service(), 1, None), 4, None));
+    assert_eq!(
+        (malformed(&bare), not_made(&bare, "not made: there is no manifest")),
+        (vec!["1"], vec!["V2"])
+    );
+    // Of the signature that is missing as well the first error says nothing, nor that the layout is right.
+    let unsigned = found(EvidenceKind::Svsm, &with(&with(&service(), 1, None), 7, None));
+    assert_eq!((malformed(&unsigned), passed(&unsigned).contains(&"T1")), (vec!["1"], false));
+    // The key is in the blob, whatever is wrong with the quote.
+    let blob = found(EvidenceKind::AzureVtpm, &with(&with(&azure(), 2, Some(b"HCLA")), 6, None));
+    assert_eq!((malformed(&blob), not_made(&blob, UNREAD).contains(&"A3")), (vec!["A2"], true));
+    // The runtime data count by the report that has their hash.
+    let mut version = azure();
+    let at = version.windows(4).position(|bytes| bytes == b"HCLA").unwrap();
+    version[at + 32] = 9;
+    let version = found(EvidenceKind::AzureVtpm, &version);
+    assert_eq!((malformed(&version), not_made(&version, UNREAD).contains(&"A2")), (vec!["1"], true));
+}
+
+#[test]
+fn values_that_cannot_be_read_leave_the_layout_of_what_is_signed() {
+    let whole = parts::tpm(&booted().ak_public().unwrap(), &quoted(booted()));
+    // PCR 0 in SHA-256, twice.
+    let value = [&[0, 11, 0][..], &[7; 32]].concat();
+    let values = found(EvidenceKind::Tpm, &with(&whole, 8, Some(&[value.clone(), value].concat())));
+    assert_eq!((malformed(&values), passed(&values).contains(&"T1")), (vec!["T6"], true));
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_the_one_that_was_tried_first() {
+    let whole = parts::tpm(&booted().ak_public().unwrap(), &quoted(booted()));
+    assert_eq!(malformed(&found(EvidenceKind::Tpm, &with(&whole, 5, Some(b"?")))), ["T1"]);
+    for (manifest, ak) in [(&b"?"[..], &b"????????"[..]), (b"????????", b"?")] {
+        let both = found(EvidenceKind::Svsm, &with(&with(&service(), 4, Some(manifest)), 5, Some(ak)));
+        assert_eq!(malformed(&both), ["V2"]);
+    }
 }
 
 #[test]
