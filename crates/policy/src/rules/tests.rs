@@ -21,7 +21,7 @@ impl Numbers {
 
 /// A condition of nested connectives over claims that differ between guests; some need a guard, and have it.
 fn condition(numbers: &mut Numbers, depth: u32) -> String {
-    const CLAIMS: [&str; 10] = [
+    const CLAIMS: [&str; 15] = [
         "principal has snp",
         "principal.suite == Suite::\"p384\"",
         "principal.os_binding == OsBinding::\"none\"",
@@ -32,9 +32,14 @@ fn condition(numbers: &mut Numbers, depth: u32) -> String {
         "(principal has snp && principal.snp has current_mitigations && principal.snp.reported_tcb.snp > 3)",
         "resource.kind in [KeyKind::\"secret\", KeyKind::\"rsa-2048\"]",
         "principal.guest_identity != GuestIdentity::\"id-key\"",
+        "principal has snp.chip",
+        "resource in KeyRing::\"default\"",
+        "(context has network && context.network.isInRange(ip(\"192.0.2.0/25\")))",
+        "context.now.toTime() > duration(\"1h\")",
+        "(resource.hasTag(\"team\") && resource.getTag(\"team\") like \"d*\")",
     ];
     let claim = |numbers: &mut Numbers| {
-        usize::try_from(numbers.below(10))
+        usize::try_from(numbers.below(15))
             .ok()
             .and_then(|at| CLAIMS.get(at))
             .copied()
@@ -54,6 +59,15 @@ fn condition(numbers: &mut Numbers, depth: u32) -> String {
     }
 }
 
+/// Those that tell kinds alone, and those that do not.
+const HEADS: [&str; 5] = [
+    "principal, action == Action::\"unwrap\", resource",
+    "principal is Guest, action in [Action::\"unwrap\", Action::\"release\"], resource is Key",
+    "principal, action == Action::\"unwrap\", resource in KeyRing::\"default\"",
+    "principal is Guest, action == Action::\"unwrap\", resource is Key in KeyRing::\"default\"",
+    "principal, action == Action::\"unwrap\", resource in KeyRing::\"other\"",
+];
+
 /// Rules that load: a random condition may be one that can never hold, which does not.
 fn policies() -> impl Iterator<Item = (String, Policy)> {
     let read = |path: &str| {
@@ -62,12 +76,10 @@ fn policies() -> impl Iterator<Item = (String, Policy)> {
     };
     let bundle = Bundle::new(read("schema.cedarschema"), read("cases/snp-production/reference-values.toml"));
     let mut numbers = Numbers(0x5eed);
-    (0..60).filter_map(move |round| {
+    (0..90).filter_map(move |round| {
+        let head = HEADS[usize::try_from(round).unwrap() % HEADS.len()];
         let (when, unless) = (condition(&mut numbers, 1 + round % 3), condition(&mut numbers, round % 3));
-        let text = format!(
-            "@id(\"r\") @doc(\"d\") permit (principal, action == Action::\"unwrap\", resource) \
-             when {{ {when} }} unless {{ {unless} }};"
-        );
+        let text = format!("@id(\"r\") @doc(\"d\") permit ({head}) when {{ {when} }} unless {{ {unless} }};");
         Some((text.clone(), Policy::load(bundle.clone().with_policy("t.cedar", text)).ok()?))
     })
 }
@@ -75,7 +87,14 @@ fn policies() -> impl Iterator<Item = (String, Policy)> {
 #[test]
 fn a_rule_applies_if_and_only_if_all_its_conditions_hold() {
     let (mut applied, mut missed) = (0, 0);
-    for (text, policy) in policies() {
+    let policies: Vec<_> = policies().collect();
+    for head in HEADS {
+        assert!(
+            policies.iter().filter(|(text, _)| text.contains(&format!("({head})"))).count() > 8,
+            "{head}"
+        );
+    }
+    for (text, policy) in &policies {
         for turn in 0..60 {
             let (record, key) = (fit::record(turn), fit::key(turn).unwrap());
             let operation = if turn % 7 == 0 { Operation::Renew } else { Operation::Unwrap };
