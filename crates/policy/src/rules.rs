@@ -206,7 +206,7 @@ fn read(tree: Template) -> Result<Policy, PstConstructionError> {
 /// - It comes from the tree and not from the text, of which Cedar would copy the place of every expression it evaluates.
 fn applies(tree: &Template) -> Result<Expression, PstConstructionError> {
     let conditions = tree.clauses().iter().flat_map(|clause| match clause {
-        Clause::When(expr) => conjuncts(expr),
+        Clause::When(expr) => sides(expr, BinaryOp::And).into_iter().cloned().collect(),
         Clause::Unless(expr) => vec![Arc::new(Expr::UnaryOp { op: UnaryOp::Not, expr: Arc::clone(expr) })],
     });
     let conditions = all_of(&Vec::from_iter(conditions));
@@ -220,18 +220,6 @@ fn applies(tree: &Template) -> Result<Expression, PstConstructionError> {
         None if kinds_alone => Expression::new_bool(true),
         _ => policy.condition().into(),
     })
-}
-
-/// What must all hold for an expression to hold, in order.
-fn conjuncts(expr: &Arc<Expr>) -> Vec<Arc<Expr>> {
-    let (mut conjuncts, mut rest) = (Vec::new(), vec![expr]);
-    while let Some(expr) = rest.pop() {
-        match &**expr {
-            Expr::BinaryOp { op: BinaryOp::And, left, right } => rest.extend([right, left]),
-            _ => conjuncts.push(Arc::clone(expr)),
-        }
-    }
-    conjuncts
 }
 
 /// All of these in their order, as a tree without long branches; nothing of nothing.
@@ -301,13 +289,12 @@ fn condition(expr: &Expr, must_be: bool) -> Result<Condition, String> {
     Ok(Condition { text, expression: parse(&inner)?, must_be, test, guard })
 }
 
-/// The sides of a disjunction (or, where it must fail, of a conjunction), however it is bracketed.
-fn sides(expr: &Arc<Expr>, must_be: bool) -> Vec<&Arc<Expr>> {
+/// The sides that a connective joins, in order, however they are bracketed.
+fn sides(expr: &Arc<Expr>, connective: BinaryOp) -> Vec<&Arc<Expr>> {
     let (mut sides, mut rest) = (Vec::new(), vec![expr]);
     while let Some(expr) = rest.pop() {
-        match (&**expr, must_be) {
-            (Expr::BinaryOp { op: BinaryOp::Or, left, right }, true)
-            | (Expr::BinaryOp { op: BinaryOp::And, left, right }, false) => rest.extend([right, left]),
+        match &**expr {
+            Expr::BinaryOp { op, left, right } if *op == connective => rest.extend([right, left]),
             _ => sides.push(expr),
         }
     }
@@ -318,7 +305,8 @@ fn sides(expr: &Arc<Expr>, must_be: bool) -> Vec<&Arc<Expr>> {
 fn test(expr: &Expr, must_be: bool) -> Result<(Test, bool), String> {
     Ok(match expr {
         Expr::BinaryOp { op: BinaryOp::And | BinaryOp::Or, left, right } => {
-            let both = sides(left, must_be).into_iter().chain(sides(right, must_be));
+            let connective = if must_be { BinaryOp::Or } else { BinaryOp::And };
+            let both = sides(left, connective).into_iter().chain(sides(right, connective));
             let sides = both.map(|side| split(side, must_be)).collect::<Result<_, _>>()?;
             (Test::Either(sides), false)
         }
